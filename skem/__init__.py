@@ -1,0 +1,44 @@
+"""Probabilistic models with scikit-learn's interface.
+
+Public names are imported when they are first used, so that ``import skem`` costs next to nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from skem import datasets as datasets
+    from skem import em as em
+    from skem import inspection as inspection
+    from skem import mixture as mixture
+    from skem._show_versions import show_versions as show_versions
+    from skem.mixture import BernoulliMixtureEM as BernoulliMixtureEM
+    from skem.mixture import GaussianMixtureEM as GaussianMixtureEM
+    from skem.mixture import ThreeCoinMixture as ThreeCoinMixture
+
+__version__ = "0.1.0"
+
+_SUBMODULES = ("datasets", "em", "inspection", "mixture")
+
+_MODULE_OF = {
+    "BernoulliMixtureEM": "skem.mixture",
+    "GaussianMixtureEM": "skem.mixture",
+    "ThreeCoinMixture": "skem.mixture",
+    "show_versions": "skem._show_versions",
+}
+
+__all__ = sorted([*_MODULE_OF, *_SUBMODULES])
+
+
+def __getattr__(name: str) -> Any:
+    if name in _SUBMODULES:
+        return import_module(f"skem.{name}")
+    if name in _MODULE_OF:
+        value = getattr(import_module(_MODULE_OF[name]), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
