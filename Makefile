@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
-PIP_INSTALL := $(PY) -m pip install --constraint constraints.txt --editable
+PIP_INSTALL = @echo "installing into $(VENV) (a few minutes)" && $(PY) -m pip install --quiet --constraint constraints.txt --editable
 
 BASE := $(VENV)/.installed
 DOCS := $(VENV)/.installed-docs
@@ -49,7 +49,7 @@ wheel: $(BASE)  ## build a wheel into dist/
 .PHONY: clean
 clean:  ## remove everything that is built, but keep .venv
 	rm -rf build dist skem.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
-	rm -rf docs/_build docs/api/generated docs/auto_examples docs/sg_execution_times.rst
+	rm -rf docs/_build docs/api/generated docs/auto_examples
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
 .PHONY: distclean
@@ -57,9 +57,9 @@ distclean: clean  ## remove .venv too
 	rm -rf $(VENV)
 
 $(BASE): pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-	    echo "error: skem needs Python >= 3.11, and '$(PYTHON)' is" \
-	         "$$($(PYTHON) --version 2>&1 || echo missing)." \
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	    echo "error: '$(PYTHON)' is not Python >= 3.11, which skem needs" \
+	         "($$($(PYTHON) --version 2>/dev/null || echo 'no such command'))." \
 	         "Name another one: make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@$(PY) -m pip --version >/dev/null 2>&1 || { \
 	    echo "creating $(VENV)"; \
