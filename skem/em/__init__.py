@@ -1,0 +1,31 @@
+"""The EM engine: one loop for every model whose sufficient statistics add."""
+
+from skem.em._acceleration import ACCELERATIONS, Squarem, make_acceleration
+from skem.em._loop import BoundDecreasedError, EMRun, EMState
+from skem.em._model import EMModel, EMModelBase, Rows, add, scale, total
+from skem.em._online import StepwiseEM
+from skem.em._rows import RowBlocks, RowSource, effective_n_jobs
+from skem.em._starts import DegenerateFitError, fit_from_starts
+from skem.em._stopping import GapEstimator
+
+__all__ = [
+    "ACCELERATIONS",
+    "BoundDecreasedError",
+    "DegenerateFitError",
+    "EMModel",
+    "EMModelBase",
+    "EMRun",
+    "EMState",
+    "GapEstimator",
+    "RowBlocks",
+    "RowSource",
+    "Rows",
+    "Squarem",
+    "StepwiseEM",
+    "add",
+    "effective_n_jobs",
+    "fit_from_starts",
+    "make_acceleration",
+    "scale",
+    "total",
+]

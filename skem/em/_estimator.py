@@ -1,0 +1,147 @@
+"""What every estimator that is fitted by EM has in common."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable
+from numbers import Integral, Real
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+from skem._callbacks import CallbackSupportMixin, IterationCallbacks
+from skem._sklearn import Interval, StrOptions
+from skem.em._acceleration import ACCELERATIONS
+from skem.em._loop import EMState
+from skem.em._rows import RowSource
+from skem.em._starts import fit_from_starts
+
+
+class EMEstimatorMixin(CallbackSupportMixin):
+    """Runs the engine for an estimator and reports how the fit went.
+
+    The estimator has the parameters ``tol``, ``max_iter``, ``acceleration``, ``n_jobs``,
+    ``verbose`` and ``verbose_interval``, and a method ``_attributes(model, params)`` that gives
+    its fitted attributes as a dict: they are computed in full before the first one is set, so a
+    failed fit leaves the estimator as it was.
+    """
+
+    _default_acceleration: str | None = "squarem"
+
+    _parameter_constraints: dict = {  # noqa: RUF012
+        "tol": [Interval(Real, 0.0, None, closed="left")],
+        "max_iter": [Interval(Integral, 0, None, closed="left")],
+        "acceleration": [StrOptions({"auto", *ACCELERATIONS}), None],
+        "n_jobs": [Integral, None],
+        "verbose": ["verbose"],
+        "verbose_interval": [Interval(Integral, 1, None, closed="left")],
+    }
+
+    def _acceleration_name(self) -> str | None:
+        return self._default_acceleration if self.acceleration == "auto" else self.acceleration
+
+    def _run_em(
+        self,
+        model: Any,
+        rows: RowSource,
+        starts: Iterable[Any],
+        *,
+        n_starts: int,
+        X: Any = None,
+        sample_weight: Any = None,
+        max_iter: int | None = None,
+    ) -> tuple[EMState, dict[str, Any]]:
+        """Run the engine; return the best run and all fitted attributes, none of them set yet."""
+        max_iter = self.max_iter if max_iter is None else max_iter
+        callbacks = IterationCallbacks(
+            self,
+            n_starts=n_starts,
+            max_iter=max_iter,
+            X=X,
+            metadata=None if sample_weight is None else {"sample_weight": sample_weight},
+        )
+        state = fit_from_starts(
+            model,
+            rows,
+            starts,
+            tol=self.tol,
+            max_iter=max_iter,
+            acceleration=self._acceleration_name(),
+            observe=lambda number: _FitObserver(self, model, number, callbacks),
+        )
+        attributes = self._attributes(model, state.params) | {
+            "converged_": state.converged,
+            "n_iter_": state.n_iter,
+            "lower_bound_": state.bound,
+            "lower_bounds_": list(state.bounds),
+            "optimality_gap_": state.gap,
+        }
+        callbacks.finish(attributes)
+        return state, attributes
+
+    def _warn_if_not_converged(self, state: EMState) -> None:
+        """Say what ended the fit, and what to do, unless it ended at the limit."""
+        if state.interrupted:
+            warnings.warn(
+                f"Fit interrupted after {state.n_iter} EM iterations; the estimator holds the "
+                f"best parameters so far, an estimated {state.gap:.3g} nats per unit of weight "
+                "below the limit. Set warm_start=True, where there is one, to go on from here.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+        elif not state.converged and not state.stopped and self.max_iter > 0:
+            warnings.warn(
+                f"EM did not converge in max_iter={self.max_iter} iterations: the bound is an "
+                f"estimated {state.gap:.3g} nats per unit of weight below its limit, more than "
+                f"tol={self.tol:.3g}. Increase max_iter, or tol if that is near enough; try other "
+                "starts (n_init, init_params), or check for degenerate data.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+
+
+class _FitObserver:
+    """Prints and calls back for one start of a fit."""
+
+    def __init__(self, estimator: Any, model: Any, start: int, callbacks: IterationCallbacks):
+        self._estimator = estimator
+        self._model = model
+        self._start = start
+        self._callbacks = callbacks
+        self._task: Any = None
+        self._time = perf_counter()
+        self._said_hello = False
+
+    def begin(self, state: EMState) -> None:
+        if self._estimator.verbose and not self._said_hello:
+            print(f"Initialization {self._start}")
+            self._said_hello = True
+        if self._callbacks.active:
+            self._task = self._callbacks.begin(self._start)
+
+    def end(self, state: EMState) -> bool:
+        if self._estimator.verbose:
+            self._print(state)
+        if not self._callbacks.active:
+            return False
+        return self._callbacks.end(
+            self._task, lambda: self._estimator._attributes(self._model, state.params)
+        )
+
+    def _print(self, state: EMState) -> None:
+        verbose, interval = self._estimator.verbose, self._estimator.verbose_interval
+        if state.n_iter % interval == 0:
+            line = f"  Iteration {state.n_iter}"
+            if verbose >= 2:
+                now = perf_counter()
+                gain = np.diff(state.bounds[-2:]).sum()
+                line += (
+                    f"\t time lapse {now - self._time:.5f}s\t ll change {gain:.5f}"
+                    f"\t estimated gap {state.gap:.2g}"
+                )
+                self._time = now
+            print(line)
+        if state.converged:
+            print(f"Initialization converged. Lower bound {state.bound:.5f}.")

@@ -1,0 +1,203 @@
+"""The loop: EM maps from a start to the limit of the bound."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from skem.em._acceleration import Acceleration, make_acceleration
+from skem.em._rows import RowSource
+from skem.em._stopping import GapEstimator
+
+
+class BoundDecreasedError(RuntimeError):
+    """An EM step lowered the bound: the model's E step and M step do not belong together."""
+
+
+@dataclass
+class EMState:
+    """One run of EM: where it stands and how it came there.
+
+    Attributes
+    ----------
+    params : Any
+        The parameters after the last M step (or before the first).
+    bounds : list of float
+        Bound, per unit of weight, at the parameters that entered each EM map; a map whose start
+        was undone repeats the bound before it. Never falls.
+    n_iter : int
+        Number of EM maps (E steps), those undone included.
+    gap : float
+        Estimated distance from the last bound to its limit.
+    converged, interrupted, stopped : bool
+        ``gap <= tol``; ended by Ctrl-C; ended by the observer.
+    statistics : Any
+        Statistics of the last accepted E step.
+    """
+
+    params: Any
+    bounds: list[float] = field(default_factory=list)
+    n_iter: int = 0
+    gap: float = math.inf
+    converged: bool = False
+    interrupted: bool = False
+    stopped: bool = False
+    statistics: Any = None
+
+    @property
+    def bound(self) -> float:
+        return self.bounds[-1] if self.bounds else -math.inf
+
+
+class Observer(Protocol):
+    """What watches a run: a progress bar, a printer, an early stop."""
+
+    def begin(self, state: EMState) -> None:
+        """Called before each EM map."""
+
+    def end(self, state: EMState) -> bool:
+        """Called after each EM map; true ends the run."""
+
+
+class EMRun:
+    """EM from one start, that can be run for a while, judged, and run on.
+
+    Parameters
+    ----------
+    model : EMModel
+    rows : RowSource
+    params : Any
+        The start.
+    tol : float
+        Stop when the estimated distance to the limit of the bound is at most this.
+    acceleration : str or None, default=None
+        Name of an acceleration; None is plain EM.
+    observer : Observer, default=None
+        Called before and after each EM map.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        rows: RowSource,
+        params: Any,
+        *,
+        tol: float,
+        acceleration: str | None = None,
+        observer: Observer | None = None,
+    ):
+        self.model = model
+        self.rows = rows
+        self.tol = tol
+        self.observer = observer
+        self.state = EMState(params)
+        self._acceleration_name = acceleration
+        self._reset()
+
+    def _reset(self) -> None:
+        self._acceleration: Acceleration | None = make_acceleration(self._acceleration_name)
+        self._gap = GapEstimator()
+        self._fallback: Any = None  # the plain EM step that an extrapolation replaced
+        self._plain = True
+        self.state.gap = math.inf
+
+    @property
+    def finished(self) -> bool:
+        return self.state.converged or self.state.interrupted or self.state.stopped
+
+    def run(self, max_iter: int) -> EMState:
+        """Go on until the limit is near, or ``max_iter`` EM maps have been done in all."""
+        state = self.state
+        try:
+            while not self.finished and state.n_iter < max_iter:
+                if self.observer is not None:
+                    self.observer.begin(state)
+                self._step()
+                if self.observer is not None and self.observer.end(state):
+                    state.stopped = True
+        except KeyboardInterrupt:
+            if not state.bounds:
+                raise
+            state.interrupted = True
+        if self._fallback is not None:  # an extrapolation whose bound nobody has seen
+            state.params, self._fallback = self._fallback, None
+            self._plain = True
+        return state
+
+    def _step(self) -> None:
+        """One EM map: E step at the current point, gate, M step, and where to go on."""
+        state, model = self.state, self.model
+        params = state.params
+        statistics = self.rows.reduce(lambda rows: model.expected_statistics(params, rows))
+        bound = model.bound(statistics, params)
+        state.n_iter += 1
+        if self._fallback is not None and not bound >= state.bound:
+            self._undo()
+            return
+        self._fallback = None
+        rounding = model.rounding(statistics, params)
+        self._check(bound, rounding)
+        state.bounds.append(max(bound, state.bound))
+        state.statistics = statistics
+        state.gap = self._gap.update(bound, plain=self._plain, rounding=rounding)
+        state.params = model.maximize(statistics, params)
+        self._plain = True
+        if state.gap <= self.tol:
+            state.converged = True
+            return
+        repaired = self._repair()
+        if self._acceleration is not None and not repaired:
+            self._extrapolate(params)
+
+    def _check(self, bound: float, rounding: float) -> None:
+        if math.isnan(bound):
+            raise FloatingPointError(
+                f"The bound is not a number at EM iteration {self.state.n_iter}. Check the data "
+                "for values of extreme size."
+            )
+        fall = self.state.bound - bound
+        if fall > rounding:
+            raise BoundDecreasedError(
+                f"EM iteration {self.state.n_iter} lowered the bound of "
+                f"{type(self.model).__name__} by {fall:.3g} (rounding error {rounding:.3g}). "
+                "This is a bug of the model, not of the data: please report it."
+            )
+
+    def _repair(self) -> bool:
+        """Let the model mend its parameters (a collapsed component); the trace begins anew."""
+        repair = getattr(self.model, "repair", None)
+        mended = None if repair is None else repair(self.state)
+        if mended is None:
+            return False
+        self.state.params = mended
+        self.state.bounds.clear()
+        self._reset()
+        return True
+
+    def _extrapolate(self, previous: Any) -> None:
+        state, model = self.state, self.model
+        assert self._acceleration is not None
+        x, fx = model.to_vector(previous), model.to_vector(state.params)
+        proposal = self._acceleration.propose(x, fx)
+        if proposal is None:
+            return
+        with np.errstate(all="ignore"):
+            candidate = (
+                model.from_vector(proposal, state.params) if np.isfinite(proposal).all() else None
+            )
+        if candidate is None:
+            self._acceleration.rejected()
+            return
+        self._fallback, state.params = state.params, candidate
+        self._plain = False
+
+    def _undo(self) -> None:
+        """The extrapolation lowered the bound: go on from the plain EM step instead."""
+        self.state.params, self._fallback = self._fallback, None
+        self.state.bounds.append(self.state.bound)
+        self._plain = True
+        assert self._acceleration is not None
+        self._acceleration.rejected()

@@ -1,0 +1,110 @@
+"""What a model tells the engine, and the arithmetic of sufficient statistics.
+
+A model is three pure functions. `Statistics` of two sets of rows add, whatever the model::
+
+    expected_statistics(params, rows)  -> statistics      E step on one block of rows
+    maximize(statistics, params)       -> params          M step, with the model's priors
+    to_vector(params), from_vector(v)                     unconstrained coordinates
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+Params = TypeVar("Params")
+S = TypeVar("S", bound=tuple)
+
+
+class Rows(NamedTuple):
+    """A block of rows and all that belongs to them.
+
+    Attributes
+    ----------
+    start : int
+        Position of the first row of the block among all rows of its source.
+    X : array or sparse matrix of shape (n_rows, n_features)
+    weight : ndarray of shape (n_rows,) or None
+        Weight of each row; None is a weight of one.
+    labels : ndarray of shape (n_rows,) or None
+        Known component of each row, -1 where it is unknown.
+    memo : dict
+        What a model wants to keep with these rows from one E step to the next and that does
+        not depend on the parameters (a scatter matrix, the pattern of missing values).
+    """
+
+    start: int
+    X: Any
+    weight: NDArray | None = None
+    labels: NDArray | None = None
+    memo: dict = {}  # noqa: RUF012  (replaced by a fresh dict for each block)
+
+
+class EMModel(Protocol[Params]):
+    """The protocol of a model that the engine can fit.
+
+    ``statistics`` are a `NamedTuple` whose first two fields are ``log_likelihood``, the sum over
+    the rows of weight x log p(row) (or of its lower bound) in nats, and ``weight``, the sum of the
+    weights. Every field is a number or an array, which are summed over blocks of rows, or a
+    tuple, which is concatenated in the order of the rows: in that way local parameters (one
+    entry per row: p(z|d) of PLSA, the variational parameters of LDA) come back from the E step
+    and become part of the next ``params``.
+    """
+
+    def expected_statistics(self, params: Params, rows: Rows) -> Any:
+        """E step on one block of rows: its expected sufficient statistics."""
+
+    def maximize(self, statistics: Any, params: Params) -> Params:
+        """M step: the parameters that maximise the expected log-likelihood plus log prior.
+
+        ``params`` are those at which the statistics were taken.
+        """
+
+    def bound(self, statistics: Any, params: Params) -> float:
+        """The objective at ``params`` per unit of weight, log prior included; never falls."""
+
+    def rounding(self, statistics: Any, params: Params) -> float:
+        """An estimate of the rounding error of ``bound``, in its own unit."""
+
+    def to_vector(self, params: Params) -> NDArray:
+        """Unconstrained coordinates in which the accelerations extrapolate."""
+
+    def from_vector(self, vector: NDArray, params: Params) -> Params:
+        """Inverse of `to_vector`; ``params`` gives shapes."""
+
+
+class EMModelBase:
+    """Defaults for what most models share: no prior, rounding of a well-conditioned sum."""
+
+    def bound(self, statistics: Any, params: Any) -> float:
+        return float(statistics.log_likelihood / statistics.weight)
+
+    def rounding(self, statistics: Any, params: Any) -> float:
+        return 64 * np.finfo(np.float64).eps * max(1.0, abs(self.bound(statistics, params)))
+
+
+def add(a: S, b: S) -> S:
+    """Statistics of two sets of rows together: numbers and arrays add, tuples concatenate."""
+    return type(a)(*(None if x is None else x + y for x, y in zip(a, b, strict=True)))
+
+
+def total(parts: Iterable[S]) -> S:
+    """Statistics of all parts together, added in the order given."""
+    iterator = iter(parts)
+    try:
+        result = next(iterator)
+    except StopIteration:
+        raise ValueError("No rows: there are no statistics to add.") from None
+    for part in iterator:
+        result = add(result, part)
+    return result
+
+
+def scale(statistics: S, factor: float) -> S:
+    """Statistics as if every weight were multiplied by ``factor``; tuples stay as they are."""
+    return type(statistics)(
+        *(x if x is None or isinstance(x, tuple) else x * factor for x in statistics)
+    )

@@ -1,0 +1,161 @@
+"""Blocks of rows, reduced on every core that the context allows."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Protocol, TypeVar
+
+import joblib
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController
+
+from skem._sklearn import openmp_threads
+from skem.em._model import Rows, total
+
+T = TypeVar("T")
+
+# A block holds enough rows to make the cost of a Python call vanish, and is small against the
+# data. The cut depends on the shape alone, so results do not depend on the number of threads.
+MIN_BLOCK_VALUES = 1 << 16
+MAX_BLOCKS = 128
+
+
+class RowSource(Protocol):
+    """Where statistics come from: anything that can add up a function over its rows.
+
+    `RowBlocks` does it for arrays in memory; a reader of files, or a cluster that maps the
+    function over its partitions and adds the results, does it for the engine just as well.
+    """
+
+    def reduce(self, function: Callable[[Rows], Any]) -> Any:
+        """Sum of ``function(rows)`` over all blocks of rows."""
+
+
+def effective_n_jobs(n_jobs: int | None) -> int:
+    """Number of threads to use: None is all that joblib's context allows, 1 is one."""
+    if n_jobs is not None:
+        return joblib.effective_n_jobs(n_jobs)
+    backend, context_n_jobs = joblib.parallel.get_active_backend(prefer="threads")
+    # joblib reports 1 both for "nothing set" and for an explicit n_jobs=1.
+    config = getattr(joblib.parallel._backend, "config", {})
+    if isinstance(config.get("n_jobs"), int):
+        return backend.effective_n_jobs(context_n_jobs)
+    if backend.nesting_level:  # inside a joblib worker: its share, which it gets as OpenMP's
+        return max(1, min(backend.effective_n_jobs(-1), openmp_threads()))
+    return max(1, min(joblib.cpu_count(), openmp_threads()))
+
+
+def cut(n_rows: int, row_values: int) -> list[slice]:
+    """Cut rows of ``row_values`` numbers each into blocks of about equal size."""
+    n_blocks = min(MAX_BLOCKS, n_rows, max(1, n_rows * row_values // MIN_BLOCK_VALUES))
+    edges = np.linspace(0, n_rows, n_blocks + 1).astype(int).tolist()
+    return [slice(a, b) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+
+
+@functools.cache
+def _threadpools() -> ThreadpoolController:
+    import scipy.linalg  # noqa: F401  (the BLAS that compiled kernels call)
+
+    return ThreadpoolController()
+
+
+@contextlib.contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Hold BLAS to one thread: the blocks of rows are the parallelism."""
+    with _threadpools().limit(limits=1, user_api="blas"):
+        yield
+
+
+class BlockMap:
+    """Maps a function over blocks with a pool of threads; a context manager.
+
+    Parameters
+    ----------
+    n_jobs : int or None
+        Threads; None is all that joblib's context allows.
+    n_blocks : int
+        Number of blocks to come; a single one needs no pool.
+    """
+
+    def __init__(self, n_jobs: int | None, n_blocks: int):
+        self.n_threads = 1 if n_blocks <= 1 else min(effective_n_jobs(n_jobs), n_blocks)
+        self._stack = contextlib.ExitStack()
+        self._pool: ThreadPoolExecutor | None = None
+        self._n_blocks = n_blocks
+
+    def __enter__(self) -> BlockMap:
+        if self._n_blocks > 1:
+            self._stack.enter_context(one_blas_thread())
+        if self.n_threads > 1:
+            self._pool = ThreadPoolExecutor(self.n_threads, thread_name_prefix="skem")
+            self._stack.callback(self._pool.shutdown, wait=True, cancel_futures=True)
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._pool = None
+        self._stack.__exit__(None, None, None)
+
+    def __call__(self, function: Callable[[Any], T], blocks: Iterable[Any]) -> Iterator[T]:
+        if self._pool is None:
+            return map(function, blocks)
+        return self._pool.map(function, blocks)
+
+
+class RowBlocks:
+    """The rows of arrays in memory, cut into blocks; a context manager that holds the threads.
+
+    Parameters
+    ----------
+    X : array or sparse matrix of shape (n_samples, n_features)
+    sample_weight : ndarray of shape (n_samples,) or None
+    labels : ndarray of shape (n_samples,) or None
+    row_values : int, default=None
+        Numbers that the E step handles per row, as a measure of work; default ``X.shape[1]``.
+    n_jobs : int or None, default=None
+        Threads; None is all that joblib's context allows.
+    """
+
+    def __init__(
+        self,
+        X: Any,
+        *,
+        sample_weight: NDArray | None = None,
+        labels: NDArray | None = None,
+        row_values: int | None = None,
+        n_jobs: int | None = None,
+    ):
+        self.n_rows = X.shape[0]
+        self.blocks = [
+            Rows(
+                start=part.start,
+                X=X[part],
+                weight=None if sample_weight is None else sample_weight[part],
+                labels=None if labels is None else labels[part],
+                memo={},
+            )
+            for part in cut(self.n_rows, row_values or X.shape[1])
+        ]
+        self.map = BlockMap(n_jobs, len(self.blocks))
+
+    def __enter__(self) -> RowBlocks:
+        self.map.__enter__()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.map.__exit__(*exc_info)
+
+    def reduce(self, function: Callable[[Rows], Any]) -> Any:
+        return total(self.map(function, self.blocks))
+
+
+def map_rows(
+    function: Callable[[Any], NDArray], X: Any, *, row_values: int, n_jobs: int | None
+) -> NDArray:
+    """Apply ``function`` to blocks of rows and stack what it returns, one entry per row."""
+    parts = cut(X.shape[0], row_values)
+    with BlockMap(n_jobs, len(parts)) as block_map:
+        return np.concatenate(list(block_map(function, (X[part] for part in parts))))

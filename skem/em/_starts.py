@@ -1,0 +1,86 @@
+"""Many starts for the price of a few: short runs first, and only the best go on (em-EM)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from skem.em._loop import EMRun, EMState, Observer
+from skem.em._rows import RowSource
+
+SHORT_RUN = 10
+"""EM maps of the first round; each round doubles them and halves the number of runs."""
+
+
+class DegenerateFitError(ValueError):
+    """A start ended where the model has no finite maximum (a collapsed component)."""
+
+
+def fit_from_starts(
+    model: Any,
+    rows: RowSource,
+    starts: Iterable[Any],
+    *,
+    tol: float,
+    max_iter: int,
+    acceleration: str | None = None,
+    observe: Callable[[int], Observer | None] = lambda start: None,
+) -> EMState:
+    """Run EM from each start and return the run with the highest bound.
+
+    Starts are run for a few EM maps each, the better half for twice as many, and so on until one
+    is left, which is run to its limit (em-EM, Biernacki, Celeux and Govaert 2003, in rounds of
+    successive halving).
+
+    Parameters
+    ----------
+    model, rows, tol, acceleration
+        See `EMRun`.
+    starts : iterable of params
+    max_iter : int
+        EM maps of a run at the most.
+    observe : callable(int) -> Observer or None
+        Makes the observer of the start with that number.
+
+    Returns
+    -------
+    state : EMState
+
+    Raises
+    ------
+    DegenerateFitError
+        If every start collapsed.
+    """
+    runs: list[EMRun] = []
+    failure: DegenerateFitError | None = None
+    for number, params in enumerate(starts):
+        runs.append(
+            EMRun(
+                model,
+                rows,
+                params,
+                tol=tol,
+                acceleration=acceleration,
+                observer=observe(number),
+            )
+        )
+    budget = max_iter if len(runs) == 1 else SHORT_RUN
+    while True:
+        alive = []
+        for run in runs:
+            try:
+                run.run(min(budget, max_iter))
+            except DegenerateFitError as error:
+                failure = error
+                continue
+            alive.append(run)
+            if run.state.interrupted:
+                return max(alive, key=lambda run: run.state.bound).state
+        if not alive:
+            assert failure is not None
+            raise failure
+        alive.sort(key=lambda run: -run.state.bound)
+        if budget >= max_iter or (len(alive) == 1 and alive[0].finished):
+            return alive[0].state
+        runs = alive[: (len(alive) + 1) // 2]
+        budget = max_iter if len(runs) == 1 else 2 * budget

@@ -1,0 +1,188 @@
+"""What a fitted mixture can tell of rows: densities, posteriors, criteria."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import logsumexp
+from sklearn.base import BaseEstimator, ClusterMixin, DensityMixin
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from skem._validation import check_weights
+from skem.em._estimator import EMEstimatorMixin
+from skem.em._rows import map_rows
+
+
+class BaseMixture(EMEstimatorMixin, DensityMixin, ClusterMixin, BaseEstimator):
+    """Methods that need only log p(x, z) and the number of free parameters.
+
+    A subclass gives ``_log_joint(X)`` of shape (n_rows, n_components) for a block of validated
+    rows, ``_n_parameters()`` and ``_check_X(X, reset)``.
+    """
+
+    _log_joint: Callable[[NDArray], NDArray]
+    _n_parameters: Callable[[], int]
+    weights_: NDArray
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.estimator_type = "density_estimator"
+        tags.input_tags.allow_nan = True
+        return tags
+
+    def _check_X(self, X: ArrayLike, *, reset: bool = False, min_samples: int = 1) -> NDArray:
+        """Rows as float32 or float64; missing values (NaN) are let through."""
+        return validate_data(
+            self,
+            X,
+            reset=reset,
+            dtype=[np.float64, np.float32],
+            ensure_all_finite="allow-nan",
+            ensure_min_samples=min_samples,
+        )
+
+    def _map(self, function: Callable[[NDArray], NDArray], X: ArrayLike) -> NDArray:
+        """Apply ``function`` to blocks of log joint densities; one entry per row comes back."""
+        check_is_fitted(self)
+        X = self._check_X(X)
+        values = map_rows(
+            lambda block: function(self._log_joint(block)),
+            X,
+            row_values=X.shape[1] * len(self.weights_),
+            n_jobs=self.n_jobs,
+        )
+        return values if values.dtype.kind == "i" else values.astype(X.dtype, copy=False)
+
+    def score_samples(self, X: ArrayLike) -> NDArray:
+        """Log-density of each row, log p(x) in nats.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Missing values (NaN) are marginalised.
+
+        Returns
+        -------
+        log_prob : ndarray of shape (n_samples,)
+        """
+        return self._map(lambda log_joint: logsumexp(log_joint, axis=1), X)
+
+    def score(
+        self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None
+    ) -> float:
+        """Weighted mean of the log-density per row, in nats.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        y : Ignored
+            Not used, present for API consistency by convention.
+        sample_weight : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        log_likelihood : float
+            Higher is better.
+        """
+        log_prob = self.score_samples(X)
+        return float(np.average(log_prob, weights=check_weights(sample_weight, log_prob)))
+
+    def predict_proba(self, X: ArrayLike) -> NDArray:
+        """Posterior probability of each component, p(z | x).
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        resp : ndarray of shape (n_samples, n_components)
+            Rows sum to one.
+        """
+
+        def posterior(log_joint: NDArray) -> NDArray:
+            return np.exp(log_joint - logsumexp(log_joint, axis=1, keepdims=True))
+
+        return self._map(posterior, X)
+
+    def predict(self, X: ArrayLike) -> NDArray:
+        """Most probable component of each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+        """
+        return self._map(lambda log_joint: log_joint.argmax(axis=1), X)
+
+    def _log_likelihood(self, X: ArrayLike, sample_weight: ArrayLike | None) -> tuple[float, float]:
+        """Log-likelihood, and the number of rows (sum of the weights)."""
+        log_prob = self.score_samples(X).astype(np.float64)
+        weight = check_weights(sample_weight, log_prob)
+        if weight is None:
+            return float(log_prob.sum()), float(len(log_prob))
+        return float(weight @ log_prob), float(weight.sum())
+
+    def bic(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Bayesian information criterion, -2 log L + n_parameters log n; lower is better.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        sample_weight : array-like of shape (n_samples,), default=None
+            Its sum takes the place of the number of rows n.
+
+        Returns
+        -------
+        bic : float
+            In twice nats.
+        """
+        log_likelihood, n = self._log_likelihood(X, sample_weight)
+        return float(-2 * log_likelihood + self._n_parameters() * np.log(n))
+
+    def aic(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Akaike information criterion, -2 log L + 2 n_parameters; lower is better.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        sample_weight : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        aic : float
+            In twice nats.
+        """
+        log_likelihood, _ = self._log_likelihood(X, sample_weight)
+        return float(-2 * log_likelihood + 2 * self._n_parameters())
+
+    def icl(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Integrated complete likelihood, BIC - 2 sum log max_k p(k | x); lower is better.
+
+        It asks for components that are well apart, where BIC asks for a good density
+        (Biernacki, Celeux and Govaert 2000, with the hard assignment, as mclust has it).
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        sample_weight : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        icl : float
+            In twice nats.
+        """
+
+        def log_top(log_joint: NDArray) -> NDArray:
+            return log_joint.max(axis=1) - logsumexp(log_joint, axis=1)
+
+        certainty = self._map(log_top, X).astype(np.float64)
+        weight = check_weights(sample_weight, certainty)
+        total = certainty.sum() if weight is None else weight @ certainty
+        return float(self.bic(X, sample_weight) - 2 * total)

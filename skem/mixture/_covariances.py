@@ -1,0 +1,291 @@
+"""The covariance structures of a Gaussian mixture, each with its features and its algebra.
+
+Conventions, for k components in d dimensions:
+    full       covariance (d, d)   square of x: x x'          factor W (d, d): W Sigma W' = I, lower
+    diag       covariance (d,)     square of x: (x_j^2)       factor (d,): 1 / sigma_j
+    spherical  covariance ()       square of x: |x|^2         factor (): 1 / sigma
+    tied_*     one covariance for all components; a leading axis k where there are several
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import scipy.linalg
+from numpy.typing import NDArray
+
+from skem.mixture import _features as feat
+from skem.mixture._features import Features, make_features
+
+COVARIANCE_TYPES = ("full", "tied", "diag", "spherical", "tied_diag", "tied_spherical")
+
+
+class NotPositiveDefiniteError(ValueError):
+    """A covariance is not positive definite; ``index`` says which (0 where there is one)."""
+
+    def __init__(self, index: int):
+        super().__init__(f"covariance {index} is not positive definite")
+        self.index = index
+
+
+class Full:
+    name = "full"
+
+    def features(self, d: int) -> Features:
+        pairs = np.vstack([feat.linear_pairs(d), feat.product_pairs(d)])
+        return make_features(pairs, content=0, n_z=d + 1)
+
+    def shape(self, d: int) -> tuple[int, ...]:
+        return (d, d)
+
+    def n_parameters(self, d: int) -> int:
+        return d * (d + 1) // 2
+
+    def squares_of_features(self, sums: NDArray, d: int) -> NDArray:
+        """Second moments (k, d, d) from the sums of the quadratic features (k, d(d+1)/2)."""
+        i, j = np.tril_indices(d)
+        squares = np.empty((len(sums), d, d))
+        squares[:, i, j] = sums
+        squares[:, j, i] = sums
+        return squares
+
+    def coefficients(self, precisions: NDArray) -> NDArray:
+        """Coefficients of the quadratic features in -x'Px/2."""
+        i, j = np.tril_indices(precisions.shape[-1])
+        return np.where(i == j, -0.5, -1.0) * precisions[:, i, j]
+
+    def square(self, a: NDArray) -> NDArray:
+        return a[..., :, None] * a[..., None, :]
+
+    def symmetric(self, a: NDArray, b: NDArray) -> NDArray:
+        """The mixed part of (a + b)(a + b)'."""
+        cross = a[..., :, None] * b[..., None, :]
+        return cross + cross.swapaxes(-1, -2)
+
+    def divide(self, squares: NDArray, counts: NDArray, d: int) -> NDArray:
+        return squares / counts[..., None, None]
+
+    def diagonal(self, values: NDArray) -> NDArray:
+        """The structure of a diagonal matrix, in the units of a sum of squares."""
+        return np.diag(values)
+
+    def factor(self, covariances: NDArray) -> NDArray:
+        """Inverse lower Cholesky factors W: W Sigma W' = I."""
+        factors = np.empty_like(covariances)
+        for k, covariance in enumerate(covariances):
+            try:
+                cholesky = scipy.linalg.cholesky(covariance, lower=True, check_finite=False)
+            except np.linalg.LinAlgError:
+                raise NotPositiveDefiniteError(k) from None
+            factors[k], info = scipy.linalg.lapack.dtrtri(cholesky, lower=1)
+            if info or not np.isfinite(factors[k]).all():
+                raise NotPositiveDefiniteError(k)
+        return np.tril(factors)
+
+    def precision(self, factors: NDArray) -> NDArray:
+        return factors.swapaxes(-1, -2) @ factors
+
+    def log_det_factor(self, factors: NDArray, d: int) -> NDArray:
+        return np.log(np.diagonal(factors, axis1=-2, axis2=-1)).sum(-1)
+
+    def apply(self, precisions: NDArray, a: NDArray) -> NDArray:
+        return np.einsum("...ij,...j->...i", precisions, a)
+
+    def trace(self, precisions: NDArray, squares: NDArray) -> NDArray:
+        """tr(P S), summed over the features."""
+        return (precisions * squares).sum((-2, -1))
+
+    def trace_diagonal(self, precisions: NDArray, values: NDArray) -> NDArray:
+        """tr(P diag(values))."""
+        return np.diagonal(precisions, axis1=-2, axis2=-1) @ values
+
+    def to_coordinates(self, covariances: NDArray) -> NDArray:
+        """Unconstrained coordinates of covariances: the log-Cholesky factor."""
+        cholesky = np.linalg.cholesky(covariances)
+        d = covariances.shape[-1]
+        diagonal = np.arange(d)
+        cholesky[..., diagonal, diagonal] = np.log(cholesky[..., diagonal, diagonal])
+        i, j = np.tril_indices(d)
+        return cholesky[..., i, j]
+
+    def from_coordinates(self, coordinates: NDArray, d: int) -> NDArray:
+        cholesky = np.zeros((*coordinates.shape[:-1], d, d))
+        i, j = np.tril_indices(d)
+        cholesky[..., i, j] = coordinates
+        diagonal = np.arange(d)
+        cholesky[..., diagonal, diagonal] = np.exp(cholesky[..., diagonal, diagonal])
+        return cholesky @ cholesky.swapaxes(-1, -2)
+
+    def rescale(self, covariances: NDArray, factor: NDArray) -> NDArray:
+        """Covariances of x * factor (one factor a feature)."""
+        return covariances * factor[:, None] * factor
+
+    def dense(self, covariances: NDArray, d: int) -> NDArray:
+        return covariances
+
+    def of_dense(self, squares: NDArray) -> NDArray:
+        return squares
+
+    def total(self, X: NDArray, weight: NDArray | None) -> NDArray:
+        """Weighted sum of the squares of the rows."""
+        return (X if weight is None else X * weight[:, None]).T @ X
+
+
+class Diagonal:
+    name = "diag"
+
+    def features(self, d: int) -> Features:
+        pairs = np.vstack([feat.linear_pairs(d), feat.square_pairs(d)])
+        return make_features(pairs, content=0, n_z=d + 1)
+
+    def shape(self, d: int) -> tuple[int, ...]:
+        return (d,)
+
+    def n_parameters(self, d: int) -> int:
+        return d
+
+    def squares_of_features(self, sums: NDArray, d: int) -> NDArray:
+        return sums
+
+    def coefficients(self, precisions: NDArray) -> NDArray:
+        return -0.5 * precisions
+
+    def square(self, a: NDArray) -> NDArray:
+        return a * a
+
+    def symmetric(self, a: NDArray, b: NDArray) -> NDArray:
+        return 2 * a * b
+
+    def divide(self, squares: NDArray, counts: NDArray, d: int) -> NDArray:
+        return squares / counts[..., None]
+
+    def diagonal(self, values: NDArray) -> NDArray:
+        return values
+
+    def factor(self, covariances: NDArray) -> NDArray:
+        bad = ~(covariances > 0).reshape(len(covariances), -1).all(-1)
+        if bad.any():
+            raise NotPositiveDefiniteError(int(np.flatnonzero(bad)[0]))
+        return 1 / np.sqrt(covariances)
+
+    def precision(self, factors: NDArray) -> NDArray:
+        return factors * factors
+
+    def log_det_factor(self, factors: NDArray, d: int) -> NDArray:
+        return np.log(factors).sum(-1)
+
+    def apply(self, precisions: NDArray, a: NDArray) -> NDArray:
+        return precisions * a
+
+    def trace(self, precisions: NDArray, squares: NDArray) -> NDArray:
+        return (precisions * squares).sum(-1)
+
+    def trace_diagonal(self, precisions: NDArray, values: NDArray) -> NDArray:
+        return precisions @ values
+
+    def to_coordinates(self, covariances: NDArray) -> NDArray:
+        return np.log(covariances) / 2
+
+    def from_coordinates(self, coordinates: NDArray, d: int) -> NDArray:
+        return np.exp(2 * coordinates)
+
+    def rescale(self, covariances: NDArray, factor: NDArray) -> NDArray:
+        return covariances * factor**2
+
+    def dense(self, covariances: NDArray, d: int) -> NDArray:
+        return covariances[..., None] * np.eye(d)
+
+    def of_dense(self, squares: NDArray) -> NDArray:
+        return np.diagonal(squares, axis1=-2, axis2=-1)
+
+    def total(self, X: NDArray, weight: NDArray | None) -> NDArray:
+        squares = np.square(X)
+        return squares.sum(0) if weight is None else weight @ squares
+
+
+class Spherical(Diagonal):
+    name = "spherical"
+
+    def features(self, d: int) -> Features:
+        pairs = feat.linear_pairs(d + 1)
+        return make_features(pairs, content=1, n_z=d + 2)
+
+    def shape(self, d: int) -> tuple[int, ...]:
+        return ()
+
+    def n_parameters(self, d: int) -> int:
+        return 1
+
+    def squares_of_features(self, sums: NDArray, d: int) -> NDArray:
+        return sums[:, 0]
+
+    def coefficients(self, precisions: NDArray) -> NDArray:
+        return -0.5 * precisions[:, None]
+
+    def square(self, a: NDArray) -> NDArray:
+        return (a * a).sum(-1)
+
+    def symmetric(self, a: NDArray, b: NDArray) -> NDArray:
+        return 2 * (a * b).sum(-1)
+
+    def divide(self, squares: NDArray, counts: NDArray, d: int) -> NDArray:
+        return squares / (counts * d)
+
+    def diagonal(self, values: NDArray) -> NDArray:
+        return values.sum()
+
+    def log_det_factor(self, factors: NDArray, d: int) -> NDArray:
+        return d * np.log(factors)
+
+    def apply(self, precisions: NDArray, a: NDArray) -> NDArray:
+        return precisions[..., None] * a
+
+    def trace(self, precisions: NDArray, squares: NDArray) -> NDArray:
+        return precisions * squares
+
+    def trace_diagonal(self, precisions: NDArray, values: NDArray) -> NDArray:
+        return precisions * values.sum()
+
+    def to_coordinates(self, covariances: NDArray) -> NDArray:
+        return np.log(covariances)[..., None] / 2
+
+    def from_coordinates(self, coordinates: NDArray, d: int) -> NDArray:
+        return np.exp(2 * coordinates[..., 0])
+
+    def rescale(self, covariances: NDArray, factor: NDArray) -> NDArray:
+        return covariances * factor[0] ** 2
+
+    def dense(self, covariances: NDArray, d: int) -> NDArray:
+        return covariances[..., None, None] * np.eye(d)
+
+    def of_dense(self, squares: NDArray) -> NDArray:
+        return np.trace(squares, axis1=-2, axis2=-1)
+
+    def total(self, X: NDArray, weight: NDArray | None) -> NDArray:
+        return super().total(X, weight).sum()
+
+
+Structure = Full | Diagonal | Spherical
+
+_STRUCTURES: dict[str, Structure] = {s.name: s for s in (Full(), Diagonal(), Spherical())}
+
+
+def structure_of(covariance_type: str) -> tuple[Structure, bool]:
+    """The structure of a covariance type, and whether the components share one covariance."""
+    if covariance_type == "tied":
+        return _STRUCTURES["full"], True
+    tied = covariance_type.startswith("tied_")
+    return _STRUCTURES[covariance_type.removeprefix("tied_")], tied
+
+
+def n_free_parameters(covariance_type: str, n_components: int, d: int) -> int:
+    """Free parameters of a mixture: weights, means and covariances."""
+    structure, tied = structure_of(covariance_type)
+    covariance = structure.n_parameters(d) * (1 if tied else n_components)
+    return covariance + n_components * d + n_components - 1
+
+
+def log_normaliser(d: int) -> float:
+    """The constant of the normal log-density, -d log(2 pi) / 2."""
+    return -0.5 * d * math.log(2 * math.pi)

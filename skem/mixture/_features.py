@@ -1,0 +1,122 @@
+"""Tables of features for the compiled E step, and its call on a block of rows."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skem.em import Rows
+
+_EMPTY_LABELS = np.empty(0, dtype=np.int64)
+_CACHE_VALUES = 1 << 15  # numbers that one panel of features, and the responsibilities, may take
+
+
+class Features(NamedTuple):
+    """A table of features and how it is cut into panels.
+
+    Attributes
+    ----------
+    pairs : ndarray of shape (n_panels, m, 2)
+        Feature f is z[pairs[f, 0]] * z[pairs[f, 1]]; padded with the constant feature.
+    n_features : int
+        Without padding.
+    content : int
+        What z holds, see `_kernels`.
+    n_z : int
+        Length of z.
+    """
+
+    pairs: NDArray[np.int64]
+    n_features: int
+    content: int
+    n_z: int
+
+
+def make_features(pairs: NDArray[np.int64], *, content: int, n_z: int) -> Features:
+    """Cut a table of pairs (n_features, 2) into panels that stay in the cache."""
+    n_features = len(pairs)
+    panel = n_features if n_features <= 256 else 128
+    n_panels = -(-n_features // panel)
+    padded = np.zeros((n_panels * panel, 2), dtype=np.int64)
+    padded[:n_features] = pairs
+    return Features(padded.reshape(n_panels, panel, 2), n_features, content, n_z)
+
+
+def linear_pairs(n: int) -> NDArray[np.int64]:
+    """1 and z_1 ... z_n."""
+    return np.column_stack([np.zeros(n + 1, dtype=np.int64), np.arange(n + 1)])
+
+
+def square_pairs(d: int) -> NDArray[np.int64]:
+    """z_j^2 for j = 1 ... d."""
+    return np.repeat(np.arange(1, d + 1)[:, None], 2, axis=1)
+
+
+def product_pairs(d: int) -> NDArray[np.int64]:
+    """z_i z_j for d >= i >= j >= 1, in the order of np.tril_indices."""
+    return np.column_stack(np.tril_indices(d)) + 1
+
+
+def plain_rows(X: NDArray) -> NDArray:
+    """The rows as the kernels take them: C-contiguous and, in type, read-only."""
+    X = np.ascontiguousarray(X).view()
+    X.flags.writeable = False
+    return X
+
+
+def block_height(n_components: int, panel: int) -> int:
+    """Rows of a block inside the kernel, so that what it touches stays in the cache."""
+    height = _CACHE_VALUES // max(n_components, panel // 2, 1)
+    return int(min(256, max(64, 1 << max(height, 1).bit_length() - 1)))
+
+
+def kernel_rows(rows: Rows) -> tuple[NDArray, NDArray, NDArray]:
+    """X, weights and labels of a block, in the form of the kernels."""
+    X = plain_rows(rows.X)
+    weight = np.empty(0, X.dtype) if rows.weight is None else rows.weight.astype(X.dtype)
+    labels = _EMPTY_LABELS if rows.labels is None else rows.labels.astype(np.int64)
+    return X, weight, labels
+
+
+def linear_e_step(
+    rows: Rows, theta: NDArray, features: Features, center: NDArray, scale: NDArray
+) -> tuple[float, NDArray]:
+    """E step with log p(x, k) = theta_k . f(x).
+
+    Parameters
+    ----------
+    rows : Rows
+    theta : ndarray of shape (n_components, n_features)
+    features : Features
+    center, scale : ndarray of shape (d,)
+        The rows enter z as (x - center) * scale.
+
+    Returns
+    -------
+    log_likelihood : float
+        Sum of weight x log p(x), in nats.
+    sums : ndarray of shape (n_components, n_features)
+        Weighted sums of responsibility x feature.
+    """
+    from skem.mixture import _kernels
+
+    X, weight, labels = kernel_rows(rows)
+    n_panels, panel, _ = features.pairs.shape
+    k = len(theta)
+    padded = np.zeros((k, n_panels * panel), dtype=X.dtype)
+    padded[:, : features.n_features] = theta
+    log_likelihood, sums = _kernels.linear_e_step(
+        X,
+        weight,
+        labels,
+        np.ascontiguousarray(padded.reshape(k, n_panels, panel).swapaxes(0, 1)),
+        features.pairs,
+        center.astype(X.dtype),
+        scale.astype(X.dtype),
+        features.content,
+        features.n_z,
+        block_height(k, panel),
+    )
+    return log_likelihood, sums.swapaxes(0, 1).reshape(k, -1)[:, : features.n_features]

@@ -1,0 +1,718 @@
+"""Gaussian mixtures: the estimator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from skem._callbacks import with_callbacks
+from skem._sklearn import Interval, StrOptions, fit_context
+from skem._validation import (
+    check_labels,
+    check_positive_integer,
+    check_weights,
+    unchanged_on_error,
+)
+from skem.em import RowBlocks, StepwiseEM
+from skem.em._estimator import EMEstimatorMixin
+from skem.mixture import _density
+from skem.mixture._base import BaseMixture
+from skem.mixture._covariances import COVARIANCE_TYPES, n_free_parameters, structure_of
+from skem.mixture._gaussian_init import check_initial_values, column_units, make_priors
+from skem.mixture._gaussian_model import GaussianModel, GaussianParams
+from skem.mixture._gaussian_starts import INIT_PARAMS, GaussianStarts, check_responsibilities
+from skem.mixture._information import gaussian_standard_errors
+from skem.mixture._missing import pattern_order
+
+
+class GaussianMixtureEM(BaseMixture):
+    r"""Gaussian mixture fitted by EM; a drop-in for `sklearn.mixture.GaussianMixture`.
+
+    .. math:: p(x) = \sum_{k=1}^{K} w_k \, N(x \mid \mu_k, \Sigma_k)
+
+    Parameters
+    ----------
+    n_components : int, default=1
+        Number of components K.
+    covariance_type : {'full', 'tied', 'diag', 'spherical', 'tied_diag', 'tied_spherical'}, \
+            default='full'
+        Structure of the covariances: each component its own matrix, one matrix for all, each its
+        own diagonal, each its own variance, one diagonal for all, one variance for all.
+    tol : float, default=1e-3
+        EM stops when the estimated distance of the bound to its limit, in nats per row, is at
+        most this. (scikit-learn stops when the last gain was small, which with slow convergence
+        is far too early.)
+    reg_covar : float, default=1e-6
+        Added to the diagonal of the covariances, in squared units of X. It is the variance of
+        noise that blurs the rows: `lower_bound_` is for the blurred rows, `score_samples` is the
+        plain density.
+    max_iter : int, default=100
+        EM maps (E steps) at the most, whatever the acceleration.
+    n_init : int, default=1
+        Number of starts. All are run for a few steps, and only the best go on.
+    init_params : {'kmeans', 'k-means++', 'random', 'random_from_data'}, callable or array-like \
+            of shape (n_samples, n_components), default='kmeans'
+        How starts are made. Successive starts look at the rows in other coordinates (by column
+        unit variance, whitened), and even ``n_init=1`` compares two. An array holds
+        responsibilities. A callable ``init(X, n_components, random_state)`` returns
+        responsibilities, or means of shape (n_components, n_features).
+    weights_init : array-like of shape (n_components,), default=None
+    means_init : array-like of shape (n_components, n_features), default=None
+    precisions_init : array-like, default=None
+        Shape as `precisions_`. What is given takes the place of what the start would say.
+    random_state : int, RandomState instance or None, default=None
+        For starts, restarts and `sample`.
+    warm_start : bool, default=False
+        Begin where the last fit ended.
+    verbose : int, default=0
+        1 prints starts and iterations, 2 also bounds, gaps and times.
+    verbose_interval : int, default=10
+        Iterations between two prints.
+    acceleration : {'auto', 'squarem'} or None, default='auto'
+        How EM is accelerated; None is plain EM. A step that lowers the bound is undone.
+    collapse : {'report', 'restart', 'remove'}, default='report'
+        What to do with a component that collapses onto few rows: list it in `collapsed_` with a
+        warning, restart it inside the largest component, or go on without it.
+    weight_concentration_prior : float, default=None
+        Dirichlet prior of the weights, at least 1; None (or 1) is flat.
+    mean_precision_prior : float, default=None
+        The means have the prior N(mean_prior, Sigma_k / mean_precision_prior); None is flat.
+    mean_prior : array-like of shape (n_features,), default=None
+        Default is the mean of X.
+    degrees_of_freedom_prior : float, default=None
+        Of the inverse Wishart prior of the covariances; default is n_features + 2.
+    covariance_prior : array-like, default=None
+        Scatter matrix of the inverse Wishart prior, with the shape of one covariance of the type;
+        None is no prior.
+    standard_errors : bool, default=False
+        Whether `fit` computes `standard_errors_`.
+    n_jobs : int, default=None
+        Threads over blocks of rows; None is all that joblib's context allows, 1 is one.
+
+    Attributes
+    ----------
+    weights_ : ndarray of shape (n_components,)
+    means_ : ndarray of shape (n_components, n_features)
+    covariances_ : ndarray
+        Shape (n_components, n_features, n_features) for 'full', (n_features, n_features) for
+        'tied', (n_components, n_features) for 'diag', (n_components,) for 'spherical',
+        (n_features,) for 'tied_diag', () for 'tied_spherical'.
+    precisions_ : ndarray
+        Inverse covariances, same shape.
+    precisions_cholesky_ : ndarray
+        Factors P with P P' = precision, upper triangular; same shape.
+    converged_ : bool
+        Whether ``optimality_gap_ <= tol``.
+    n_iter_ : int
+        EM maps of the best start.
+    lower_bound_ : float
+        Last bound, nats per row (per unit of weight); log prior included.
+    lower_bounds_ : list of float
+        Bound at the start of each EM map; never falls.
+    optimality_gap_ : float
+        Estimated distance of `lower_bound_` to its limit, nats per row (Aitken).
+    collapsed_ : ndarray of int
+        Components that hold less than one row or whose variance is all regularisation.
+    standard_errors_ : dict
+        With ``standard_errors=True``: asymptotic standard errors of 'weights', 'means' and
+        'covariances', from the observed information.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+
+    See Also
+    --------
+    select_gaussian_mixture : Choose the number of components and the covariance type.
+    BernoulliMixtureEM : Mixtures of binary data.
+
+    Notes
+    -----
+    Rows may have missing values (NaN): they are marginalised, which is maximum likelihood if they
+    are missing at random.
+
+    References
+    ----------
+    .. [1] Dempster, Laird and Rubin (1977). Maximum likelihood from incomplete data via the EM
+       algorithm. J. R. Stat. Soc. B 39.
+    .. [2] Böhning, Dietz, Schaub, Schlattmann and Lindsay (1994). The distribution of the
+       likelihood ratio for mixtures of densities from the one-parameter exponential family.
+       Ann. Inst. Stat. Math. 46.
+    .. [3] Varadhan and Roland (2008). Simple and globally convergent methods for accelerating the
+       convergence of any EM algorithm. Scand. J. Stat. 35.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skem import GaussianMixtureEM
+    >>> X = np.array([[1, 2], [1, 4], [1, 0], [10, 2], [10, 4], [10, np.nan]])
+    >>> mixture = GaussianMixtureEM(2, random_state=0).fit(X)
+    >>> mixture.means_[:, 0].round(3)
+    array([10.,  1.])
+    >>> mixture.predict([[0, 0], [np.nan, 3], [12, 3]])
+    array([1, 0, 0])
+    """
+
+    _parameter_constraints: dict = {  # noqa: RUF012
+        **EMEstimatorMixin._parameter_constraints,
+        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "covariance_type": [StrOptions(set(COVARIANCE_TYPES))],
+        "reg_covar": [Interval(Real, 0.0, None, closed="left")],
+        "n_init": [Interval(Integral, 1, None, closed="left")],
+        "init_params": [StrOptions(set(INIT_PARAMS)), callable, "array-like"],
+        "weights_init": ["array-like", None],
+        "means_init": ["array-like", None],
+        "precisions_init": ["array-like", Real, None],
+        "random_state": ["random_state"],
+        "warm_start": ["boolean"],
+        "collapse": [StrOptions({"report", "restart", "remove"})],
+        "weight_concentration_prior": [Interval(Real, 1.0, None, closed="left"), None],
+        "mean_precision_prior": [Interval(Real, 0.0, None, closed="neither"), None],
+        "mean_prior": ["array-like", None],
+        "degrees_of_freedom_prior": [Interval(Real, 0.0, None, closed="neither"), None],
+        "covariance_prior": ["array-like", Real, None],
+        "standard_errors": ["boolean"],
+    }
+
+    def __init__(
+        self,
+        n_components: int = 1,
+        *,
+        covariance_type: str = "full",
+        tol: float = 1e-3,
+        reg_covar: float = 1e-6,
+        max_iter: int = 100,
+        n_init: int = 1,
+        init_params: Any = "kmeans",
+        weights_init: ArrayLike | None = None,
+        means_init: ArrayLike | None = None,
+        precisions_init: ArrayLike | None = None,
+        random_state: Any = None,
+        warm_start: bool = False,
+        verbose: int = 0,
+        verbose_interval: int = 10,
+        acceleration: str | None = "auto",
+        collapse: str = "report",
+        weight_concentration_prior: float | None = None,
+        mean_precision_prior: float | None = None,
+        mean_prior: ArrayLike | None = None,
+        degrees_of_freedom_prior: float | None = None,
+        covariance_prior: ArrayLike | None = None,
+        standard_errors: bool = False,
+        n_jobs: int | None = None,
+    ):
+        self.n_components = n_components
+        self.covariance_type = covariance_type
+        self.tol = tol
+        self.reg_covar = reg_covar
+        self.max_iter = max_iter
+        self.n_init = n_init
+        self.init_params = init_params
+        self.weights_init = weights_init
+        self.means_init = means_init
+        self.precisions_init = precisions_init
+        self.random_state = random_state
+        self.warm_start = warm_start
+        self.verbose = verbose
+        self.verbose_interval = verbose_interval
+        self.acceleration = acceleration
+        self.collapse = collapse
+        self.weight_concentration_prior = weight_concentration_prior
+        self.mean_precision_prior = mean_precision_prior
+        self.mean_prior = mean_prior
+        self.degrees_of_freedom_prior = degrees_of_freedom_prior
+        self.covariance_prior = covariance_prior
+        self.standard_errors = standard_errors
+        self.n_jobs = n_jobs
+
+    # ------------------------------------------------------------------ fit
+    @with_callbacks
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(
+        self,
+        X: ArrayLike,
+        y: Any = None,
+        *,
+        sample_weight: ArrayLike | None = None,
+        labels: ArrayLike | None = None,
+    ) -> GaussianMixtureEM:
+        """Fit the mixture.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows; NaN where missing.
+        y : Ignored
+            Not used, present for API consistency by convention.
+        sample_weight : array-like of shape (n_samples,), default=None
+            A weight of 2 is a row twice, of 0 a row left out.
+        labels : array-like of shape (n_samples,), default=None
+            Known component of each row, -1 where unknown: semi-supervised. A labelled row enters
+            with log w_k N(x | k).
+
+        Returns
+        -------
+        self : GaussianMixtureEM
+
+        Raises
+        ------
+        ValueError
+            If input or parameters do not fit each other, or the likelihood has no finite maximum
+            (with ``reg_covar=0``); the estimator is then left as it was.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If the limit is not reached in ``max_iter`` EM maps, or a component collapsed.
+        """
+        with unchanged_on_error(self):
+            self._fit(X, sample_weight, labels)
+        return self
+
+    def fit_predict(
+        self,
+        X: ArrayLike,
+        y: Any = None,
+        *,
+        sample_weight: ArrayLike | None = None,
+        labels: ArrayLike | None = None,
+    ) -> NDArray:
+        """Fit the mixture and return the most probable component of each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        y : Ignored
+            Not used, present for API consistency by convention.
+        sample_weight : array-like of shape (n_samples,), default=None
+        labels : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+        """
+        return self.fit(X, sample_weight=sample_weight, labels=labels).predict(X)
+
+    def _fit(self, X: Any, sample_weight: Any, labels: Any) -> None:
+        warm = self.warm_start and hasattr(self, "converged_")
+        previous = dict(vars(self)) if warm else {}
+        data = _TrainingData(self, X, sample_weight, labels)
+        rng = check_random_state(self.random_state)
+        model = self._make_model(data, rng)
+        starts, n_starts = self._make_starts(model, data, rng, previous)
+        with RowBlocks(
+            data.X,
+            sample_weight=data.weight,
+            labels=data.labels,
+            row_values=data.X.shape[1] * self.n_components,
+            n_jobs=self.n_jobs,
+        ) as rows:
+            state, attributes = self._run_em(
+                model, rows, starts, n_starts=n_starts, X=X, sample_weight=sample_weight
+            )
+            if self.standard_errors:
+                attributes["standard_errors_"] = gaussian_standard_errors(
+                    model, rows, state.params, self.covariance_type
+                )
+        counts = state.params.weights * data.total_weight
+        attributes["collapsed_"] = model.collapsed(state.params, counts)
+        self._set_fitted(attributes, data.total_weight)
+        self._warn_if_not_converged(state)
+        self._warn_if_collapsed()
+
+    def _set_fitted(self, attributes: dict[str, Any], total_weight: float) -> None:
+        for name in ("standard_errors_", "_online"):
+            vars(self).pop(name, None)
+        vars(self).update(attributes)
+        self._total_weight = total_weight
+
+    def _warn_if_collapsed(self) -> None:
+        if len(self.collapsed_):
+            import warnings
+
+            from sklearn.exceptions import ConvergenceWarning
+
+            warnings.warn(
+                f"Components {self.collapsed_.tolist()} collapsed: they hold less than one row, or "
+                "their variance in some direction is all reg_covar. Lower n_components, set "
+                "covariance_prior, or choose collapse='restart' or 'remove'.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+
+    def _make_model(self, data: _TrainingData, rng: np.random.RandomState) -> GaussianModel:
+        """The model in working coordinates, priors and regularisation included."""
+        structure, _ = structure_of(self.covariance_type)
+        d = data.X.shape[1]
+        center, scale = column_units(
+            data.X, data.weight, common_scale=structure.name == "spherical"
+        )
+        protected = None
+        if data.labels is not None:
+            protected = np.unique(data.labels[data.labels >= 0])
+            if self.collapse == "remove":
+                raise ValueError(
+                    "collapse='remove' cannot be used with labels: removing a component would "
+                    "renumber the others. Use collapse='restart' or 'report'."
+                )
+        return GaussianModel(
+            self.covariance_type,
+            center=center,
+            scale=scale,
+            reg=np.full(d, float(self.reg_covar)) * scale**2,
+            priors=make_priors(self, structure, center, scale),
+            dtype=data.X.dtype,
+            collapse=self.collapse,
+            rng=rng,
+            protected=protected,
+        )
+
+    def _make_starts(
+        self,
+        model: GaussianModel,
+        data: _TrainingData,
+        rng: np.random.RandomState,
+        previous: dict[str, Any],
+    ) -> tuple[list[GaussianParams], int]:
+        """Parameters to start from, with what the user gave in its place."""
+        if previous:
+            check = (previous["means_"].shape[1], len(previous["weights_"]))
+            if check != (model.d, self.n_components):
+                raise ValueError(
+                    f"warm_start=True, but the last fit had {check[1]} components in {check[0]} "
+                    f"dimensions and this one has {self.n_components} in {model.d}. Set "
+                    "warm_start=False."
+                )
+            return [self._to_working(model, previous)], 1
+        given = check_initial_values(self, model.d)
+        if len(given) == 3:
+            return [self._given_params(model, given, None)], 1
+        if not isinstance(self.init_params, str) and not callable(self.init_params):
+            init = check_responsibilities(self.init_params, data.n_given, self.n_components)
+            init = init[data.order]
+        else:
+            init = self.init_params
+        starts = GaussianStarts(
+            model,
+            data.X,
+            weight=data.weight,
+            labels=data.labels,
+            n_components=self.n_components,
+            init_params=init,
+            rng=rng,
+        )
+        n_starts = self.n_init
+        if starts.deterministic:
+            n_starts = self.n_init if callable(init) and self.n_components > 1 else 1
+        elif init in ("kmeans", "k-means++"):
+            n_starts = max(2, self.n_init)
+        made = (starts.make(number) for number in range(n_starts))
+        return [self._given_params(model, given, start) for start in made], n_starts
+
+    def _given_params(
+        self, model: GaussianModel, given: dict[str, NDArray], start: GaussianParams | None
+    ) -> GaussianParams:
+        """A start with initial values of the user in their place."""
+        if not given:
+            assert start is not None
+            return start
+        parts: dict[str, NDArray] = {} if start is None else start._asdict()
+        if "weights" in given:
+            parts["weights"] = given["weights"]
+        if "means" in given:
+            parts["means"] = (given["means"] - model.center) * model.scale
+        if "covariances" in given:
+            parts["covariances"] = model.structure.rescale(given["covariances"], model.scale)
+        return model.params(parts["weights"], parts["means"], parts["covariances"])
+
+    def _to_working(self, model: GaussianModel, fitted: Mapping[str, Any]) -> GaussianParams:
+        """Fitted attributes as parameters of the model."""
+        covariances = np.asarray(fitted["covariances_"], dtype=np.float64)
+        return model.params(
+            np.asarray(fitted["weights_"], dtype=np.float64),
+            (np.asarray(fitted["means_"], dtype=np.float64) - model.center) * model.scale,
+            model.structure.rescale(covariances[None] if model.tied else covariances, model.scale),
+        )
+
+    def _attributes(self, model: GaussianModel, params: GaussianParams) -> dict[str, Any]:
+        """Fitted attributes in the user's units and in the dtype of X."""
+        structure = model.structure
+        covariances = structure.rescale(params.covariances, 1 / model.scale)
+        if structure.name == "full":
+            factors = _density.refine_factors(covariances, params.factors * model.scale)
+            choleskys = factors.swapaxes(-1, -2)
+        else:
+            factors = choleskys = structure.factor(covariances)
+        attributes = {
+            "covariances_": covariances,
+            "precisions_": structure.precision(factors),
+            "precisions_cholesky_": choleskys,
+        }
+        if model.tied:
+            attributes = {name: value[0] for name, value in attributes.items()}
+        attributes["weights_"] = params.weights
+        attributes["means_"] = params.means / model.scale + model.center
+        return {name: np.asarray(a, dtype=model.dtype) for name, a in attributes.items()}
+
+    # ------------------------------------------------------------------ online
+    @fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(
+        self,
+        X: ArrayLike,
+        y: Any = None,
+        *,
+        sample_weight: ArrayLike | None = None,
+        labels: ArrayLike | None = None,
+    ) -> GaussianMixtureEM:
+        """Take in a batch of rows by stepwise EM (Cappé and Moulines 2009).
+
+        The first batch makes the start (after `fit`, the fitted mixture is the start). Each batch
+        is one E step and, once every component has seen more than n_features + 1 rows, one M step
+        on running statistics; the parameters are averaged over the batches.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            A batch of rows; NaN where missing. The first batch has at least n_components rows.
+        y : Ignored
+            Not used, present for API consistency by convention.
+        sample_weight : array-like of shape (n_samples,), default=None
+        labels : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        self : GaussianMixtureEM
+        """
+        with unchanged_on_error(self):
+            self._partial_fit(X, sample_weight, labels)
+        return self
+
+    def _partial_fit(self, X: Any, sample_weight: Any, labels: Any) -> None:
+        fitted = hasattr(self, "weights_")
+        data = _TrainingData(self, X, sample_weight, labels, reset=not fitted, first=not fitted)
+        online: StepwiseEM | None = getattr(self, "_online", None)
+        if online is None:
+            rng = check_random_state(self.random_state)
+            model = self._make_model(data, rng)
+            model.collapse, model.moments_about_origin = "report", True
+            if fitted:
+                online = StepwiseEM(model, self._to_working(model, vars(self)))
+                online.update(model.statistics_of(online.current, self._total_weight))
+            else:
+                starts, _ = self._make_starts(model, data, rng, {})
+                online = StepwiseEM(model, starts[0])
+        else:
+            online = online.copy()
+        model = online.model
+        with RowBlocks(
+            data.X, sample_weight=data.weight, labels=data.labels, n_jobs=self.n_jobs
+        ) as rows:
+            statistics = rows.reduce(
+                lambda block: model.expected_statistics(online.current, block)
+            )
+        bound = model.bound(statistics, online.current)
+        params = online.update(statistics)
+        vars(self).update(self._attributes(model, params))
+        self._online = online
+        self._total_weight = online.weight
+        self.n_iter_ = online.n_batches
+        self.lower_bounds_ = [*(getattr(self, "lower_bounds_", []) if fitted else []), bound]
+        self.lower_bound_ = bound
+        self.converged_ = False
+        self.optimality_gap_ = np.inf
+        self.collapsed_ = model.collapsed(params, params.weights * online.weight)
+
+    # ------------------------------------------------------------------ the fitted mixture
+    def _log_joint(self, X: NDArray) -> NDArray:
+        with np.errstate(divide="ignore"):
+            log_weights = np.log(np.asarray(self.weights_, dtype=np.float64))
+        X = X.astype(np.float64, copy=False)
+        means = np.asarray(self.means_, dtype=np.float64)
+        incomplete = np.isnan(X).any(axis=1)
+        result = np.empty((len(X), len(means)))
+        result[~incomplete] = _density.log_component_densities(
+            X[~incomplete], means, self.precisions_cholesky_, self.covariance_type
+        )
+        if incomplete.any():
+            result[incomplete] = _density.log_marginal_densities(
+                X[incomplete], means, self._dense_covariances()
+            )
+        return result + log_weights
+
+    def _dense_covariances(self) -> NDArray:
+        k, d = self.means_.shape
+        return _density.dense_covariances(self.covariances_, self.covariance_type, k, d)
+
+    def _n_parameters(self) -> int:
+        return n_free_parameters(self.covariance_type, *self.means_.shape)
+
+    def impute(self, X: ArrayLike) -> NDArray:
+        """Fill missing values with their conditional mean, E[x_missing | x_observed].
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            NaN where missing.
+
+        Returns
+        -------
+        filled : ndarray of shape (n_samples, n_features)
+        """
+        posterior = self.predict_proba(X).astype(np.float64)
+        X = self._check_X(X)
+        means = np.asarray(self.means_, dtype=np.float64)
+        filled = _density.conditional_means(
+            X.astype(np.float64), posterior, means, self._dense_covariances()
+        )
+        return filled.astype(X.dtype)
+
+    def conditional(self, given: Mapping[Any, float] | ArrayLike) -> GaussianMixtureEM:
+        """The mixture of some columns given the values of the others.
+
+        Parameters
+        ----------
+        given : dict or array-like of shape (n_features,)
+            Values by column number or name, or a row with NaN for the columns that are not given.
+
+        Returns
+        -------
+        mixture : GaussianMixtureEM
+            A fitted mixture with ``covariance_type="full"`` over the other columns, in order.
+        """
+        check_is_fitted(self)
+        row = self._given_row(given)
+        observed = ~np.isnan(row)
+        means = np.asarray(self.means_, dtype=np.float64)
+        covariances = self._dense_covariances()
+        log_joint = self._log_joint(row[None])[0]
+        weights = np.exp(log_joint - log_joint.max())
+        parts = [_density.regress(covariance, observed) for covariance in covariances]
+        new_means = np.array(
+            [
+                mean[~observed] + part.coefficients @ (row - mean)[observed]
+                for mean, part in zip(means, parts, strict=True)
+            ]
+        )
+        mixture = GaussianMixtureEM(
+            len(weights), reg_covar=self.reg_covar, random_state=self.random_state
+        )
+        names = getattr(self, "feature_names_in_", None)
+        return mixture._set_parameters(
+            weights / weights.sum(),
+            new_means,
+            np.array([part.covariance for part in parts]),
+            None if names is None else names[~observed],
+        )
+
+    def _given_row(self, given: Mapping[Any, float] | ArrayLike) -> NDArray:
+        d = self.n_features_in_
+        if isinstance(given, Mapping):
+            row = np.full(d, np.nan)
+            names = list(getattr(self, "feature_names_in_", []))
+            for column, value in given.items():
+                index = names.index(column) if column in names else column
+                if not isinstance(index, (int, np.integer)) or not 0 <= index < d:
+                    raise ValueError(
+                        f"given names the column {column!r}; columns are numbers from 0 to {d - 1}"
+                        + (f" or {names}." if names else ".")
+                    )
+                row[index] = value
+        else:
+            row = np.asarray(given, dtype=np.float64)
+            if row.shape != (d,):
+                raise ValueError(f"given has shape {row.shape}, expected ({d},).")
+        if np.isnan(row).all() or not np.isnan(row).any() or np.isinf(row).any():
+            raise ValueError(
+                "given must hold finite values for at least one column and leave at least one "
+                "column open."
+            )
+        return row
+
+    def _set_parameters(
+        self, weights: NDArray, means: NDArray, covariances: NDArray, names: NDArray | None
+    ) -> GaussianMixtureEM:
+        """Become a fitted mixture with these parameters (covariance type 'full')."""
+        d = means.shape[1]
+        model = GaussianModel(
+            "full", center=np.zeros(d), scale=np.ones(d), reg=np.zeros(d)
+        )
+        vars(self).update(
+            self._attributes(model, model.params(weights, means, covariances)),
+            converged_=True,
+            n_iter_=0,
+            lower_bound_=np.nan,
+            lower_bounds_=[],
+            optimality_gap_=np.nan,
+            collapsed_=np.empty(0, int),
+            n_features_in_=d,
+            _total_weight=0.0,
+        )
+        if names is not None:
+            self.feature_names_in_ = names
+        return self
+
+    def sample(self, n_samples: int = 1) -> tuple[NDArray, NDArray]:
+        """Draw rows from the fitted mixture.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+            Rows, sorted by component.
+        y : ndarray of shape (n_samples,)
+            Component of each row.
+        """
+        check_is_fitted(self)
+        n_samples = check_positive_integer(n_samples, "n_samples")
+        rng = check_random_state(self.random_state)
+        weights = np.asarray(self.weights_, dtype=np.float64)
+        y = np.repeat(np.arange(len(weights)), rng.multinomial(n_samples, weights / weights.sum()))
+        noise = rng.standard_normal((n_samples, self.means_.shape[1]))
+        cholesky = np.linalg.cholesky(self._dense_covariances())
+        X = self.means_[y] + np.einsum("nij,nj->ni", cholesky[y], noise)
+        return X.astype(self.means_.dtype), y
+
+
+class _TrainingData:
+    """Validated rows in the order in which the engine sees them.
+
+    Rows of weight zero are left out; rows with missing values are sorted by pattern.
+    """
+
+    def __init__(
+        self,
+        estimator: GaussianMixtureEM,
+        X: Any,
+        sample_weight: Any,
+        labels: Any,
+        *,
+        reset: bool = True,
+        first: bool = True,
+    ):
+        X = estimator._check_X(X, reset=reset, min_samples=2 if first else 1)
+        self.n_given = len(X)
+        weight = check_weights(sample_weight, X)
+        labels = check_labels(labels, len(X), estimator.n_components)
+        order: Any = slice(None)
+        if weight is not None and not weight.all():
+            order = np.flatnonzero(weight)
+        by_pattern = pattern_order(X[order])
+        if by_pattern is not None:
+            order = np.arange(len(X))[order][by_pattern]
+        self.order = order
+        self.X = X[order]
+        self.weight = None if weight is None else weight[order]
+        self.labels = None if labels is None else labels[order]
+        self.total_weight = float(len(self.X) if weight is None else weight.sum())
+        if first and len(self.X) < estimator.n_components:
+            raise ValueError(
+                f"Expected n_samples >= n_components but got n_components = "
+                f"{estimator.n_components}, n_samples = {len(self.X)}. Lower n_components."
+            )

@@ -1,0 +1,175 @@
+"""Checks of what a user gives a Gaussian mixture beside the rows, and its working units."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils import check_array
+
+from skem.em._rows import cut
+from skem.mixture._covariances import NotPositiveDefiniteError, Structure, structure_of
+from skem.mixture._gaussian_model import Priors
+
+if TYPE_CHECKING:
+    from skem.mixture._gaussian import GaussianMixtureEM
+
+
+def column_units(
+    X: NDArray, weight: NDArray | None, *, common_scale: bool
+) -> tuple[NDArray, NDArray]:
+    """Weighted mean and inverse standard deviation of each column, without a copy of X.
+
+    A constant column gets a scale of one. ``common_scale`` gives all columns the same scale.
+
+    Raises
+    ------
+    ValueError
+        If a column holds no value, or values too large to square.
+    """
+    d = X.shape[1]
+    center, variance = np.zeros(d), np.zeros(d)
+    for moment in (1, 2):
+        total, count = np.zeros(d), np.zeros(d)
+        for part in cut(len(X), d):
+            with np.errstate(over="ignore", invalid="ignore"):
+                block = X[part].astype(np.float64)
+                known = ~np.isnan(block)
+                block = np.where(known, block - center, 0.0)
+                w = np.ones(len(block)) if weight is None else weight[part]
+                total += w @ (block if moment == 1 else block * block)
+                count += w @ known
+        if (count == 0).any():
+            raise ValueError(
+                f"Columns {np.flatnonzero(count == 0).tolist()} of X hold no value at all (all "
+                "NaN). Drop them."
+            )
+        if not np.isfinite(total).all():
+            columns = np.flatnonzero(~np.isfinite(total)).tolist()
+            raise ValueError(
+                f"Columns {columns} of X hold values too large for their squares to be finite. "
+                "Change their units."
+            )
+        if moment == 1:
+            center = total / count
+        else:
+            variance = total / count
+    noise = np.square(64 * np.finfo(X.dtype).eps * np.abs(center))
+    variance = np.where(variance > noise, variance, 0.0)
+    if common_scale:
+        variance = np.full(d, variance.mean())
+    return center, np.where(variance > 0, 1 / np.sqrt(np.where(variance > 0, variance, 1)), 1.0)
+
+
+def check_size(n_components: int, d: int, covariance_type: str) -> None:
+    """Refuse a model whose parameters would not fit into the memory of the machine."""
+    structure, tied = structure_of(covariance_type)
+    if structure.name != "full":
+        return
+    needed = 8 * 6 * d * d * (1 if tied else n_components)
+    try:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return
+    if needed > memory:
+        raise ValueError(
+            f"covariance_type={covariance_type!r} with {n_components} components in {d} dimensions "
+            f"needs about {needed / 2**30:.0f} GiB, and this machine has {memory / 2**30:.0f}. Use "
+            "covariance_type='diag', or reduce the dimensions first (PCA)."
+        )
+
+
+def check_initial_values(estimator: GaussianMixtureEM, d: int) -> dict[str, NDArray]:
+    """Initial weights, means and covariances that the user gave, by name; internal shapes."""
+    k = estimator.n_components
+    given: dict[str, NDArray] = {}
+    if estimator.weights_init is not None:
+        weights = _array(estimator.weights_init, (k,), "weights_init")
+        if (weights < 0).any() or (weights > 1).any() or abs(weights.sum() - 1) > 1e-6:
+            raise ValueError(
+                "weights_init must be probabilities that sum to 1, got "
+                f"{weights.tolist()} (sum {weights.sum():g})."
+            )
+        given["weights"] = weights
+    if estimator.means_init is not None:
+        given["means"] = _array(estimator.means_init, (k, d), "means_init")
+    if estimator.precisions_init is not None:
+        given["covariances"] = _covariances_of(estimator, d)
+    return given
+
+
+def _array(value: Any, shape: tuple[int, ...], name: str) -> NDArray:
+    array = check_array(
+        value, dtype=np.float64, ensure_2d=False, allow_nd=True, ensure_min_samples=0,
+        input_name=name,
+    ) if np.ndim(value) else np.asarray(value, dtype=np.float64)  # fmt: skip
+    if array.shape != shape:
+        raise ValueError(f"{name} has shape {array.shape}, expected {shape}.")
+    return array
+
+
+def _covariances_of(estimator: GaussianMixtureEM, d: int) -> NDArray:
+    """Covariances (k or 1, structure) out of ``precisions_init``."""
+    structure, tied = structure_of(estimator.covariance_type)
+    shape = structure.shape(d) if tied else (estimator.n_components, *structure.shape(d))
+    precisions = _array(estimator.precisions_init, shape, "precisions_init")
+    precisions = precisions[None] if tied else precisions
+    symmetric = structure.name != "full" or np.allclose(precisions, precisions.swapaxes(-1, -2))
+    try:
+        if not symmetric:
+            raise NotPositiveDefiniteError(0)
+        factors = structure.factor(precisions)
+    except NotPositiveDefiniteError as error:
+        raise ValueError(
+            f"precisions_init: matrix {error.index} is not symmetric and positive definite "
+            f"(covariance_type={estimator.covariance_type!r}). Give inverse covariances, each "
+            "positive definite."
+        ) from None
+    return structure.precision(factors)
+
+
+def make_priors(
+    estimator: GaussianMixtureEM, structure: Structure, center: NDArray, scale: NDArray
+) -> Priors:
+    """The priors that the user asked for, in working coordinates."""
+    d = len(center)
+    check_size(estimator.n_components, d, estimator.covariance_type)
+    concentration = estimator.weight_concentration_prior
+    mean, kappa = None, estimator.mean_precision_prior
+    if kappa is None and estimator.mean_prior is not None:
+        raise ValueError("mean_prior needs mean_precision_prior, the strength of the prior.")
+    if kappa is not None:
+        mean = np.zeros(d)
+        if estimator.mean_prior is not None:
+            mean = (_array(estimator.mean_prior, (d,), "mean_prior") - center) * scale
+    scatter, degrees = None, 0.0
+    if estimator.covariance_prior is None and estimator.degrees_of_freedom_prior is not None:
+        raise ValueError("degrees_of_freedom_prior needs covariance_prior, the scatter matrix.")
+    if estimator.covariance_prior is not None:
+        value = _array(estimator.covariance_prior, structure.shape(d), "covariance_prior")
+        try:
+            structure.factor(value[None])
+        except NotPositiveDefiniteError:
+            raise ValueError(
+                "covariance_prior must be symmetric and positive definite."
+            ) from None
+        scatter = structure.rescale(value[None], scale)[0]
+        if structure.name == "spherical":
+            scatter = scatter * d
+        degrees = estimator.degrees_of_freedom_prior
+        if degrees is None:
+            degrees = d + 2.0
+        elif degrees <= d - 1:
+            raise ValueError(
+                f"degrees_of_freedom_prior must be greater than n_features - 1 = {d - 1}, got "
+                f"{degrees}."
+            )
+    return Priors(
+        concentration=1.0 if concentration is None else float(concentration),
+        mean=mean,
+        mean_precision=0.0 if kappa is None else float(kappa),
+        scatter=scatter,
+        degrees=float(degrees),
+    )

@@ -1,0 +1,454 @@
+"""The Gaussian mixture as the engine sees it: E step, M step with priors, coordinates.
+
+The model works in coordinates z = (x - center) * scale, in which the data have mean zero and
+variances of about one. What it is given and what it returns are in these coordinates; the
+estimator translates.
+
+``reg`` is added to the diagonal of each covariance by the M step. This is the exact M step of a
+fit to rows blurred by independent noise of that variance: averaging log N(x + noise | mu, Sigma)
+over the noise subtracts tr(diag(reg) Sigma^-1) / 2 from each log-density. The E step subtracts
+the same, and so the bound (on the log-likelihood blurred in that way) never falls.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skem.em import DegenerateFitError, EMModelBase, EMState, Rows
+from skem.mixture._covariances import (
+    NotPositiveDefiniteError,
+    log_normaliser,
+    structure_of,
+)
+from skem.mixture._features import (
+    Features,
+    block_height,
+    kernel_rows,
+    linear_e_step,
+    linear_pairs,
+    make_features,
+)
+
+# Log-densities through quadratic features lose eps * d * |W|^2 nats to cancellation. Where that
+# exceeds this, the E step works with differences from the means, which lose nothing.
+_LOSS_ALLOWED = {8: 1e-9, 4: 3e-3}
+
+
+class GaussianParams(NamedTuple):
+    """Parameters, and what the E step needs of them; made by `GaussianModel.params`."""
+
+    weights: NDArray  # (k,)
+    means: NDArray  # (k, d)
+    covariances: NDArray  # (k or 1, structure)
+    factors: NDArray  # (k or 1, structure)
+    log_constants: NDArray  # (k,) log weight + log normaliser - blur, without the quadratic form
+    theta: NDArray | None  # (k, n_features) coefficients of the features; None: too steep for them
+
+
+class GaussianStatistics(NamedTuple):
+    """Moments about the reference points of the E step: the origin, or the means."""
+
+    log_likelihood: float
+    weight: float
+    counts: NDArray  # (k,)
+    sums: NDArray  # (k, d)
+    squares: NDArray  # (k, structure), or (1, structure) if tied
+
+
+@dataclass(frozen=True)
+class Priors:
+    """Conjugate priors of a MAP fit; each is off by default.
+
+    weights ~ Dirichlet(concentration); mu_k | Sigma_k ~ N(mean, Sigma_k / mean_precision);
+    Sigma_k ~ inverse Wishart(scatter, degrees of freedom), restricted to the structure.
+    """
+
+    concentration: float = 1.0
+    mean: NDArray | None = None
+    mean_precision: float = 0.0
+    scatter: NDArray | None = None
+    degrees: float = 0.0
+
+
+class GaussianModel(EMModelBase):
+    """EM for a Gaussian mixture with any covariance type, weights, labels and missing values.
+
+    Parameters
+    ----------
+    covariance_type : str
+    center, scale : ndarray of shape (d,)
+        Working coordinates: z = (x - center) * scale.
+    reg : ndarray of shape (d,)
+        Added to the diagonal of the covariances, in working coordinates.
+    priors : Priors
+    dtype : dtype
+        float32 or float64: what the E step computes in.
+    collapse : {"report", "restart", "remove"}
+    rng : RandomState, default=None
+        For restarts.
+    protected : ndarray of int
+        Components that hold labelled rows; they are not restarted or removed.
+    """
+
+    def __init__(
+        self,
+        covariance_type: str,
+        *,
+        center: NDArray,
+        scale: NDArray,
+        reg: NDArray,
+        priors: Priors = Priors(),  # noqa: B008  (frozen)
+        dtype: Any = np.float64,
+        collapse: str = "report",
+        rng: np.random.RandomState | None = None,
+        protected: NDArray | None = None,
+    ):
+        self.structure, self.tied = structure_of(covariance_type)
+        self.center, self.scale, self.reg = center, scale, reg
+        self.priors = priors
+        self.dtype = np.dtype(dtype)
+        self.collapse = collapse
+        self.rng = rng
+        self.protected = np.empty(0, int) if protected is None else protected
+        self.d = len(center)
+        self.n_repairs = 0
+        self.moments_about_origin = False  # statistics of different parameters can be mixed
+        self.features: Features = (
+            make_features(linear_pairs(self.d), content=0, n_z=self.d + 1)
+            if self.tied
+            else self.structure.features(self.d)
+        )
+
+    # ------------------------------------------------------------------ parameters
+    def params(self, weights: NDArray, means: NDArray, covariances: NDArray) -> GaussianParams:
+        """Complete parameters out of weights, means and covariances (k or 1, structure).
+
+        Raises
+        ------
+        DegenerateFitError
+            If a covariance is not positive definite.
+        """
+        structure = self.structure
+        try:
+            factors = structure.factor(covariances)
+        except NotPositiveDefiniteError as error:
+            which = "shared by all components" if self.tied else f"of component {error.index}"
+            raise DegenerateFitError(
+                f"The covariance {which} is not positive definite: its rows lie in a subspace "
+                "(constant or duplicate columns, or fewer distinct rows than dimensions). "
+                "Increase reg_covar, lower n_components, set covariance_prior, or choose a "
+                "simpler covariance_type."
+            ) from None
+        precisions = structure.precision(factors)
+        with np.errstate(divide="ignore"):
+            log_constants = (
+                np.log(weights)
+                + log_normaliser(self.d)
+                + np.log(self.scale).sum()
+                + structure.log_det_factor(factors, self.d)
+                - structure.trace_diagonal(precisions, self.reg) / 2
+            )
+        log_constants = np.maximum(log_constants, -1e5)
+        theta = None
+        steepness = self.d * np.square(factors).reshape(len(factors), -1).sum(-1).max()
+        loss = np.finfo(self.dtype).eps * steepness
+        if loss < _LOSS_ALLOWED[self.dtype.itemsize] or self.moments_about_origin:
+            linear = structure.apply(precisions, means)
+            constant = log_constants - (linear * means).sum(-1) / 2
+            parts = [constant[:, None], linear]
+            if not self.tied:
+                parts.append(structure.coefficients(precisions))
+            theta = np.hstack(parts)
+        return GaussianParams(weights, means, covariances, factors, log_constants, theta)
+
+    def _reference(self, params: GaussianParams) -> NDArray:
+        """Points that the moments are taken about, (k, d)."""
+        return np.zeros_like(params.means) if params.theta is not None else params.means
+
+    # ------------------------------------------------------------------ E step
+    def expected_statistics(self, params: GaussianParams, rows: Rows) -> GaussianStatistics:
+        n_complete = self._n_complete(rows)
+        if n_complete == len(rows.X):
+            return self._complete_statistics(params, rows)
+        from skem.mixture._missing import missing_statistics
+
+        complete, incomplete = _split(rows, n_complete)
+        statistics = missing_statistics(self, params, incomplete, self._reference(params))
+        if n_complete:
+            complete_statistics = self._complete_statistics(params, complete)
+            statistics = GaussianStatistics(
+                *(a + b for a, b in zip(statistics, complete_statistics, strict=True))
+            )
+        return statistics
+
+    @staticmethod
+    def _n_complete(rows: Rows) -> int:
+        """Number of rows without missing values; they come first (see `pattern_order`)."""
+        if "n_complete" not in rows.memo:
+            rows.memo["n_complete"] = int((~np.isnan(rows.X).any(axis=1)).sum())
+        return rows.memo["n_complete"]
+
+    def _complete_statistics(self, params: GaussianParams, rows: Rows) -> GaussianStatistics:
+        weight = float(len(rows.X) if rows.weight is None else rows.weight.sum(dtype=np.float64))
+        if params.theta is None:
+            return GaussianStatistics(*self._centred(params, rows, weight))
+        log_likelihood, sums = linear_e_step(
+            rows, params.theta, self.features, self.center, self.scale
+        )
+        counts, first, rest = sums[:, 0], sums[:, 1 : 1 + self.d], sums[:, 1 + self.d :]
+        if self.tied:
+            squares = self._scatter(rows)[None]
+            precision = self.structure.precision(params.factors)
+            log_likelihood -= float(self.structure.trace(precision, squares)[0]) / 2
+        else:
+            squares = self.structure.squares_of_features(rest, self.d)
+        return GaussianStatistics(log_likelihood, weight, counts, first, squares)
+
+    def _scatter(self, rows: Rows) -> NDArray:
+        """Sum of the squares of the rows, which does not depend on the parameters."""
+        if "scatter" not in rows.memo:
+            total, step = 0, 4096
+            for start in range(0, len(rows.X), step):
+                part = slice(start, start + step)
+                Z = (rows.X[part] - self.center) * self.scale
+                total += self.structure.total(
+                    Z, None if rows.weight is None else rows.weight[part].astype(np.float64)
+                )
+            rows.memo["scatter"] = np.asarray(total)
+        return rows.memo["scatter"]
+
+    def _centred(self, params: GaussianParams, rows: Rows, weight: float) -> tuple:
+        """E step by differences from the means."""
+        from skem.mixture import _kernels
+
+        full = self.structure.name == "full"
+        factors = params.factors
+        if self.structure.name == "spherical":
+            factors = np.repeat(factors[:, None], self.d, axis=1)
+        kernel = _kernels.centred_e_step if full else _kernels.centred_diagonal_e_step
+        log_likelihood, counts, sums, squares = kernel(
+            *kernel_rows(rows),
+            params.log_constants.astype(self.dtype),
+            params.means.astype(self.dtype),
+            factors.astype(self.dtype),
+            self.center.astype(self.dtype),
+            self.scale.astype(self.dtype),
+            block_height(len(params.means), 2 * self.d),
+        )
+        if self.structure.name == "spherical":
+            squares = squares.sum(-1)
+        if self.tied:
+            squares = squares.sum(0, keepdims=True)
+        return log_likelihood, weight, counts, sums, squares
+
+    # ------------------------------------------------------------------ M step
+    def maximize(self, statistics: GaussianStatistics, params: GaussianParams) -> GaussianParams:
+        return self.params(*self._moments_to_parameters(statistics, self._reference(params)))
+
+    def _moments_to_parameters(
+        self, statistics: GaussianStatistics, reference: NDArray
+    ) -> tuple[NDArray, NDArray, NDArray]:
+        structure, priors = self.structure, self.priors
+        counts = np.maximum(statistics.counts, 10 * np.finfo(np.float64).tiny)
+        weights = np.maximum(statistics.counts + priors.concentration - 1, 0.0)
+        weights = weights / weights.sum()
+        shift = statistics.sums / counts[:, None]
+        means = reference + shift
+        squares = statistics.squares
+        within = structure.square(shift) * _expand(counts, structure.square(shift))
+        squares = squares - (within.sum(0, keepdims=True) if self.tied else within)
+        degrees = 0.0
+        if priors.mean is not None:
+            kappa = priors.mean_precision
+            pull = structure.square(means - priors.mean)
+            pull = pull * _expand(kappa * counts / (counts + kappa), pull)
+            squares = squares + (pull.sum(0, keepdims=True) if self.tied else pull)
+            means = (counts[:, None] * means + kappa * priors.mean) / (counts + kappa)[:, None]
+            degrees += len(counts) if self.tied else 1
+        if priors.scatter is not None:
+            squares = squares + priors.scatter
+            degrees += priors.degrees + self.d + 1
+        if self.tied:
+            counts = counts.sum(keepdims=True)
+        squares = squares + _expand(counts, squares) * structure.diagonal(self.reg)
+        return weights, means, structure.divide(squares, counts + degrees, self.d)
+
+    def start(
+        self, counts: NDArray, sums: NDArray, squares: NDArray, pooled: NDArray
+    ) -> GaussianParams:
+        """Parameters out of the moments (about the origin) of a first partition of the rows.
+
+        A component whose covariance those moments do not determine starts with the pooled one.
+        """
+        tied_squares = squares.sum(0, keepdims=True) if self.tied else squares
+        statistics = GaussianStatistics(0.0, counts.sum(), counts, sums, tied_squares)
+        weights, means, covariances = self._moments_to_parameters(statistics, np.zeros_like(sums))
+        if not self.tied:
+            for k in range(len(counts)):
+                if counts[k] <= self.d + 1 or not self._well_determined(covariances[k], pooled):
+                    covariances[k] = pooled
+        return self.params(weights, means, covariances)
+
+    def pooled(self, counts: NDArray, sums: NDArray, squares: NDArray) -> NDArray:
+        """The covariance of all rows, out of their moments about the origin."""
+        statistics = GaussianStatistics(0.0, counts.sum(), counts, sums, squares)
+        _, _, covariances = self._moments_to_parameters(statistics, np.zeros_like(sums))
+        return covariances[0]
+
+    def statistics_of(self, params: GaussianParams, weight: float) -> GaussianStatistics:
+        """Moments of rows of that total weight that have exactly these parameters."""
+        counts = params.weights * weight
+        means = params.means - self._reference(params)
+        structure = self.structure
+        own = structure.square(means) * _expand(counts, structure.square(means))
+        blur = structure.diagonal(self.reg)
+        group = np.array([weight]) if self.tied else counts
+        n = self.d if structure.name == "spherical" else 1
+        within = (params.covariances * n - blur) * _expand(group, params.covariances)
+        squares = within + (own.sum(0, keepdims=True) if self.tied else own)
+        return GaussianStatistics(0.0, weight, counts, counts[:, None] * means, squares)
+
+    def _well_determined(self, covariance: NDArray, pooled: NDArray) -> bool:
+        dense, reference = (self.structure.dense(c[None], self.d)[0] for c in (covariance, pooled))
+        floor = 1e-8 * np.diagonal(reference).max()
+        return bool(np.linalg.eigvalsh(dense)[0] > floor)
+
+    # ------------------------------------------------------------------ objective
+    def bound(self, statistics: GaussianStatistics, params: GaussianParams) -> float:
+        return float((statistics.log_likelihood + self.log_prior(params)) / statistics.weight)
+
+    def log_prior(self, params: GaussianParams) -> float:
+        """Log prior density up to a constant, in nats."""
+        structure, priors = self.structure, self.priors
+        value = 0.0
+        if priors.concentration != 1.0:
+            value += float((priors.concentration - 1) * np.log(params.weights).sum())
+        if priors.mean is None and priors.scatter is None:
+            return value
+        precisions = structure.precision(params.factors)
+        log_det = 2 * structure.log_det_factor(params.factors, self.d)
+        if priors.mean is not None:
+            squares = structure.square(params.means - priors.mean)
+            quadratic = structure.trace(precisions, squares)
+            value += float((log_det - priors.mean_precision * quadratic).sum()) / 2
+        if priors.scatter is not None:
+            traces = structure.trace(precisions, priors.scatter[None])
+            value += float(((priors.degrees + self.d + 1) * log_det - traces).sum()) / 2
+        return value
+
+    def rounding(self, statistics: GaussianStatistics, params: GaussianParams) -> float:
+        steepness = np.square(params.factors).reshape(len(params.factors), -1).sum(-1).max()
+        if params.theta is None:
+            steepness = np.sqrt(steepness)
+        eps = np.finfo(self.dtype).eps
+        return float(4 * eps * (1 + self.d * (1 + steepness))) + super().rounding(
+            statistics, params
+        )
+
+    # ------------------------------------------------------------------ coordinates
+    def to_vector(self, params: GaussianParams) -> NDArray:
+        """Log weights (up to a constant), means, log-Cholesky factors of the covariances."""
+        return np.concatenate(
+            [
+                np.log(np.maximum(params.weights, 1e-300)),
+                params.means.ravel(),
+                self.structure.to_coordinates(params.covariances).ravel(),
+            ]
+        )
+
+    def from_vector(self, vector: NDArray, params: GaussianParams) -> GaussianParams | None:
+        """Inverse of `to_vector`; None where the covariances overflow."""
+        k, d = params.means.shape
+        weights = np.exp(vector[:k] - vector[:k].max())
+        means = vector[k : k + k * d].reshape(k, d)
+        coordinates = vector[k + k * d :].reshape(len(params.covariances), -1)
+        covariances = self.structure.from_coordinates(coordinates, d)
+        if not np.isfinite(covariances).all():
+            return None
+        try:
+            return self.params(weights / weights.sum(), means, covariances)
+        except DegenerateFitError:
+            return None
+
+    # ------------------------------------------------------------------ collapse
+    def collapsed(self, params: GaussianParams, counts: NDArray) -> NDArray:
+        """Components that hold less than one row, or whose variance is all regularisation.
+
+        In some direction the component's own variance is below ``reg`` while the component's
+        peers have a hundred times that: the likelihood would be infinite there without ``reg``.
+        """
+        starved = counts < 1.0
+        if self.tied or len(counts) == 1:
+            return np.flatnonzero(starved)
+        dense = self.structure.dense(params.covariances, self.d)
+        pooled = np.einsum("k,kij->ij", params.weights, dense)
+        at_floor = np.zeros(len(counts), bool)
+        for k, covariance in enumerate(dense):
+            values, vectors = np.linalg.eigh(covariance)
+            reg = np.square(vectors.T) @ self.reg
+            floor = np.maximum(2 * reg, 1e-12 * np.trace(pooled) / self.d)
+            spread = np.einsum("ji,jk,ki->i", vectors, pooled, vectors)
+            at_floor[k] = ((values < floor) & (spread > 100 * floor)).any()
+        return np.flatnonzero(starved | at_floor)
+
+    def repair(self, state: EMState) -> GaussianParams | None:
+        """Restart or remove collapsed components, if that was asked for."""
+        if self.collapse == "report" or self.n_repairs >= 20:
+            return None
+        params = state.params
+        bad = np.setdiff1d(self.collapsed(params, state.statistics.counts), self.protected)
+        if not len(bad) or len(bad) == len(params.weights):
+            return None
+        self.n_repairs += 1
+        if self.collapse == "remove":
+            keep = np.setdiff1d(np.arange(len(params.weights)), bad)
+            covariances = params.covariances if self.tied else params.covariances[keep]
+            weights = params.weights[keep]
+            return self.params(weights / weights.sum(), params.means[keep], covariances)
+        return self._split_largest(params, bad)
+
+    def _split_largest(self, params: GaussianParams, bad: NDArray) -> GaussianParams:
+        """Give each collapsed component half of the largest one, a step to the side of it."""
+        weights, means = params.weights.copy(), params.means.copy()
+        covariances = params.covariances.copy()
+        weights[bad] = 0
+        assert self.rng is not None
+        for k in bad:
+            j = int(weights.argmax())
+            own = covariances[0 if self.tied else j]
+            dense = self.structure.dense(own[None], self.d)[0]
+            step = np.linalg.cholesky(dense) @ self.rng.standard_normal(self.d)
+            weights[k] = weights[j] = weights[j] / 2
+            means[k], means[j] = means[j] + step / 2, means[j] - step / 2
+            if not self.tied:
+                covariances[k] = own
+        return self.params(weights / weights.sum(), means, covariances)
+
+    def ready(self, statistics: GaussianStatistics) -> bool:
+        """Whether every component has seen enough rows for an M step (online EM)."""
+        return bool((statistics.counts > self.d + 1).all())
+
+
+def _expand(values: NDArray, like: NDArray) -> NDArray:
+    """``values`` with as many trailing axes as ``like`` has more."""
+    return values.reshape(values.shape + (1,) * (like.ndim - values.ndim))
+
+
+def _split(rows: Rows, n_first: int) -> tuple[Rows, Rows]:
+    """The first rows of a block and the others, each with a memo of its own."""
+
+    def part(rows_slice: slice, name: str) -> Rows:
+        memo = rows.memo.setdefault(name, {})
+        return Rows(
+            rows.start + (rows_slice.start or 0),
+            rows.X[rows_slice],
+            None if rows.weight is None else rows.weight[rows_slice],
+            None if rows.labels is None else rows.labels[rows_slice],
+            memo,
+        )
+
+    return part(slice(0, n_first), "complete"), part(slice(n_first, None), "incomplete")

@@ -1,0 +1,191 @@
+"""Starts of a Gaussian mixture: a first partition of the rows, in several coordinate systems.
+
+k-means sees Euclidean distances, so what it finds depends on the coordinates. Successive starts
+therefore look at the rows in different ones (as given, each column with unit variance, whitened),
+and the likelihood after a few EM maps decides (`skem.em.fit_from_starts`). Components begin with
+the covariance of their part, or with the pooled one where their part does not determine it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.cluster import KMeans, kmeans_plusplus
+
+from skem.mixture._gaussian_model import GaussianModel, GaussianParams
+
+MAX_ROWS = 20_000
+"""Rows that a start looks at; a random sample of them where there are more."""
+
+INIT_PARAMS = ("kmeans", "k-means++", "random", "random_from_data")
+
+_COORDINATES = {
+    "full": ("standardised", "whitened"),
+    "diag": ("standardised", "raw"),
+    "spherical": ("raw", "standardised"),
+}
+
+
+class GaussianStarts:
+    """Makes starts for a model; the n-th call of `make` makes the n-th start.
+
+    Parameters
+    ----------
+    model : GaussianModel
+    X : ndarray of shape (n_samples, d)
+        Rows in the user's units, NaN where missing.
+    weight : ndarray of shape (n_samples,) or None
+    labels : ndarray of shape (n_samples,) or None
+    n_components : int
+    init_params : str, callable, or responsibilities of shape (n_samples, n_components)
+    rng : RandomState
+    """
+
+    def __init__(
+        self,
+        model: GaussianModel,
+        X: NDArray,
+        *,
+        weight: NDArray | None,
+        labels: NDArray | None,
+        n_components: int,
+        init_params: Any,
+        rng: np.random.RandomState,
+    ):
+        self.model = model
+        self.init_params = init_params
+        self.k = n_components
+        self.rng = rng
+        rows = slice(None)
+        if isinstance(init_params, str) and len(X) > MAX_ROWS:
+            rows = np.sort(rng.choice(len(X), MAX_ROWS, replace=False))
+        self._X = X[rows]
+        Z = (self._X.astype(np.float64) - model.center) * model.scale
+        self.Z = np.where(np.isnan(Z), 0.0, Z)
+        self.weight = np.ones(len(Z)) if weight is None else weight[rows]
+        self.labels = None if labels is None else labels[rows]
+        self.pooled = model.pooled(*self._moments(np.ones((len(Z), 1))))
+
+    @property
+    def deterministic(self) -> bool:
+        """Whether each start would be the same."""
+        return not isinstance(self.init_params, str) or self.k == 1
+
+    def make(self, number: int) -> GaussianParams:
+        """The start with that number."""
+        init = self.init_params
+        if self.k == 1:
+            return self._from_responsibilities(np.ones((len(self.Z), 1)))
+        if callable(init):
+            return self._from_callable(init)
+        if not isinstance(init, str):
+            return self._from_responsibilities(np.asarray(init, dtype=np.float64))
+        if init == "random":
+            return self._from_responsibilities(self.rng.dirichlet(np.ones(self.k), len(self.Z)))
+        systems = _COORDINATES[self.model.structure.name]
+        points = self._coordinates(systems[number % len(systems)])
+        centres = self._centres(points, init)
+        if init == "kmeans":
+            kmeans = KMeans(self.k, init=centres, n_init=1, random_state=self.rng)
+            part = kmeans.fit(points, sample_weight=self.weight).labels_
+            return self._from_responsibilities(np.eye(self.k)[part])
+        return self._around(self._nearest_rows(points, centres))
+
+    def _coordinates(self, system: str) -> NDArray:
+        """The rows in one of the coordinate systems."""
+        if system == "standardised":
+            return self.Z
+        if system == "raw":
+            return self.Z / self.model.scale
+        scatter = (self.Z * self.weight[:, None]).T @ self.Z / self.weight.sum()
+        values, vectors = np.linalg.eigh(scatter)
+        keep = values > 1e-10 * values[-1]
+        return self.Z @ (vectors[:, keep] / np.sqrt(values[keep]))
+
+    def _centres(self, points: NDArray, init: str) -> NDArray:
+        """Seeds of the components; a component with labelled rows gets their mean."""
+        seeds = np.full((self.k, points.shape[1]), np.nan)
+        if self.labels is not None:
+            for k in np.unique(self.labels[self.labels >= 0]):
+                own = self.labels == k
+                seeds[k] = np.average(points[own], axis=0, weights=self.weight[own])
+        open_seeds = np.isnan(seeds[:, 0])
+        n_open = int(open_seeds.sum())
+        if n_open:
+            if init == "random_from_data":
+                p = self.weight / self.weight.sum()
+                chosen = points[self.rng.choice(len(points), n_open, replace=False, p=p)]
+            else:
+                free = np.ones(len(points), bool) if self.labels is None else self.labels < 0
+                pool = points[free] if free.sum() >= n_open else points
+                weight = self.weight[free] if free.sum() >= n_open else self.weight
+                chosen, _ = kmeans_plusplus(
+                    pool, n_open, sample_weight=weight, random_state=self.rng
+                )
+            seeds[open_seeds] = chosen
+        return seeds
+
+    def _nearest_rows(self, points: NDArray, centres: NDArray) -> NDArray:
+        """The rows nearest to the centres, in working coordinates."""
+        nearest = [int(np.square(points - centre).sum(1).argmin()) for centre in centres]
+        return self.Z[nearest]
+
+    def _around(self, means: NDArray) -> GaussianParams:
+        """Equal weights and the pooled covariance around given means."""
+        covariances = self.pooled[None]
+        if not self.model.tied:
+            covariances = np.repeat(covariances, len(means), axis=0)
+        return self.model.params(np.full(len(means), 1 / len(means)), means, covariances)
+
+    def _from_callable(self, init: Callable[..., Any]) -> GaussianParams:
+        """Call ``init(X, n_components, random_state)``; it returns responsibilities or means."""
+        value = np.asarray(init(self._X, self.k, self.rng), dtype=np.float64)
+        n, d = self.Z.shape
+        if value.shape == (n, self.k):
+            return self._from_responsibilities(check_responsibilities(value, n, self.k))
+        if value.shape == (self.k, d) and np.isfinite(value).all():
+            return self._around((value - self.model.center) * self.model.scale)
+        raise ValueError(
+            f"The callable init_params returned an array of shape {value.shape}; it must return "
+            f"finite responsibilities of shape (n_samples, n_components) = ({n}, {self.k}) or "
+            f"means of shape (n_components, n_features) = ({self.k}, {d})."
+        )
+
+    def _from_responsibilities(self, responsibilities: NDArray) -> GaussianParams:
+        if self.labels is not None:
+            known = self.labels >= 0
+            responsibilities = responsibilities.copy()
+            responsibilities[known] = np.eye(responsibilities.shape[1])[self.labels[known]]
+        return self.model.start(*self._moments(responsibilities), pooled=self.pooled)
+
+    def _moments(self, responsibilities: NDArray) -> tuple[NDArray, NDArray, NDArray]:
+        """Counts, sums and squares of the rows about the origin."""
+        weighted = responsibilities * self.weight[:, None]
+        squares = [self.model.structure.total(self.Z, column) for column in weighted.T]
+        return weighted.sum(0), weighted.T @ self.Z, np.array(squares)
+
+
+def check_responsibilities(value: Any, n_samples: int, n_components: int) -> NDArray:
+    """Responsibilities of shape (n_samples, n_components), rows summing to one.
+
+    Raises
+    ------
+    ValueError
+        If the shape is wrong, a value is negative or not finite, or a row sums to zero.
+    """
+    value = np.asarray(value, dtype=np.float64)
+    if value.shape != (n_samples, n_components):
+        raise ValueError(
+            f"init_params given as responsibilities has shape {value.shape}, expected "
+            f"(n_samples, n_components) = ({n_samples}, {n_components})."
+        )
+    sums = value.sum(axis=1, keepdims=True)
+    if not np.isfinite(value).all() or (value < 0).any() or (sums <= 0).any():
+        raise ValueError(
+            "init_params given as responsibilities must be finite and non-negative, with a "
+            "positive sum in each row."
+        )
+    return value / sums

@@ -1,0 +1,323 @@
+"""Compiled E steps of mixtures, on one block of rows at a time.
+
+Every mixture here is an exponential family: the log-density of a row under component k is linear
+in features of the row, log p(x|k) = theta_k . f(x), and the expected statistics are the weighted
+sums S_k = sum_i r_ik f(x_i). With the features of B rows as the columns of a matrix F, both steps
+are matrix products, L = theta F and S += R F'. Each feature is a product of two entries of
+z = (1, x_1, ..., x_d, ...), so one table of pairs describes a model.
+
+Conventions:
+    X.shape = (n, d)                     rows of the block, C-contiguous
+    theta.shape = (n_panels, k, m)       coefficients of the features, cut into panels of m
+    pairs.shape = (n_panels, m, 2)       feature f is z[pairs[f, 0]] * z[pairs[f, 1]]
+    L.shape = R.shape = (k, B)           log joint densities, then responsibilities
+    weight.shape = (n,) or (0,)          weights of the rows; empty is all ones
+    labels.shape = (n,) or (0,)          known components, -1 unknown; empty is all unknown
+
+Rows run along the last axis, so every loop vectorises over rows. A panel of features stays in
+the cache between its construction and its product, and is built again for the statistics, which
+is cheaper than to keep all features. Log-likelihoods and statistics are summed in float64.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from llvmlite import ir
+from numba import njit, types
+from numba.extending import intrinsic, overload
+
+PLAIN, SQUARED_NORM, BINARY, BINARY_MASKED = range(4)
+"""What z holds: (1, x), (1, x, |x|^2), (1, [x > c]) and (1, [x > c], [x is known])."""
+
+_VECTORISE = {"contract", "nsz", "arcp", "reassoc"}
+
+
+@intrinsic
+def _float64_of_bits(typingctx, bits):  # noqa: ANN
+    def codegen(context, builder, signature, args):
+        return builder.bitcast(args[0], ir.DoubleType())
+
+    return types.float64(types.int64), codegen
+
+
+@intrinsic
+def _float32_of_bits(typingctx, bits):
+    def codegen(context, builder, signature, args):
+        return builder.bitcast(args[0], ir.FloatType())
+
+    return types.float32(types.int32), codegen
+
+
+def _exp(x):
+    """exp(x) for x <= 0, in a form that vectorises: 2^n e^r, |r| <= ln(2)/2, e^r by Taylor."""
+    raise NotImplementedError
+
+
+@overload(_exp, inline="never", jit_options={"fastmath": {"contract", "nsz", "arcp"}})
+def _exp_overload(x):
+    if x == types.float32:
+        return _exp32
+    return _exp64
+
+
+def _exp64(x):
+    x = max(x, -708.0)
+    n = math.floor(x * 1.4426950408889634 + 0.5)
+    r = (x - n * 6.93147180369123816490e-01) - n * 1.90821492927058770002e-10
+    p = 1 / 6227020800.0
+    p = p * r + 1 / 479001600.0
+    p = p * r + 1 / 39916800.0
+    p = p * r + 1 / 3628800.0
+    p = p * r + 1 / 362880.0
+    p = p * r + 1 / 40320.0
+    p = p * r + 1 / 5040.0
+    p = p * r + 1 / 720.0
+    p = p * r + 1 / 120.0
+    p = p * r + 1 / 24.0
+    p = p * r + 1 / 6.0
+    p = p * r + 0.5
+    p = p * r + 1.0
+    p = p * r + 1.0
+    return p * _float64_of_bits((np.int64(n) + 1023) << 52)
+
+
+def _exp32(x):
+    x = max(x, np.float32(-87.0))
+    n = np.floor(x * np.float32(1.44269504) + np.float32(0.5))
+    r = (x - n * np.float32(0.693359375)) - n * np.float32(-2.12194440e-4)
+    p = np.float32(1 / 5040.0)
+    p = p * r + np.float32(1 / 720.0)
+    p = p * r + np.float32(1 / 120.0)
+    p = p * r + np.float32(1 / 24.0)
+    p = p * r + np.float32(1 / 6.0)
+    p = p * r + np.float32(0.5)
+    p = p * r + np.float32(1.0)
+    p = p * r + np.float32(1.0)
+    return p * _float32_of_bits((np.int32(n) + np.int32(127)) << np.int32(23))
+
+
+@njit(nogil=True, cache=True, fastmath=_VECTORISE)
+def _normalise(L, n_rows, weight, labels, start, top, norm):
+    """L <- responsibilities x weight, in place; return the sum of weight x log p(row)."""
+    k, B = L.shape
+    for i in range(B):
+        top[i] = L[0, i]
+        norm[i] = 0
+    for j in range(1, k):
+        for i in range(B):
+            top[i] = max(top[i], L[j, i])
+    if labels.size:
+        for i in range(n_rows):
+            if labels[start + i] >= 0:
+                top[i] = L[labels[start + i], i]
+                for j in range(k):
+                    L[j, i] = top[i] - 1e4
+                L[labels[start + i], i] = top[i]
+    for j in range(k):
+        for i in range(B):
+            L[j, i] = _exp(L[j, i] - top[i])
+            norm[i] += L[j, i]
+    log_likelihood = 0.0
+    if weight.size:
+        for i in range(n_rows):
+            w = weight[start + i]
+            log_likelihood += w * (np.float64(top[i]) + math.log(norm[i]))
+            norm[i] = w / norm[i]
+    else:
+        for i in range(n_rows):
+            log_likelihood += np.float64(top[i]) + math.log(norm[i])
+            norm[i] = 1 / norm[i]
+    for i in range(n_rows, B):
+        norm[i] = 0
+    for j in range(k):
+        for i in range(B):
+            L[j, i] *= norm[i]
+    return log_likelihood
+
+
+@njit(nogil=True, cache=True, fastmath=_VECTORISE)
+def _load(X, start, n_rows, center, scale, content, Z):
+    """Z[:, :n_rows] <- z of the rows, z[0] = 1; what is left of Z is zero."""
+    d = X.shape[1]
+    B = Z.shape[1]
+    if content == PLAIN or content == SQUARED_NORM:
+        for i in range(n_rows):
+            for j in range(d):
+                Z[1 + j, i] = (X[start + i, j] - center[j]) * scale[j]
+    else:
+        for i in range(n_rows):
+            for j in range(d):
+                Z[1 + j, i] = X[start + i, j] > center[j]
+    if content == BINARY_MASKED:
+        for i in range(n_rows):
+            for j in range(d):
+                Z[1 + d + j, i] = X[start + i, j] == X[start + i, j]
+    if n_rows < B:
+        Z[1:, n_rows:] = 0
+    if content == SQUARED_NORM:
+        Z[1 + d, :] = 0
+        for j in range(d):
+            for i in range(B):
+                Z[1 + d, i] += Z[1 + j, i] * Z[1 + j, i]
+
+
+@njit(nogil=True, cache=True, fastmath=_VECTORISE)
+def _features(Z, pairs, F):
+    for f in range(F.shape[0]):
+        a, b = pairs[f, 0], pairs[f, 1]
+        for i in range(F.shape[1]):
+            F[f, i] = Z[a, i] * Z[b, i]
+
+
+@njit(nogil=True, cache=True)
+def linear_e_step(X, weight, labels, theta, pairs, center, scale, content, n_z, B):
+    """E step through features: the sum of the log-likelihood, and S of shape (n_panels, k, m)."""
+    n_panels, k, m = theta.shape
+    n = X.shape[0]
+    Z = np.empty((n_z, B), theta.dtype)
+    Z[0, :] = 1
+    F = np.empty((m, B), theta.dtype)
+    L = np.empty((k, B), theta.dtype)
+    part = np.empty((k, B), theta.dtype)
+    top = np.empty(B, theta.dtype)
+    norm = np.empty(B, theta.dtype)
+    product = np.empty((k, m), theta.dtype)
+    S = np.zeros((n_panels, k, m))
+    log_likelihood = 0.0
+    for start in range(0, n, B):
+        n_rows = min(B, n - start)
+        _load(X, start, n_rows, center, scale, content, Z)
+        _features(Z, pairs[0], F)
+        np.dot(theta[0], F, L)
+        for panel in range(1, n_panels):
+            _features(Z, pairs[panel], F)
+            np.dot(theta[panel], F, part)
+            for j in range(k):
+                for i in range(B):
+                    L[j, i] += part[j, i]
+        log_likelihood += _normalise(L, n_rows, weight, labels, start, top, norm)
+        for panel in range(n_panels - 1, -1, -1):
+            if panel < n_panels - 1:
+                _features(Z, pairs[panel], F)
+            np.dot(L, F.T, product)
+            for j in range(k):
+                for f in range(m):
+                    S[panel, j, f] += product[j, f]
+    return log_likelihood, S
+
+
+@njit(nogil=True, cache=True, fastmath=_VECTORISE)
+def _differences(Z, mean, D):
+    for j in range(D.shape[0]):
+        for i in range(D.shape[1]):
+            D[j, i] = Z[1 + j, i] - mean[j]
+
+
+@njit(nogil=True, cache=True, fastmath=_VECTORISE)
+def _half_square_norms(Y, constant, out):
+    for i in range(Y.shape[1]):
+        out[i] = 0
+    for j in range(Y.shape[0]):
+        for i in range(Y.shape[1]):
+            out[i] += Y[j, i] * Y[j, i]
+    for i in range(Y.shape[1]):
+        out[i] = constant - out[i] / 2
+
+
+@njit(nogil=True, cache=True, fastmath=_VECTORISE)
+def _sums(D, r, sums, RD):
+    """RD <- r x D; add to the count and to the sums; return the count."""
+    for j in range(D.shape[0]):
+        total = 0.0
+        for i in range(D.shape[1]):
+            RD[j, i] = r[i] * D[j, i]
+            total += RD[j, i]
+        sums[j] += total
+    count = 0.0
+    for i in range(D.shape[1]):
+        count += r[i]
+    return count
+
+
+@njit(nogil=True, cache=True)
+def centred_e_step(X, weight, labels, log_constant, means, factors, center, scale, B):
+    """E step of a Gaussian mixture by differences from the means, which loses no digits.
+
+    factors.shape = (k or 1, d, d), lower triangular W with W Sigma W' = I: log p(x|k) =
+    log_constant_k - |W_k (x - mu_k)|^2 / 2. The moments are those about the means.
+    """
+    k, d = means.shape
+    n = X.shape[0]
+    Z = np.empty((d + 1, B), means.dtype)
+    Z[0, :] = 1
+    D = np.empty((d, B), means.dtype)
+    Y = np.empty((d, B), means.dtype)
+    L = np.empty((k, B), means.dtype)
+    top = np.empty(B, means.dtype)
+    norm = np.empty(B, means.dtype)
+    product = np.empty((d, d), means.dtype)
+    counts = np.zeros(k)
+    sums = np.zeros((k, d))
+    squares = np.zeros((k, d, d))
+    log_likelihood = 0.0
+    for start in range(0, n, B):
+        n_rows = min(B, n - start)
+        _load(X, start, n_rows, center, scale, PLAIN, Z)
+        for j in range(k):
+            _differences(Z, means[j], D)
+            np.dot(factors[min(j, factors.shape[0] - 1)], D, Y)
+            _half_square_norms(Y, log_constant[j], L[j])
+        log_likelihood += _normalise(L, n_rows, weight, labels, start, top, norm)
+        for j in range(k):
+            _differences(Z, means[j], D)
+            counts[j] += _sums(D, L[j], sums[j], Y)
+            np.dot(Y, D.T, product)
+            for a in range(d):
+                for b in range(d):
+                    squares[j, a, b] += product[a, b]
+    return log_likelihood, counts, sums, squares
+
+
+@njit(nogil=True, cache=True, fastmath=_VECTORISE)
+def centred_diagonal_e_step(X, weight, labels, log_constant, means, factors, center, scale, B):
+    """As `centred_e_step`, with diagonal covariances: factors.shape = (k or 1, d), 1 / sigma."""
+    k, d = means.shape
+    n = X.shape[0]
+    Z = np.empty((d + 1, B), means.dtype)
+    Z[0, :] = 1
+    L = np.empty((k, B), means.dtype)
+    top = np.empty(B, means.dtype)
+    norm = np.empty(B, means.dtype)
+    counts = np.zeros(k)
+    sums = np.zeros((k, d))
+    squares = np.zeros((k, d))
+    log_likelihood = 0.0
+    for start in range(0, n, B):
+        n_rows = min(B, n - start)
+        _load(X, start, n_rows, center, scale, PLAIN, Z)
+        for j in range(k):
+            for i in range(B):
+                L[j, i] = log_constant[j]
+            for a in range(d):
+                mean, factor = means[j, a], factors[min(j, factors.shape[0] - 1), a]
+                for i in range(B):
+                    y = (Z[1 + a, i] - mean) * factor
+                    L[j, i] -= y * y / 2
+        log_likelihood += _normalise(L, n_rows, weight, labels, start, top, norm)
+        for j in range(k):
+            count = 0.0
+            for i in range(B):
+                count += L[j, i]
+            counts[j] += count
+            for a in range(d):
+                mean = means[j, a]
+                first, second = 0.0, 0.0
+                for i in range(B):
+                    y = Z[1 + a, i] - mean
+                    first += L[j, i] * y
+                    second += L[j, i] * y * y
+                sums[j, a] += first
+                squares[j, a] += second
+    return log_likelihood, counts, sums, squares
