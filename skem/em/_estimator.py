@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from numbers import Integral, Real
 from time import perf_counter
 from typing import Any
@@ -15,6 +15,7 @@ from skem._callbacks import CallbackSupportMixin, IterationCallbacks
 from skem._sklearn import Interval, StrOptions
 from skem.em._acceleration import ACCELERATIONS
 from skem.em._loop import EMState
+from skem.em._online import StepwiseEM
 from skem.em._rows import RowSource
 from skem.em._starts import fit_from_starts
 
@@ -28,7 +29,16 @@ class EMEstimatorMixin(CallbackSupportMixin):
     failed fit leaves the estimator as it was.
     """
 
+    tol: float
+    max_iter: int
+    acceleration: str | None
+    verbose: int
+    verbose_interval: int
+    lower_bounds_: list[float]
+    _attributes: Callable[[Any, Any], dict[str, Any]]
+
     _default_acceleration: str | None = "squarem"
+    _keep_path = False
 
     _parameter_constraints: dict = {  # noqa: RUF012
         "tol": [Interval(Real, 0.0, None, closed="left")],
@@ -70,6 +80,7 @@ class EMEstimatorMixin(CallbackSupportMixin):
             max_iter=max_iter,
             acceleration=self._acceleration_name(),
             observe=lambda number: _FitObserver(self, model, number, callbacks),
+            keep_path=self._keep_path,
         )
         attributes = self._attributes(model, state.params) | {
             "converged_": state.converged,
@@ -80,6 +91,24 @@ class EMEstimatorMixin(CallbackSupportMixin):
         }
         callbacks.finish(attributes)
         return state, attributes
+
+    def _update_online(self, online: StepwiseEM, rows: RowSource, *, first: bool) -> Any:
+        """One step of online EM; sets the fitted attributes and returns the parameters."""
+        model, current = online.model, online.current
+        statistics = rows.reduce(lambda block: model.expected_statistics(current, block))
+        bound = model.bound(statistics, current)
+        params = online.update(statistics)
+        vars(self).update(
+            self._attributes(model, params),
+            _online=online,
+            _total_weight=online.weight,
+            converged_=False,
+            n_iter_=online.n_batches,
+            lower_bound_=bound,
+            lower_bounds_=[*([] if first else self.lower_bounds_), bound],
+            optimality_gap_=np.inf,
+        )
+        return params
 
     def _warn_if_not_converged(self, state: EMState) -> None:
         """Say what ended the fit, and what to do, unless it ended at the limit."""

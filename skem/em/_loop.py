@@ -36,6 +36,8 @@ class EMState:
         ``gap <= tol``; ended by Ctrl-C; ended by the observer.
     statistics : Any
         Statistics of the last accepted E step.
+    path : list or None
+        With ``keep_path``: the parameters that entered each EM map, in step with ``bounds``.
     """
 
     params: Any
@@ -46,6 +48,7 @@ class EMState:
     interrupted: bool = False
     stopped: bool = False
     statistics: Any = None
+    path: list | None = None
 
     @property
     def bound(self) -> float:
@@ -77,6 +80,8 @@ class EMRun:
         Name of an acceleration; None is plain EM.
     observer : Observer, default=None
         Called before and after each EM map.
+    keep_path : bool, default=False
+        Keep the parameters of each iteration.
     """
 
     def __init__(
@@ -88,12 +93,13 @@ class EMRun:
         tol: float,
         acceleration: str | None = None,
         observer: Observer | None = None,
+        keep_path: bool = False,
     ):
         self.model = model
         self.rows = rows
         self.tol = tol
         self.observer = observer
-        self.state = EMState(params)
+        self.state = EMState(params, path=[] if keep_path else None)
         self._acceleration_name = acceleration
         self._reset()
 
@@ -141,6 +147,8 @@ class EMRun:
         rounding = model.rounding(statistics, params)
         self._check(bound, rounding)
         state.bounds.append(max(bound, state.bound))
+        if state.path is not None:
+            state.path.append(params)
         state.statistics = statistics
         state.gap = self._gap.update(bound, plain=self._plain, rounding=rounding)
         state.params = model.maximize(statistics, params)
@@ -174,6 +182,8 @@ class EMRun:
             return False
         self.state.params = mended
         self.state.bounds.clear()
+        if self.state.path is not None:
+            self.state.path.clear()
         self._reset()
         return True
 
@@ -198,6 +208,8 @@ class EMRun:
         """The extrapolation lowered the bound: go on from the plain EM step instead."""
         self.state.params, self._fallback = self._fallback, None
         self.state.bounds.append(self.state.bound)
+        if self.state.path is not None:
+            self.state.path.append(self.state.path[-1])
         self._plain = True
         assert self._acceleration is not None
         self._acceleration.rejected()

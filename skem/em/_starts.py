@@ -25,6 +25,7 @@ def fit_from_starts(
     max_iter: int,
     acceleration: str | None = None,
     observe: Callable[[int], Observer | None] = lambda start: None,
+    keep_path: bool = False,
 ) -> EMState:
     """Run EM from each start and return the run with the highest bound.
 
@@ -34,7 +35,7 @@ def fit_from_starts(
 
     Parameters
     ----------
-    model, rows, tol, acceleration
+    model, rows, tol, acceleration, keep_path
         See `EMRun`.
     starts : iterable of params
     max_iter : int
@@ -62,6 +63,7 @@ def fit_from_starts(
                 tol=tol,
                 acceleration=acceleration,
                 observer=observe(number),
+                keep_path=keep_path,
             )
         )
     budget = max_iter if len(runs) == 1 else SHORT_RUN

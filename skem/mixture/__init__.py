@@ -1,5 +1,7 @@
-"""Mixtures fitted by EM."""
+"""Mixtures fitted by EM: real-valued data, binary data, and the three coins of the textbook."""
 
+from skem.mixture._bernoulli import BernoulliMixtureEM
 from skem.mixture._gaussian import GaussianMixtureEM
+from skem.mixture._three_coins import ThreeCoinMixture
 
-__all__ = ["GaussianMixtureEM"]
+__all__ = ["BernoulliMixtureEM", "GaussianMixtureEM", "ThreeCoinMixture"]

@@ -70,9 +70,7 @@ class BaseMixture(EMEstimatorMixin, DensityMixin, ClusterMixin, BaseEstimator):
         """
         return self._map(lambda log_joint: logsumexp(log_joint, axis=1), X)
 
-    def score(
-        self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None
-    ) -> float:
+    def score(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> float:
         """Weighted mean of the log-density per row, in nats.
 
         Parameters

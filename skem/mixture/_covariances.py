@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from skem.mixture import _features as feat
 from skem.mixture._features import Features, make_features
+from skem.mixture._kernels_content import PLAIN, SQUARED_NORM
 
 COVARIANCE_TYPES = ("full", "tied", "diag", "spherical", "tied_diag", "tied_spherical")
 
@@ -34,7 +35,7 @@ class Full:
 
     def features(self, d: int) -> Features:
         pairs = np.vstack([feat.linear_pairs(d), feat.product_pairs(d)])
-        return make_features(pairs, content=0, n_z=d + 1)
+        return make_features(pairs, content=PLAIN, n_z=d + 1)
 
     def shape(self, d: int) -> tuple[int, ...]:
         return (d, d)
@@ -137,7 +138,7 @@ class Diagonal:
 
     def features(self, d: int) -> Features:
         pairs = np.vstack([feat.linear_pairs(d), feat.square_pairs(d)])
-        return make_features(pairs, content=0, n_z=d + 1)
+        return make_features(pairs, content=PLAIN, n_z=d + 1)
 
     def shape(self, d: int) -> tuple[int, ...]:
         return (d,)
@@ -209,7 +210,7 @@ class Spherical(Diagonal):
 
     def features(self, d: int) -> Features:
         pairs = feat.linear_pairs(d + 1)
-        return make_features(pairs, content=1, n_z=d + 2)
+        return make_features(pairs, content=SQUARED_NORM, n_z=d + 2)
 
     def shape(self, d: int) -> tuple[int, ...]:
         return ()

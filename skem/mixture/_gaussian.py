@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
@@ -320,22 +322,14 @@ class GaussianMixtureEM(BaseMixture):
                 )
         counts = state.params.weights * data.total_weight
         attributes["collapsed_"] = model.collapsed(state.params, counts)
-        self._set_fitted(attributes, data.total_weight)
+        for name in ("standard_errors_", "_online"):
+            vars(self).pop(name, None)
+        vars(self).update(attributes, _total_weight=data.total_weight)
         self._warn_if_not_converged(state)
         self._warn_if_collapsed()
 
-    def _set_fitted(self, attributes: dict[str, Any], total_weight: float) -> None:
-        for name in ("standard_errors_", "_online"):
-            vars(self).pop(name, None)
-        vars(self).update(attributes)
-        self._total_weight = total_weight
-
     def _warn_if_collapsed(self) -> None:
         if len(self.collapsed_):
-            import warnings
-
-            from sklearn.exceptions import ConvergenceWarning
-
             warnings.warn(
                 f"Components {self.collapsed_.tolist()} collapsed: they hold less than one row, or "
                 "their variance in some direction is all reg_covar. Lower n_components, set "
@@ -507,24 +501,11 @@ class GaussianMixtureEM(BaseMixture):
                 online = StepwiseEM(model, starts[0])
         else:
             online = online.copy()
-        model = online.model
         with RowBlocks(
             data.X, sample_weight=data.weight, labels=data.labels, n_jobs=self.n_jobs
         ) as rows:
-            statistics = rows.reduce(
-                lambda block: model.expected_statistics(online.current, block)
-            )
-        bound = model.bound(statistics, online.current)
-        params = online.update(statistics)
-        vars(self).update(self._attributes(model, params))
-        self._online = online
-        self._total_weight = online.weight
-        self.n_iter_ = online.n_batches
-        self.lower_bounds_ = [*(getattr(self, "lower_bounds_", []) if fitted else []), bound]
-        self.lower_bound_ = bound
-        self.converged_ = False
-        self.optimality_gap_ = np.inf
-        self.collapsed_ = model.collapsed(params, params.weights * online.weight)
+            params = self._update_online(online, rows, first=not fitted)
+        self.collapsed_ = online.model.collapsed(params, params.weights * online.weight)
 
     # ------------------------------------------------------------------ the fitted mixture
     def _log_joint(self, X: NDArray) -> NDArray:
@@ -637,9 +618,7 @@ class GaussianMixtureEM(BaseMixture):
     ) -> GaussianMixtureEM:
         """Become a fitted mixture with these parameters (covariance type 'full')."""
         d = means.shape[1]
-        model = GaussianModel(
-            "full", center=np.zeros(d), scale=np.ones(d), reg=np.zeros(d)
-        )
+        model = GaussianModel("full", center=np.zeros(d), scale=np.ones(d), reg=np.zeros(d))
         vars(self).update(
             self._attributes(model, model.params(weights, means, covariances)),
             converged_=True,

@@ -152,9 +152,7 @@ def make_priors(
         try:
             structure.factor(value[None])
         except NotPositiveDefiniteError:
-            raise ValueError(
-                "covariance_prior must be symmetric and positive definite."
-            ) from None
+            raise ValueError("covariance_prior must be symmetric and positive definite.") from None
         scatter = structure.rescale(value[None], scale)[0]
         if structure.name == "spherical":
             scatter = scatter * d

@@ -32,6 +32,7 @@ from skem.mixture._features import (
     linear_pairs,
     make_features,
 )
+from skem.mixture._kernels_content import PLAIN
 
 # Log-densities through quadratic features lose eps * d * |W|^2 nats to cancellation. Where that
 # exceeds this, the E step works with differences from the means, which lose nothing.
@@ -118,7 +119,7 @@ class GaussianModel(EMModelBase):
         self.n_repairs = 0
         self.moments_about_origin = False  # statistics of different parameters can be mixed
         self.features: Features = (
-            make_features(linear_pairs(self.d), content=0, n_z=self.d + 1)
+            make_features(linear_pairs(self.d), content=PLAIN, n_z=self.d + 1)
             if self.tied
             else self.structure.features(self.d)
         )

@@ -28,8 +28,7 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic, overload
 
-PLAIN, SQUARED_NORM, BINARY, BINARY_MASKED = range(4)
-"""What z holds: (1, x), (1, x, |x|^2), (1, [x > c]) and (1, [x > c], [x is known])."""
+from skem.mixture._kernels_content import BINARY_MASKED, PLAIN, SQUARED_NORM
 
 _VECTORISE = {"contract", "nsz", "arcp", "reassoc"}
 

@@ -56,9 +56,7 @@ def missing_statistics(
     Z = plain_rows((rows.X.astype(np.float64) - model.center) * model.scale)
     # log weight - blur + log|scale|: what does not depend on which entries are observed
     constants = (
-        params.log_constants
-        - _log_density_constant(model, params)
-        - np.log(model.scale).sum()
+        params.log_constants - _log_density_constant(model, params) - np.log(model.scale).sum()
     )
     covariances = params.covariances
     if structure.name == "spherical":

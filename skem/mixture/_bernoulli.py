@@ -1,0 +1,433 @@
+"""Mixtures of Bernoulli variables (latent class analysis): the estimator."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.cluster import kmeans_plusplus
+from sklearn.metrics import pairwise_distances_argmin
+from sklearn.utils import check_array, check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from skem._callbacks import with_callbacks
+from skem._sklearn import Interval, StrOptions, fit_context
+from skem._validation import check_positive_integer, check_weights, unchanged_on_error
+from skem.em import EMState, RowBlocks, StepwiseEM
+from skem.em._estimator import EMEstimatorMixin
+from skem.mixture._base import BaseMixture
+from skem.mixture._bernoulli_model import (
+    MARGIN,
+    BernoulliModel,
+    BernoulliParams,
+    BernoulliStatistics,
+    log_joint_coefficients,
+)
+
+MAX_START_ROWS = 20_000
+
+
+class BernoulliRows(BaseMixture):
+    """What estimators of binary rows share: validation, `fit` and log densities.
+
+    A subclass gives ``_make_model(X)``, ``_make_starts(model, X, weight, rng)`` and
+    ``_probabilities()`` of shape (n_components, n_features or 1).
+    """
+
+    _parameter_constraints: dict = {  # noqa: RUF012
+        **EMEstimatorMixin._parameter_constraints,
+        "binarize": [Real, None],
+        "n_init": [Interval(Integral, 1, None, closed="left")],
+        "random_state": ["random_state"],
+    }
+
+    _make_model: Any
+    _make_starts: Any
+    _probabilities: Any
+
+    def _check_X(self, X: ArrayLike, *, reset: bool = False, min_samples: int = 1) -> NDArray:
+        X = super()._check_X(X, reset=reset, min_samples=min_samples)
+        if self.binarize is None and not np.isin(X[~np.isnan(X)], (0, 1)).all():
+            raise ValueError(
+                "With binarize=None, X must hold only 0, 1 and NaN. Set binarize to the threshold "
+                "above which a value counts as a one."
+            )
+        return X
+
+    @property
+    def _threshold(self) -> float:
+        return 0.5 if self.binarize is None else float(self.binarize)
+
+    @with_callbacks
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: ArrayLike, y: Any = None, *, sample_weight: ArrayLike | None = None) -> Any:
+        """Fit the mixture.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Values above ``binarize`` are ones; NaN where missing.
+        y : Ignored
+            Not used, present for API consistency by convention.
+        sample_weight : array-like of shape (n_samples,), default=None
+            A weight of 2 is a row twice, of 0 a row left out.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If input or parameters do not fit each other; the estimator is left as it was.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If the limit is not reached in ``max_iter`` EM maps.
+        """
+        with unchanged_on_error(self):
+            X, weight = self._training_rows(X, sample_weight, reset=True, first=True)
+            rng = check_random_state(self.random_state)
+            model = self._make_model(X)
+            starts = self._make_starts(model, X, weight, rng)
+            with RowBlocks(X, sample_weight=weight, n_jobs=self.n_jobs) as rows:
+                state, attributes = self._run_em(
+                    model, rows, starts, n_starts=len(starts), X=X, sample_weight=sample_weight
+                )
+            vars(self).pop("_online", None)
+            vars(self).update(attributes)
+            self._finish(model, state, X, weight)
+            self._warn_if_not_converged(state)
+        return self
+
+    def _finish(
+        self, model: BernoulliModel, state: EMState, X: NDArray, weight: NDArray | None
+    ) -> None:
+        """Set what a subclass adds to the fitted attributes."""
+
+    def _training_rows(
+        self, X: ArrayLike, sample_weight: ArrayLike | None, *, reset: bool, first: bool
+    ) -> tuple[NDArray, NDArray | None]:
+        """Validated rows and weights; rows of weight zero are left out."""
+        X = self._check_X(X, reset=reset, min_samples=2 if first else 1)
+        weight = check_weights(sample_weight, X)
+        if weight is not None and not weight.all():
+            X, weight = X[weight > 0], weight[weight > 0]
+        return X, weight
+
+    def _log_joint(self, X: NDArray) -> NDArray:
+        log_weights, log_zero, log_odds = log_joint_coefficients(
+            np.asarray(self.weights_, np.float64), self._probabilities(), X.shape[1]
+        )
+        ones = (X > self._threshold).astype(np.float64)
+        return ones @ log_odds.T + (~np.isnan(X)).astype(np.float64) @ log_zero.T + log_weights
+
+    def _draw(self, n_samples: int) -> tuple[NDArray, NDArray]:
+        """Rows of zeros and ones, and the component of each."""
+        check_is_fitted(self)
+        n_samples = check_positive_integer(n_samples, "n_samples")
+        rng = check_random_state(self.random_state)
+        y = rng.choice(len(self.weights_), n_samples, p=self.weights_ / self.weights_.sum())
+        probabilities = np.broadcast_to(
+            self._probabilities(), (len(self.weights_), self.n_features_in_)
+        )
+        return (rng.uniform(size=(n_samples, self.n_features_in_)) < probabilities[y]).astype(
+            np.float64
+        ), y
+
+
+class BernoulliMixtureEM(BernoulliRows):
+    r"""Mixture of independent Bernoulli variables fitted by EM (latent class analysis).
+
+    .. math:: p(x) = \sum_{k=1}^{K} w_k \prod_j p_{kj}^{x_j} (1 - p_{kj})^{1 - x_j}
+
+    Parameters
+    ----------
+    n_components : int, default=2
+        Number of components (latent classes) K.
+    binarize : float or None, default=0.0
+        Values above it are ones; None asks for X of zeros and ones.
+    tol : float, default=1e-6
+        EM stops when the estimated distance of the bound to its limit, in nats per row, is at
+        most this.
+    max_iter : int, default=1000
+        EM maps (E steps) at the most, whatever the acceleration.
+    n_init : int, default=4
+        Number of starts. All are run for a few steps, and only the best go on.
+    init_params : {'k-means++', 'random'}, default='k-means++'
+        Components start around rows far apart, or from random responsibilities.
+    weights_init : array-like of shape (n_components,), default=None
+    probabilities_init : array-like of shape (n_components, n_features), default=None
+    weight_concentration_prior : float, default=1.0
+        Dirichlet prior of the weights, at least 1; 1 is flat.
+    beta_prior : tuple of two floats, default=(1.0, 1.0)
+        Beta(a, b) prior of the probabilities, each at least 1; (1, 1) is flat, (2, 2) adds one
+        success and one failure to each.
+    acceleration : {'auto', 'squarem'} or None, default='auto'
+        How EM is accelerated; None is plain EM. A step that lowers the bound is undone.
+    random_state : int, RandomState instance or None, default=None
+    n_jobs : int, default=None
+        Threads over blocks of rows; None is all that joblib's context allows, 1 is one.
+    verbose : int, default=0
+    verbose_interval : int, default=10
+
+    Attributes
+    ----------
+    weights_ : ndarray of shape (n_components,)
+    probabilities_ : ndarray of shape (n_components, n_features)
+        Probability of a one.
+    converged_ : bool
+        Whether ``optimality_gap_ <= tol``.
+    n_iter_ : int
+        EM maps of the best start.
+    lower_bound_ : float
+        Last bound, nats per row (per unit of weight); log prior included.
+    lower_bounds_ : list of float
+        Bound at the start of each EM map; never falls.
+    optimality_gap_ : float
+        Estimated distance of `lower_bound_` to its limit, nats per row (Aitken).
+    n_features_in_ : int
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+
+    See Also
+    --------
+    ThreeCoinMixture : Two components with one probability for all columns.
+    GaussianMixtureEM : Mixtures of real-valued data.
+
+    References
+    ----------
+    .. [1] Lazarsfeld and Henry (1968). Latent Structure Analysis.
+    .. [2] Bishop (2006). Pattern Recognition and Machine Learning, sec. 9.3.3.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skem import BernoulliMixtureEM
+    >>> X = np.array([[1, 1, 1, 0], [1, 1, 0, 0], [0, 0, 1, 1], [0, np.nan, 1, 1]])
+    >>> mixture = BernoulliMixtureEM(2, random_state=0).fit(X)
+    >>> mixture.predict(X)
+    array([1, 1, 0, 0])
+    """
+
+    _parameter_constraints: dict = {  # noqa: RUF012
+        **BernoulliRows._parameter_constraints,
+        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "init_params": [StrOptions({"k-means++", "random"})],
+        "weights_init": ["array-like", None],
+        "probabilities_init": ["array-like", None],
+        "weight_concentration_prior": [Interval(Real, 1, None, closed="left")],
+        "beta_prior": [tuple, list],
+    }
+
+    def __init__(
+        self,
+        n_components: int = 2,
+        *,
+        binarize: float | None = 0.0,
+        tol: float = 1e-6,
+        max_iter: int = 1000,
+        n_init: int = 4,
+        init_params: str = "k-means++",
+        weights_init: ArrayLike | None = None,
+        probabilities_init: ArrayLike | None = None,
+        weight_concentration_prior: float = 1.0,
+        beta_prior: tuple[float, float] = (1.0, 1.0),
+        acceleration: str | None = "auto",
+        random_state: Any = None,
+        n_jobs: int | None = None,
+        verbose: int = 0,
+        verbose_interval: int = 10,
+    ):
+        self.n_components = n_components
+        self.binarize = binarize
+        self.tol = tol
+        self.max_iter = max_iter
+        self.n_init = n_init
+        self.init_params = init_params
+        self.weights_init = weights_init
+        self.probabilities_init = probabilities_init
+        self.weight_concentration_prior = weight_concentration_prior
+        self.beta_prior = beta_prior
+        self.acceleration = acceleration
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+        self.verbose_interval = verbose_interval
+
+    def _training_rows(
+        self, X: ArrayLike, sample_weight: ArrayLike | None, *, reset: bool, first: bool
+    ) -> tuple[NDArray, NDArray | None]:
+        X, weight = super()._training_rows(X, sample_weight, reset=reset, first=first)
+        if first and len(X) < self.n_components:
+            raise ValueError(
+                f"Expected n_samples >= n_components but got n_components = {self.n_components}, "
+                f"n_samples = {len(X)}. Lower n_components."
+            )
+        return X, weight
+
+    def _make_model(self, X: NDArray, *, masked: bool | None = None) -> BernoulliModel:
+        beta = np.asarray(self.beta_prior, dtype=np.float64)
+        if beta.shape != (2,) or not (beta >= 1).all() or not np.isfinite(beta).all():
+            raise ValueError(
+                f"beta_prior must be two numbers (a, b), each at least 1, got {self.beta_prior!r}."
+            )
+        return BernoulliModel(
+            X.shape[1],
+            threshold=self._threshold,
+            masked=bool(np.isnan(X).any()) if masked is None else masked,
+            beta=(float(beta[0]), float(beta[1])),
+            concentration=float(self.weight_concentration_prior),
+            dtype=X.dtype,
+        )
+
+    def _make_starts(
+        self,
+        model: BernoulliModel,
+        X: NDArray,
+        weight: NDArray | None,
+        rng: np.random.RandomState,
+    ) -> list[BernoulliParams]:
+        k, d = self.n_components, X.shape[1]
+        given = self._given(d)
+        if len(given) == 2:
+            return [BernoulliParams(given["weights"], given["probabilities"])]
+        if len(X) > MAX_START_ROWS:
+            chosen = rng.choice(len(X), MAX_START_ROWS, replace=False)
+            X, weight = X[chosen], None if weight is None else weight[chosen]
+        known = ~np.isnan(X)
+        ones = (X > model.threshold).astype(np.float64)
+        w = np.ones(len(X)) if weight is None else weight
+        mean = np.clip((w @ ones + 1) / (w @ known + 2), MARGIN, 1 - MARGIN)
+        points = np.where(known, ones, mean)
+        n_starts = 1 if k == 1 else self.n_init
+        starts = []
+        for _ in range(n_starts):
+            if self.init_params == "random" or k == 1:
+                responsibilities = rng.dirichlet(np.ones(k), len(X)) * w[:, None]
+            else:
+                seeds, _ = kmeans_plusplus(points, k, sample_weight=w, random_state=rng)
+                nearest = pairwise_distances_argmin(points, seeds)
+                responsibilities = np.eye(k)[nearest] * w[:, None]
+            # two rows of average composition keep each component open to all rows
+            statistics = BernoulliStatistics(
+                0.0,
+                w.sum(),
+                responsibilities.sum(0) + 1,
+                responsibilities.T @ ones + 2 * mean,
+                responsibilities.T @ known + 2.0,
+            )
+            start = model.maximize(statistics)
+            starts.append(
+                BernoulliParams(
+                    given.get("weights", start.weights),
+                    given.get("probabilities", start.probabilities),
+                )
+            )
+        return starts
+
+    def _given(self, d: int) -> dict[str, NDArray]:
+        """Initial values of the user, by name."""
+        given: dict[str, NDArray] = {}
+        for name, shape in (
+            ("weights", (self.n_components,)),
+            ("probabilities", (self.n_components, d)),
+        ):
+            value = getattr(self, f"{name}_init")
+            if value is None:
+                continue
+            array = check_array(value, dtype=np.float64, ensure_2d=False, input_name=f"{name}_init")
+            if array.shape != shape:
+                raise ValueError(f"{name}_init has shape {array.shape}, expected {shape}.")
+            if (array < 0).any() or (array > 1).any():
+                raise ValueError(f"{name}_init must hold probabilities, between 0 and 1.")
+            given[name] = array
+        if "weights" in given and abs(given["weights"].sum() - 1) > 1e-6:
+            raise ValueError(
+                f"weights_init must sum to 1, got a sum of {given['weights'].sum():g}."
+            )
+        if "probabilities" in given:
+            given["probabilities"] = np.clip(given["probabilities"], MARGIN, 1 - MARGIN)
+        return given
+
+    def _attributes(self, model: BernoulliModel, params: BernoulliParams) -> dict[str, Any]:
+        return {
+            "weights_": params.weights.astype(model.dtype),
+            "probabilities_": params.probabilities.astype(model.dtype),
+        }
+
+    def _finish(
+        self, model: BernoulliModel, state: EMState, X: NDArray, weight: NDArray | None
+    ) -> None:
+        self._total_weight = float(len(X) if weight is None else weight.sum())
+
+    def _probabilities(self) -> NDArray:
+        return np.clip(np.asarray(self.probabilities_, np.float64), MARGIN, 1 - MARGIN)
+
+    def _n_parameters(self) -> int:
+        return int(self.probabilities_.size + len(self.weights_) - 1)
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(
+        self, X: ArrayLike, y: Any = None, *, sample_weight: ArrayLike | None = None
+    ) -> BernoulliMixtureEM:
+        """Take in a batch of rows by stepwise EM (Cappé and Moulines 2009).
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            A batch of rows; NaN where missing. The first batch has at least n_components rows.
+        y : Ignored
+            Not used, present for API consistency by convention.
+        sample_weight : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        self : BernoulliMixtureEM
+        """
+        with unchanged_on_error(self):
+            first = not hasattr(self, "weights_")
+            X, weight = self._training_rows(X, sample_weight, reset=first, first=first)
+            online: StepwiseEM | None = getattr(self, "_online", None)
+            if online is None:
+                model = self._make_model(X, masked=True)
+                if first:
+                    rng = check_random_state(self.random_state)
+                    online = StepwiseEM(model, self._make_starts(model, X, weight, rng)[0])
+                else:
+                    params = BernoulliParams(
+                        np.asarray(self.weights_, np.float64), self._probabilities()
+                    )
+                    online = StepwiseEM(model, params)
+                    online.update(_statistics_of(params, self._total_weight))
+            else:
+                online = online.copy()
+            with RowBlocks(X, sample_weight=weight, n_jobs=self.n_jobs) as rows:
+                self._update_online(online, rows, first=first)
+        return self
+
+    def sample(self, n_samples: int = 1) -> tuple[NDArray, NDArray]:
+        """Draw rows from the fitted mixture.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+            Zeros and ones.
+        y : ndarray of shape (n_samples,)
+            Component of each row.
+        """
+        return self._draw(n_samples)
+
+
+def _statistics_of(params: BernoulliParams, weight: float) -> BernoulliStatistics:
+    """Statistics of rows of that total weight that have exactly these parameters."""
+    counts = params.weights * weight
+    known = np.repeat(counts[:, None], params.probabilities.shape[1], axis=1)
+    return BernoulliStatistics(0.0, weight, counts, known * params.probabilities, known)

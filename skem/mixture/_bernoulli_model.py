@@ -1,0 +1,152 @@
+r"""Mixtures of independent Bernoulli variables as the engine sees them.
+
+    log p(x, k) = log w_k + sum_j m_j log(1 - p_kj) + sum_j x_j logit(p_kj)
+
+with m_j = 1 where x_j is known. Linear in (1, x) or, with missing values, in (1, x, m), so the E
+step is the compiled one of `_features`. With ``shared=True`` a component has one probability for
+all columns, as the coins of `ThreeCoinMixture` do.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, logit
+
+from skem.em import EMModelBase, Rows
+from skem.mixture._features import linear_e_step, linear_pairs, make_features
+from skem.mixture._kernels_content import BINARY, BINARY_MASKED
+
+# Probabilities stay this far from 0 and 1, where log-odds are infinite.
+MARGIN = 1e-12
+
+
+class BernoulliParams(NamedTuple):
+    weights: NDArray  # (k,)
+    probabilities: NDArray  # (k, d), or (k, 1) if shared
+
+
+class BernoulliStatistics(NamedTuple):
+    log_likelihood: float
+    weight: float
+    counts: NDArray  # (k,) expected rows of each component
+    ones: NDArray  # (k, d) expected ones
+    known: NDArray  # (k, d) expected known entries
+
+
+def log_joint_coefficients(
+    weights: NDArray, probabilities: NDArray, d: int
+) -> tuple[NDArray, NDArray, NDArray]:
+    """log w (k,), log(1 - p) (k, d) and logit p (k, d)."""
+    p = np.broadcast_to(probabilities, (len(weights), d))
+    return np.log(np.maximum(weights, 1e-300)), np.log1p(-p), logit(p)
+
+
+class BernoulliModel(EMModelBase):
+    """EM for a mixture of Bernoulli variables, with weights and missing values.
+
+    Parameters
+    ----------
+    d : int
+        Number of columns.
+    threshold : float
+        An entry above it is a one.
+    masked : bool
+        Whether values are missing.
+    shared : bool
+        One probability for all columns of a component.
+    beta : tuple of two floats
+        Beta prior of the probabilities, each at least 1.
+    concentration : float
+        Dirichlet prior of the weights, at least 1.
+    dtype : dtype
+    """
+
+    def __init__(
+        self,
+        d: int,
+        *,
+        threshold: float = 0.5,
+        masked: bool = False,
+        shared: bool = False,
+        beta: tuple[float, float] = (1.0, 1.0),
+        concentration: float = 1.0,
+        dtype: type | np.dtype = np.float64,
+    ):
+        self.d = d
+        self.threshold = np.full(d, threshold)
+        self.masked = masked
+        self.shared = shared
+        self.beta = beta
+        self.concentration = concentration
+        self.dtype = np.dtype(dtype)
+        n_z = 2 * d if masked else d
+        content = BINARY_MASKED if masked else BINARY
+        self.features = make_features(linear_pairs(n_z), content=content, n_z=n_z + 1)
+
+    def expected_statistics(self, params: BernoulliParams, rows: Rows) -> BernoulliStatistics:
+        log_weights, log_zero, log_odds = log_joint_coefficients(*params, self.d)
+        if self.masked:
+            theta = np.hstack([log_weights[:, None], log_odds, log_zero])
+        else:
+            theta = np.hstack([(log_weights + log_zero.sum(1))[:, None], log_odds])
+        log_likelihood, sums = linear_e_step(
+            rows, theta, self.features, self.threshold, np.ones(self.d)
+        )
+        counts, ones = sums[:, 0], sums[:, 1 : 1 + self.d]
+        if self.masked:
+            known = sums[:, 1 + self.d :]
+        else:
+            known = np.repeat(counts[:, None], self.d, axis=1)
+        weight = float(len(rows.X) if rows.weight is None else rows.weight.sum(dtype=np.float64))
+        return BernoulliStatistics(log_likelihood, weight, counts, ones, known)
+
+    def maximize(
+        self, statistics: BernoulliStatistics, params: BernoulliParams | None = None
+    ) -> BernoulliParams:
+        weights = statistics.counts + self.concentration - 1
+        ones, known = statistics.ones, statistics.known
+        if self.shared:
+            ones, known = ones.sum(1, keepdims=True), known.sum(1, keepdims=True)
+        a, b = self.beta
+        # a component without data keeps its probabilities (0 / 0 otherwise)
+        total = known + a + b - 2
+        with np.errstate(invalid="ignore", divide="ignore"):
+            probabilities = (ones + a - 1) / total
+        if params is not None:
+            probabilities = np.where(total > 0, probabilities, params.probabilities)
+        probabilities = np.clip(probabilities, MARGIN, 1 - MARGIN)
+        return BernoulliParams(weights / weights.sum(), probabilities)
+
+    def bound(self, statistics: BernoulliStatistics, params: BernoulliParams) -> float:
+        value = statistics.log_likelihood
+        a, b = self.beta
+        if self.concentration != 1:
+            log_weights = np.log(np.maximum(params.weights, 1e-300))
+            value += float((self.concentration - 1) * log_weights.sum())
+        if (a, b) != (1, 1):
+            p = params.probabilities
+            value += float(((a - 1) * np.log(p) + (b - 1) * np.log1p(-p)).sum())
+        return float(value / statistics.weight)
+
+    def rounding(self, statistics: BernoulliStatistics, params: BernoulliParams) -> float:
+        eps = float(np.finfo(self.dtype).eps)
+        steepest = float(np.abs(logit(params.probabilities)).max())
+        return 4 * eps * self.d * (1 + steepest) + super().rounding(statistics, params)
+
+    def to_vector(self, params: BernoulliParams) -> NDArray:
+        """Log weights (up to a constant) and log-odds."""
+        log_weights = np.log(np.maximum(params.weights, 1e-300))
+        return np.concatenate([log_weights, logit(params.probabilities).ravel()])
+
+    def from_vector(self, vector: NDArray, params: BernoulliParams) -> BernoulliParams:
+        k = len(params.weights)
+        weights = np.exp(vector[:k] - vector[:k].max())
+        probabilities = expit(vector[k:]).reshape(params.probabilities.shape)
+        return BernoulliParams(weights / weights.sum(), np.clip(probabilities, MARGIN, 1 - MARGIN))
+
+    def ready(self, statistics: BernoulliStatistics) -> bool:
+        """Whether every component has seen enough rows for an M step (online EM)."""
+        return bool((statistics.counts > 1).all())
