@@ -40,7 +40,7 @@ class EMEstimatorMixin(CallbackSupportMixin):
     _default_acceleration: str | None = "squarem"
     _keep_path = False
 
-    _parameter_constraints: dict = {  # noqa: RUF012
+    _parameter_constraints: dict = {
         "tol": [Interval(Real, 0.0, None, closed="left")],
         "max_iter": [Interval(Integral, 0, None, closed="left")],
         "acceleration": [StrOptions({"auto", *ACCELERATIONS}), None],
@@ -98,7 +98,7 @@ class EMEstimatorMixin(CallbackSupportMixin):
         statistics = rows.reduce(lambda block: model.expected_statistics(current, block))
         bound = model.bound(statistics, current)
         params = online.update(statistics)
-        vars(self).update(
+        self.__dict__.update(
             self._attributes(model, params),
             _online=online,
             _total_weight=online.weight,

@@ -10,7 +10,8 @@ A model is three pure functions. `Statistics` of two sets of rows add, whatever 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple, Protocol, TypeVar
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,8 @@ Params = TypeVar("Params")
 S = TypeVar("S", bound=tuple)
 
 
-class Rows(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Rows:
     """A block of rows and all that belongs to them.
 
     Attributes
@@ -40,7 +42,7 @@ class Rows(NamedTuple):
     X: Any
     weight: NDArray | None = None
     labels: NDArray | None = None
-    memo: dict = {}  # noqa: RUF012  (replaced by a fresh dict for each block)
+    memo: dict = field(default_factory=dict)
 
 
 class EMModel(Protocol[Params]):
@@ -88,7 +90,8 @@ class EMModelBase:
 
 def add(a: S, b: S) -> S:
     """Statistics of two sets of rows together: numbers and arrays add, tuples concatenate."""
-    return type(a)(*(None if x is None else x + y for x, y in zip(a, b, strict=True)))
+    fields = (None if x is None else x + y for x, y in zip(a, b, strict=True))
+    return type(a)(*fields)  # type: ignore[arg-type]
 
 
 def total(parts: Iterable[S]) -> S:
@@ -105,6 +108,5 @@ def total(parts: Iterable[S]) -> S:
 
 def scale(statistics: S, factor: float) -> S:
     """Statistics as if every weight were multiplied by ``factor``; tuples stay as they are."""
-    return type(statistics)(
-        *(x if x is None or isinstance(x, tuple) else x * factor for x in statistics)
-    )
+    fields = (x if x is None or isinstance(x, tuple) else x * factor for x in statistics)
+    return type(statistics)(*fields)  # type: ignore[arg-type]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol, TypeVar
@@ -53,7 +54,7 @@ def cut(n_rows: int, row_values: int) -> list[slice]:
     """Cut rows of ``row_values`` numbers each into blocks of about equal size."""
     n_blocks = min(MAX_BLOCKS, n_rows, max(1, n_rows * row_values // MIN_BLOCK_VALUES))
     edges = np.linspace(0, n_rows, n_blocks + 1).astype(int).tolist()
-    return [slice(a, b) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    return [slice(a, b) for a, b in itertools.pairwise(edges)]
 
 
 @functools.cache
@@ -135,7 +136,6 @@ class RowBlocks:
                 X=X[part],
                 weight=None if sample_weight is None else sample_weight[part],
                 labels=None if labels is None else labels[part],
-                memo={},
             )
             for part in cut(self.n_rows, row_values or X.shape[1])
         ]

@@ -36,7 +36,7 @@ class BernoulliRows(BaseMixture):
     ``_probabilities()`` of shape (n_components, n_features or 1).
     """
 
-    _parameter_constraints: dict = {  # noqa: RUF012
+    _parameter_constraints: dict = {
         **EMEstimatorMixin._parameter_constraints,
         "binarize": [Real, None],
         "n_init": [Interval(Integral, 1, None, closed="left")],
@@ -98,8 +98,8 @@ class BernoulliRows(BaseMixture):
                 state, attributes = self._run_em(
                     model, rows, starts, n_starts=len(starts), X=X, sample_weight=sample_weight
                 )
-            vars(self).pop("_online", None)
-            vars(self).update(attributes)
+            self.__dict__.pop("_online", None)
+            self.__dict__.update(attributes)
             self._finish(model, state, X, weight)
             self._warn_if_not_converged(state)
         return self
@@ -123,7 +123,7 @@ class BernoulliRows(BaseMixture):
         log_weights, log_zero, log_odds = log_joint_coefficients(
             np.asarray(self.weights_, np.float64), self._probabilities(), X.shape[1]
         )
-        ones = (X > self._threshold).astype(np.float64)
+        ones = (self._threshold < X).astype(np.float64)
         return ones @ log_odds.T + (~np.isnan(X)).astype(np.float64) @ log_zero.T + log_weights
 
     def _draw(self, n_samples: int) -> tuple[NDArray, NDArray]:
@@ -213,7 +213,7 @@ class BernoulliMixtureEM(BernoulliRows):
     array([1, 1, 0, 0])
     """
 
-    _parameter_constraints: dict = {  # noqa: RUF012
+    _parameter_constraints: dict = {
         **BernoulliRows._parameter_constraints,
         "n_components": [Interval(Integral, 1, None, closed="left")],
         "init_params": [StrOptions({"k-means++", "random"})],
@@ -299,7 +299,7 @@ class BernoulliMixtureEM(BernoulliRows):
             chosen = rng.choice(len(X), MAX_START_ROWS, replace=False)
             X, weight = X[chosen], None if weight is None else weight[chosen]
         known = ~np.isnan(X)
-        ones = (X > model.threshold).astype(np.float64)
+        ones = (model.threshold < X).astype(np.float64)
         w = np.ones(len(X)) if weight is None else weight
         mean = np.clip((w @ ones + 1) / (w @ known + 2), MARGIN, 1 - MARGIN)
         points = np.where(known, ones, mean)

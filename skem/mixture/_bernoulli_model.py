@@ -39,7 +39,7 @@ class BernoulliStatistics(NamedTuple):
 def log_joint_coefficients(
     weights: NDArray, probabilities: NDArray, d: int
 ) -> tuple[NDArray, NDArray, NDArray]:
-    """log w (k,), log(1 - p) (k, d) and logit p (k, d)."""
+    """Log w (k,), log(1 - p) (k, d) and logit p (k, d)."""
     p = np.broadcast_to(probabilities, (len(weights), d))
     return np.log(np.maximum(weights, 1e-300)), np.log1p(-p), logit(p)
 
@@ -96,10 +96,7 @@ class BernoulliModel(EMModelBase):
             rows, theta, self.features, self.threshold, np.ones(self.d)
         )
         counts, ones = sums[:, 0], sums[:, 1 : 1 + self.d]
-        if self.masked:
-            known = sums[:, 1 + self.d :]
-        else:
-            known = np.repeat(counts[:, None], self.d, axis=1)
+        known = sums[:, 1 + self.d :] if self.masked else np.repeat(counts[:, None], self.d, 1)
         weight = float(len(rows.X) if rows.weight is None else rows.weight.sum(dtype=np.float64))
         return BernoulliStatistics(log_likelihood, weight, counts, ones, known)
 

@@ -38,7 +38,7 @@ def refine_factors(covariances: NDArray, factors: NDArray) -> NDArray:
 def log_component_densities(
     X: NDArray, means: NDArray, precisions_cholesky: NDArray, covariance_type: str
 ) -> NDArray:
-    """log N(x | mu_k, Sigma_k) of complete rows, by differences from the means.
+    """Log N(x | mu_k, Sigma_k) of complete rows, by differences from the means.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ def patterns(X: NDArray) -> Iterator[tuple[NDArray, NDArray]]:
 
 
 def log_marginal_densities(X: NDArray, means: NDArray, covariances: NDArray) -> NDArray:
-    """log N(x_o | mu_o, Sigma_oo) of rows with missing values (NaN); (n, k), nats.
+    """Log N(x_o | mu_o, Sigma_oo) of rows with missing values (NaN); (n, k), nats.
 
     ``covariances`` are dense, (k, d, d).
     """

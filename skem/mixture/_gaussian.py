@@ -159,7 +159,7 @@ class GaussianMixtureEM(BaseMixture):
     array([1, 0, 0])
     """
 
-    _parameter_constraints: dict = {  # noqa: RUF012
+    _parameter_constraints: dict = {
         **EMEstimatorMixin._parameter_constraints,
         "n_components": [Interval(Integral, 1, None, closed="left")],
         "covariance_type": [StrOptions(set(COVARIANCE_TYPES))],
@@ -301,7 +301,7 @@ class GaussianMixtureEM(BaseMixture):
 
     def _fit(self, X: Any, sample_weight: Any, labels: Any) -> None:
         warm = self.warm_start and hasattr(self, "converged_")
-        previous = dict(vars(self)) if warm else {}
+        previous = dict(self.__dict__) if warm else {}
         data = _TrainingData(self, X, sample_weight, labels)
         rng = check_random_state(self.random_state)
         model = self._make_model(data, rng)
@@ -323,8 +323,8 @@ class GaussianMixtureEM(BaseMixture):
         counts = state.params.weights * data.total_weight
         attributes["collapsed_"] = model.collapsed(state.params, counts)
         for name in ("standard_errors_", "_online"):
-            vars(self).pop(name, None)
-        vars(self).update(attributes, _total_weight=data.total_weight)
+            self.__dict__.pop(name, None)
+        self.__dict__.update(attributes, _total_weight=data.total_weight)
         self._warn_if_not_converged(state)
         self._warn_if_collapsed()
 
@@ -494,7 +494,7 @@ class GaussianMixtureEM(BaseMixture):
             model = self._make_model(data, rng)
             model.collapse, model.moments_about_origin = "report", True
             if fitted:
-                online = StepwiseEM(model, self._to_working(model, vars(self)))
+                online = StepwiseEM(model, self._to_working(model, self.__dict__))
                 online.update(model.statistics_of(online.current, self._total_weight))
             else:
                 starts, _ = self._make_starts(model, data, rng, {})
@@ -619,7 +619,7 @@ class GaussianMixtureEM(BaseMixture):
         """Become a fitted mixture with these parameters (covariance type 'full')."""
         d = means.shape[1]
         model = GaussianModel("full", center=np.zeros(d), scale=np.ones(d), reg=np.zeros(d))
-        vars(self).update(
+        self.__dict__.update(
             self._attributes(model, model.params(weights, means, covariances)),
             converged_=True,
             n_iter_=0,

@@ -144,8 +144,8 @@ def make_priors(
         mean = np.zeros(d)
         if estimator.mean_prior is not None:
             mean = (_array(estimator.mean_prior, (d,), "mean_prior") - center) * scale
-    scatter, degrees = None, 0.0
-    if estimator.covariance_prior is None and estimator.degrees_of_freedom_prior is not None:
+    scatter, degrees = None, estimator.degrees_of_freedom_prior
+    if estimator.covariance_prior is None and degrees is not None:
         raise ValueError("degrees_of_freedom_prior needs covariance_prior, the scatter matrix.")
     if estimator.covariance_prior is not None:
         value = _array(estimator.covariance_prior, structure.shape(d), "covariance_prior")
@@ -156,7 +156,6 @@ def make_priors(
         scatter = structure.rescale(value[None], scale)[0]
         if structure.name == "spherical":
             scatter = scatter * d
-        degrees = estimator.degrees_of_freedom_prior
         if degrees is None:
             degrees = d + 2.0
         elif degrees <= d - 1:
@@ -169,5 +168,5 @@ def make_priors(
         mean=mean,
         mean_precision=0.0 if kappa is None else float(kappa),
         scatter=scatter,
-        degrees=float(degrees),
+        degrees=0.0 if degrees is None else float(degrees),
     )

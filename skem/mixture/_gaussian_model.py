@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from skem.em import DegenerateFitError, EMModelBase, EMState, Rows
+from skem.em import DegenerateFitError, EMModelBase, EMState, Rows, add
 from skem.mixture._covariances import (
     NotPositiveDefiniteError,
     log_normaliser,
@@ -102,7 +102,7 @@ class GaussianModel(EMModelBase):
         center: NDArray,
         scale: NDArray,
         reg: NDArray,
-        priors: Priors = Priors(),  # noqa: B008  (frozen)
+        priors: Priors = Priors(),
         dtype: Any = np.float64,
         collapse: str = "report",
         rng: np.random.RandomState | None = None,
@@ -180,10 +180,7 @@ class GaussianModel(EMModelBase):
         complete, incomplete = _split(rows, n_complete)
         statistics = missing_statistics(self, params, incomplete, self._reference(params))
         if n_complete:
-            complete_statistics = self._complete_statistics(params, complete)
-            statistics = GaussianStatistics(
-                *(a + b for a, b in zip(statistics, complete_statistics, strict=True))
-            )
+            statistics = add(statistics, self._complete_statistics(params, complete))
         return statistics
 
     @staticmethod
@@ -212,7 +209,8 @@ class GaussianModel(EMModelBase):
     def _scatter(self, rows: Rows) -> NDArray:
         """Sum of the squares of the rows, which does not depend on the parameters."""
         if "scatter" not in rows.memo:
-            total, step = 0, 4096
+            total: Any = 0
+            step = 4096
             for start in range(0, len(rows.X), step):
                 part = slice(start, start + step)
                 Z = (rows.X[part] - self.center) * self.scale

@@ -59,7 +59,7 @@ class GaussianStarts:
         self.init_params = init_params
         self.k = n_components
         self.rng = rng
-        rows = slice(None)
+        rows: Any = slice(None)
         if isinstance(init_params, str) and len(X) > MAX_ROWS:
             rows = np.sort(rng.choice(len(X), MAX_ROWS, replace=False))
         self._X = X[rows]

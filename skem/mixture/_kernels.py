@@ -34,7 +34,7 @@ _VECTORISE = {"contract", "nsz", "arcp", "reassoc"}
 
 
 @intrinsic
-def _float64_of_bits(typingctx, bits):  # noqa: ANN
+def _float64_of_bits(typingctx, bits):
     def codegen(context, builder, signature, args):
         return builder.bitcast(args[0], ir.DoubleType())
 
@@ -141,7 +141,7 @@ def _load(X, start, n_rows, center, scale, content, Z):
     """Z[:, :n_rows] <- z of the rows, z[0] = 1; what is left of Z is zero."""
     d = X.shape[1]
     B = Z.shape[1]
-    if content == PLAIN or content == SQUARED_NORM:
+    if content in (PLAIN, SQUARED_NORM):
         for i in range(n_rows):
             for j in range(d):
                 Z[1 + j, i] = (X[start + i, j] - center[j]) * scale[j]

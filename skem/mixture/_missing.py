@@ -1,10 +1,13 @@
 """E step of a Gaussian mixture on rows with missing values, by marginalising them.
 
 With o the observed and m the missing entries of a row, the row enters the likelihood as
-N(x_o | mu_o, Sigma_oo), and the statistics through E[x_m] = mu_m + Sigma_mo Sigma_oo^-1 (x_o - mu_o)
-and Cov[x_m] = Sigma_mm - Sigma_mo Sigma_oo^-1 Sigma_om (Ghahramani and Jordan 1994; Little and
-Rubin 2002, ch. 11). Rows with the same pattern share the factorisations, so rows are sorted by
-pattern first.
+N(x_o | mu_o, Sigma_oo), and the statistics through
+
+    E[x_m]   = mu_m + Sigma_mo Sigma_oo^-1 (x_o - mu_o)
+    Cov[x_m] = Sigma_mm - Sigma_mo Sigma_oo^-1 Sigma_om
+
+(Ghahramani and Jordan 1994; Little and Rubin 2002, ch. 11). Rows with the same pattern share the
+factorisations, so rows are sorted by pattern first.
 """
 
 from __future__ import annotations

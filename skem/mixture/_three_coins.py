@@ -17,7 +17,10 @@ from skem.mixture._bernoulli_model import MARGIN, BernoulliModel, BernoulliParam
 class ThreeCoinMixture(BernoulliRows):
     r"""Three coins: A (heads with probability pi) chooses B (p) or C (q), which is tossed.
 
-    .. math:: P(x) = \pi \prod_j p^{x_j} (1 - p)^{1 - x_j} + (1 - \pi) \prod_j q^{x_j} (1 - q)^{1 - x_j}
+    .. math::
+
+        P(x) = \pi \prod_j p^{x_j} (1 - p)^{1 - x_j}
+               + (1 - \pi) \prod_j q^{x_j} (1 - q)^{1 - x_j}
 
     A row of X is one throw of coin A and then n_tosses tosses of the coin it chose. This is
     `BernoulliMixtureEM` with two components and one probability for all columns.
@@ -103,7 +106,7 @@ class ThreeCoinMixture(BernoulliRows):
     (False, 1)
     """
 
-    _parameter_constraints: dict = {  # noqa: RUF012
+    _parameter_constraints: dict = {
         **BernoulliRows._parameter_constraints,
         "init": ["array-like", None],
     }
