@@ -86,24 +86,13 @@ class GaussianStarts:
         if init == "random":
             return self._from_responsibilities(self.rng.dirichlet(np.ones(self.k), len(self.Z)))
         systems = _COORDINATES[self.model.structure.name]
-        points = self._coordinates(systems[number % len(systems)])
+        points = coordinates(self.Z, self.weight, self.model.scale, systems[number % len(systems)])
         centres = self._centres(points, init)
         if init == "kmeans":
             kmeans = KMeans(self.k, init=centres, n_init=1, random_state=self.rng)
             part = kmeans.fit(points, sample_weight=self.weight).labels_
             return self._from_responsibilities(np.eye(self.k)[part])
         return self._around(self._nearest_rows(points, centres))
-
-    def _coordinates(self, system: str) -> NDArray:
-        """The rows in one of the coordinate systems."""
-        if system == "standardised":
-            return self.Z
-        if system == "raw":
-            return self.Z / self.model.scale
-        scatter = (self.Z * self.weight[:, None]).T @ self.Z / self.weight.sum()
-        values, vectors = np.linalg.eigh(scatter)
-        keep = values > 1e-10 * values[-1]
-        return self.Z @ (vectors[:, keep] / np.sqrt(values[keep]))
 
     def _centres(self, points: NDArray, init: str) -> NDArray:
         """Seeds of the components; a component with labelled rows gets their mean."""
@@ -166,6 +155,17 @@ class GaussianStarts:
         weighted = responsibilities * self.weight[:, None]
         squares = [self.model.structure.total(self.Z, column) for column in weighted.T]
         return weighted.sum(0), weighted.T @ self.Z, np.array(squares)
+
+
+def coordinates(Z: NDArray, weight: NDArray, scale: NDArray, system: str) -> NDArray:
+    """Rows Z = (x - center) * scale in another of the coordinate systems."""
+    if system == "standardised":
+        return Z
+    if system == "raw":
+        return Z / scale
+    values, vectors = np.linalg.eigh((Z * weight[:, None]).T @ Z / weight.sum())
+    keep = values > 1e-10 * max(values[-1], 1e-300)
+    return Z @ (vectors[:, keep] / np.sqrt(values[keep])) if keep.any() else Z
 
 
 def check_responsibilities(value: Any, n_samples: int, n_components: int) -> NDArray:

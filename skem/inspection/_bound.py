@@ -1,0 +1,277 @@
+"""The trace of the bound over the iterations of EM."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from numbers import Real
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils.validation import check_is_fitted
+
+from skem.inspection._axes import PALETTE, axes_for
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+
+LINE_STYLES = ("-", "--", "-.", ":")
+
+
+class BoundDisplay:
+    """The bound of one or more fits over their EM maps, or its distance to the limit.
+
+    Made by `from_estimator` or `from_estimators`, for any estimator with ``lower_bounds_``. A
+    point at abscissa t is the bound at the parameters after t EM maps (E steps); the first point
+    is the start. The distance to the limit is drawn on a log axis, where EM, which converges
+    linearly, becomes a straight line: the flatter, the slower.
+
+    Parameters
+    ----------
+    bounds : dict of str to array-like of shape (n_iter,)
+        Bounds at the start of each EM map, in nats per row, by the name of the fit.
+    limits : dict of str to float, default=None
+        Estimated limit of the bounds, in nats per row, by the same names; inf or nan, or a name
+        left out, where there is no estimate.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        The axes drawn on; set by `plot`, as are the others.
+    figure_ : matplotlib Figure
+        The figure of the axes.
+    lines_ : list of matplotlib Line2D
+        One line a fit.
+
+    See Also
+    --------
+    MixtureDisplay : A Gaussian mixture in two dimensions.
+
+    Examples
+    --------
+    >>> from skem import GaussianMixtureEM
+    >>> from skem.datasets import load_old_faithful
+    >>> from skem.inspection import BoundDisplay
+    >>> X = load_old_faithful().data
+    >>> mixture = GaussianMixtureEM(3, covariance_type="tied", tol=1e-8, random_state=0)
+    >>> accelerated = mixture.fit(X)
+    >>> display = BoundDisplay.from_estimator(accelerated)
+    >>> display.ax_.get_xlabel(), display.ax_.get_ylabel()
+    ('EM maps', 'lower bound (nats per row)')
+    """
+
+    ax_: Axes
+    figure_: Figure
+    lines_: list[Line2D]
+
+    def __init__(
+        self, *, bounds: Mapping[str, ArrayLike], limits: Mapping[str, float] | None = None
+    ):
+        self.bounds = {name: np.asarray(trace, np.float64) for name, trace in bounds.items()}
+        self.limits = {name: float((limits or {}).get(name, math.nan)) for name in bounds}
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        *,
+        name: str | None = None,
+        distance_to: str | float | None = None,
+        ax: Axes | None = None,
+        **kwargs: Any,
+    ) -> BoundDisplay:
+        """Draw the trace of one fitted estimator.
+
+        Parameters
+        ----------
+        estimator : estimator with ``lower_bounds_``
+            Fitted. Its ``optimality_gap_``, if it has one, tells the limit.
+        name : str, default=None
+            Name of the line; the name of the class by default.
+        distance_to : {'own', 'best'}, float or None, default=None
+            See `plot`.
+        ax : matplotlib Axes, default=None
+            Where to draw; new axes by default.
+        **kwargs : dict
+            Other arguments of `plot`.
+
+        Returns
+        -------
+        display : BoundDisplay
+            The display, drawn.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        TypeError
+            If it has no ``lower_bounds_``.
+        ValueError
+            If its trace is empty, or the limit is asked for and not known.
+        ImportError
+            If matplotlib is not installed.
+        """
+        name = type(estimator).__name__ if name is None else name
+        return cls.from_estimators({name: estimator}, distance_to=distance_to, ax=ax, **kwargs)
+
+    @classmethod
+    def from_estimators(
+        cls,
+        estimators: Mapping[str, Any],
+        *,
+        distance_to: str | float | None = None,
+        ax: Axes | None = None,
+        **kwargs: Any,
+    ) -> BoundDisplay:
+        """Draw the traces of several fitted estimators side by side.
+
+        Parameters
+        ----------
+        estimators : dict of str to estimator
+            Fitted estimators with ``lower_bounds_``, by the names of their lines.
+        distance_to : {'own', 'best'}, float or None, default=None
+            See `plot`.
+        ax : matplotlib Axes, default=None
+            Where to draw; new axes by default.
+        **kwargs : dict
+            Other arguments of `plot`.
+
+        Returns
+        -------
+        display : BoundDisplay
+            The display, drawn.
+
+        Raises
+        ------
+        NotFittedError
+            If an estimator is not fitted.
+        TypeError
+            If one has no ``lower_bounds_``.
+        ValueError
+            If there is none, a trace is empty, or a limit is asked for and not known.
+        ImportError
+            If matplotlib is not installed.
+        """
+        if not isinstance(estimators, Mapping):
+            raise TypeError(
+                "estimators must be a dict of fitted estimators by name, such as "
+                f"{{'plain': a, 'accelerated': b}}; got {type(estimators).__name__}."
+            )
+        bounds, limits = {}, {}
+        for name, estimator in estimators.items():
+            bounds[name] = _trace(estimator, name)
+            limits[name] = bounds[name][-1] + getattr(estimator, "optimality_gap_", math.nan)
+        return cls(bounds=bounds, limits=limits).plot(ax, distance_to=distance_to, **kwargs)
+
+    def plot(
+        self,
+        ax: Axes | None = None,
+        *,
+        distance_to: str | float | None = None,
+        unit: str = "row",
+        line_kw: Mapping[str, Any] | None = None,
+    ) -> BoundDisplay:
+        """Draw the traces.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to draw; new axes by default.
+        distance_to : {'own', 'best'}, float or None, default=None
+            None draws the bounds themselves. Otherwise, on a log axis, how far they are below
+            the estimated limit of each fit ('own'), below the highest of these limits ('best': a
+            fit that ends at a lower maximum levels off), or below a number, in nats per row.
+            Points that are at the limit to rounding are left out.
+        unit : str, default='row'
+            What a unit of weight is called in the label of the axis.
+        line_kw : dict, default=None
+            Properties of all lines, for matplotlib's ``plot``.
+
+        Returns
+        -------
+        display : BoundDisplay
+            The display itself.
+
+        Raises
+        ------
+        ValueError
+            If there is no trace, or `distance_to` is none of these or asks for a limit that is
+            not known.
+        ImportError
+            If matplotlib is not installed.
+        """
+        values = self._distances(distance_to)
+        ax = axes_for(self, ax)
+        from matplotlib.ticker import MaxNLocator
+
+        self.lines_ = []
+        for number, (name, trace) in enumerate(values.items()):
+            style = {
+                "color": PALETTE[number % len(PALETTE)],
+                "linestyle": LINE_STYLES[number % len(LINE_STYLES)],
+                "marker": "o",
+                "markersize": 3,
+                "label": name,
+                **(line_kw or {}),
+            }
+            self.lines_ += ax.plot(np.arange(len(trace)), trace, **style)
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        ax.set_xlabel("EM maps")
+        if distance_to is None:
+            ax.set_ylabel(f"lower bound (nats per {unit})")
+        else:
+            ax.set_yscale("log")
+            ax.set_ylabel(f"distance to the limit (nats per {unit})")
+        ax.legend()
+        return self
+
+    def _distances(self, distance_to: str | float | None) -> dict[str, NDArray]:
+        """What is drawn, by name."""
+        if not self.bounds:
+            raise ValueError("There is no trace to draw: give at least one fitted estimator.")
+        if distance_to is None:
+            return self.bounds
+        limits = self._limits(distance_to)
+        distances = {name: limits[name] - trace for name, trace in self.bounds.items()}
+        for name, distance in distances.items():
+            distance[distance <= 8 * np.spacing(abs(limits[name]))] = math.nan
+        return distances
+
+    def _limits(self, distance_to: str | float) -> dict[str, float]:
+        """The limit that each trace is compared with, by name."""
+        if isinstance(distance_to, Real) and math.isfinite(distance_to):
+            return dict.fromkeys(self.bounds, float(distance_to))
+        known = {name: limit for name, limit in self.limits.items() if math.isfinite(limit)}
+        if distance_to == "best" and known:
+            return dict.fromkeys(self.bounds, max(known.values()))
+        if distance_to == "own" and len(known) == len(self.bounds):
+            return known
+        if distance_to not in ("own", "best"):
+            raise ValueError(
+                f"distance_to must be 'own', 'best', a finite number or None, got {distance_to!r}."
+            )
+        unknown = sorted(self.bounds.keys() - known)
+        raise ValueError(
+            f"distance_to={distance_to!r} needs the estimated limit of the bound, and that of "
+            f"{unknown} is not known (optimality_gap_ is missing or not finite). Fit with a larger "
+            "max_iter, or give the limit as a number."
+        )
+
+
+def _trace(estimator: Any, name: str) -> NDArray:
+    """``lower_bounds_`` of a fitted estimator."""
+    check_is_fitted(estimator)
+    if not hasattr(estimator, "lower_bounds_"):
+        raise TypeError(
+            f"The estimator {name!r} ({type(estimator).__name__}) has no lower_bounds_: the "
+            "display needs a model that keeps the trace of its bound."
+        )
+    trace = np.asarray(estimator.lower_bounds_, dtype=np.float64)
+    if len(trace) == 0:
+        raise ValueError(
+            f"lower_bounds_ of {name!r} is empty: its parameters were set, not fitted by EM."
+        )
+    return trace

@@ -1,0 +1,312 @@
+"""Choosing the number of components and the covariance type of a Gaussian mixture."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import clone
+from sklearn.cluster import KMeans
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+
+from skem.mixture._covariances import COVARIANCE_TYPES
+from skem.mixture._gaussian import GaussianMixtureEM
+from skem.mixture._gaussian_init import column_units
+from skem.mixture._gaussian_starts import coordinates
+
+CRITERIA = ("bic", "icl", "aic")
+SYSTEMS = ("standardised", "whitened", "raw")
+
+
+def bic_score(estimator: Any, X: ArrayLike, y: Any = None) -> float:
+    """Minus the BIC, a scorer for `GridSearchCV` (higher is better).
+
+    Parameters
+    ----------
+    estimator : fitted mixture
+    X : array-like of shape (n_samples, n_features)
+    y : Ignored
+        Not used, present for API consistency by convention.
+
+    Returns
+    -------
+    score : float
+        In twice nats.
+    """
+    return -estimator.bic(X)
+
+
+def icl_score(estimator: Any, X: ArrayLike, y: Any = None) -> float:
+    """Minus the ICL, a scorer for `GridSearchCV` (higher is better).
+
+    Parameters
+    ----------
+    estimator : fitted mixture
+    X : array-like of shape (n_samples, n_features)
+    y : Ignored
+        Not used, present for API consistency by convention.
+
+    Returns
+    -------
+    score : float
+        In twice nats.
+    """
+    return -estimator.icl(X)
+
+
+class InSample:
+    """A ``cv`` for `GridSearchCV` that fits and scores on all rows, as BIC and ICL mean it.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.model_selection import GridSearchCV
+    >>> from skem.mixture import GaussianMixtureEM, InSample, bic_score
+    >>> search = GridSearchCV(
+    ...     GaussianMixtureEM(random_state=0, max_iter=500),
+    ...     {"n_components": [1, 2, 3], "covariance_type": ["full", "diag"]},
+    ...     scoring=bic_score,
+    ...     cv=InSample(),
+    ... ).fit(load_iris().data)
+    >>> search.best_params_
+    {'covariance_type': 'full', 'n_components': 2}
+    """
+
+    def split(
+        self, X: ArrayLike, y: Any = None, groups: Any = None
+    ) -> Iterator[tuple[NDArray, NDArray]]:
+        """Yield one pair of all rows and all rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        y : Ignored
+            Not used, present for API consistency by convention.
+        groups : Ignored
+            Not used, present for API consistency by convention.
+
+        Yields
+        ------
+        train, test : ndarray of shape (n_samples,)
+            Row numbers, the same for both.
+        """
+        rows = np.arange(np.shape(X)[0])
+        yield rows, rows
+
+    def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
+        """Return 1.
+
+        Parameters
+        ----------
+        X, y, groups : Ignored
+            Not used, present for API consistency by convention.
+
+        Returns
+        -------
+        n_splits : int
+        """
+        return 1
+
+
+@dataclass
+class MixtureSelection:
+    """Result of `select_gaussian_mixture`.
+
+    Attributes
+    ----------
+    best_estimator_ : GaussianMixtureEM
+        The fitted mixture with the lowest criterion.
+    best_params_ : dict
+        Its ``n_components`` and ``covariance_type``.
+    criterion : str
+    table : list of dict
+        A row a candidate, best first: n_components, covariance_type, n_parameters,
+        log_likelihood (sum, nats), bic, icl, aic, n_iter, converged, error (None, or why the
+        candidate could not be fitted).
+    """
+
+    best_estimator_: GaussianMixtureEM
+    best_params_: dict[str, Any]
+    criterion: str
+    table: list[dict[str, Any]]
+
+    def to_frame(self) -> Any:
+        """The table as a pandas DataFrame.
+
+        Returns
+        -------
+        frame : pandas.DataFrame
+        """
+        import pandas as pd
+
+        return pd.DataFrame(self.table)
+
+    def __str__(self) -> str:
+        lines = [f"{'K':>3} {'covariance':<15}{'df':>5} {'log L':>12} {'BIC':>12} {'ICL':>12}"]
+        for row in self.table:
+            head = f"{row['n_components']:>3} {row['covariance_type']:<15}"
+            if row["error"] is not None:
+                lines.append(f"{head} {row['error']}")
+                continue
+            lines.append(
+                f"{head}{row['n_parameters']:>5} {row['log_likelihood']:>12.3f} "
+                f"{row['bic']:>12.3f} {row['icl']:>12.3f}"
+            )
+        return "\n".join(lines)
+
+
+class _SharedPartitions:
+    """An ``init_params`` that gives all covariance types the same k-means partitions.
+
+    For each number of components there are ``n_init`` partitions, in turn of the rows with unit
+    variance, whitened and as given; they are found once and kept.
+    """
+
+    def __init__(self, n_init: int, random_state: Any):
+        self._n_init = n_init
+        self._rng = check_random_state(random_state)
+        self._labels: dict[int, list[NDArray]] = {}
+        self._calls = 0
+
+    def restart(self) -> None:
+        """The next call gives the first partition again."""
+        self._calls = 0
+
+    def __call__(self, X: NDArray, n_components: int, random_state: Any) -> NDArray:
+        if n_components not in self._labels:
+            self._labels[n_components] = self._partitions(X, n_components)
+        partitions = self._labels[n_components]
+        labels = partitions[self._calls % len(partitions)]
+        self._calls += 1
+        return np.eye(n_components)[labels]
+
+    def _partitions(self, X: NDArray, k: int) -> list[NDArray]:
+        center, scale = column_units(X, None, common_scale=False)
+        Z = (X.astype(np.float64) - center) * scale
+        Z = np.where(np.isnan(Z), 0.0, Z)
+        ones = np.ones(len(Z))
+        points = [coordinates(Z, ones, scale, system) for system in SYSTEMS[: self._n_init]]
+        return [
+            KMeans(k, n_init=1, random_state=self._rng).fit(points[i % len(points)]).labels_
+            for i in range(self._n_init)
+        ]
+
+
+def select_gaussian_mixture(
+    X: ArrayLike,
+    *,
+    n_components: Iterable[int] = range(1, 10),
+    covariance_types: Iterable[str] = COVARIANCE_TYPES,
+    criterion: str = "bic",
+    sample_weight: ArrayLike | None = None,
+    estimator: GaussianMixtureEM | None = None,
+    n_init: int = 6,
+    random_state: Any = None,
+) -> MixtureSelection:
+    """Fit a Gaussian mixture for each number of components and covariance type; keep the best.
+
+    The candidates share the partitions that they start from: k-means runs once for each number of
+    components and start, whatever the number of covariance types, and candidates differ by their
+    model and not by the luck of their starts.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, n_features)
+        Rows; NaN where missing.
+    n_components : iterable of int, default=range(1, 10)
+    covariance_types : iterable of str, default=all six
+    criterion : {'bic', 'icl', 'aic'}, default='bic'
+        Lower is better. ICL asks for components that are well apart.
+    sample_weight : array-like of shape (n_samples,), default=None
+    estimator : GaussianMixtureEM, default=None
+        Template for all other parameters; default ``GaussianMixtureEM(tol=1e-6, max_iter=1000)``.
+    n_init : int, default=6
+        Starts of each candidate.
+    random_state : int, RandomState instance or None, default=None
+
+    Returns
+    -------
+    selection : MixtureSelection
+
+    Raises
+    ------
+    ValueError
+        If a parameter is out of range, or no candidate can be fitted.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skem.mixture import select_gaussian_mixture
+    >>> selection = select_gaussian_mixture(
+    ...     load_iris().data, n_components=range(1, 4), random_state=0
+    ... )
+    >>> selection.best_params_
+    {'n_components': 2, 'covariance_type': 'full'}
+    """
+    sizes, types = list(n_components), list(covariance_types)
+    _check_candidates(sizes, types, criterion)
+    template = GaussianMixtureEM(tol=1e-6, max_iter=1000) if estimator is None else estimator
+    partitions = _SharedPartitions(n_init, random_state)
+    fitted: list[tuple[dict[str, Any], GaussianMixtureEM | None]] = []
+    for k in sizes:
+        for covariance_type in types:
+            candidate = clone(template).set_params(
+                n_components=k,
+                covariance_type=covariance_type,
+                init_params=partitions,
+                n_init=n_init,
+                random_state=random_state,
+            )
+            partitions.restart()
+            fitted.append(_fit_candidate(candidate, X, sample_weight))
+    if all(mixture is None for _, mixture in fitted):
+        raise ValueError(f"No candidate could be fitted: {fitted[0][0]['error']}")
+    fitted.sort(key=lambda pair: np.inf if pair[1] is None else pair[0][criterion])
+    best_row, best = fitted[0]
+    assert best is not None
+    best.set_params(init_params=template.init_params)
+    best_params = {name: best_row[name] for name in ("n_components", "covariance_type")}
+    return MixtureSelection(best, best_params, criterion, [row for row, _ in fitted])
+
+
+def _check_candidates(sizes: list[int], types: list[str], criterion: str) -> None:
+    if criterion not in CRITERIA:
+        raise ValueError(f"criterion must be one of {CRITERIA}, got {criterion!r}.")
+    unknown = [t for t in types if t not in COVARIANCE_TYPES]
+    if unknown or not types:
+        raise ValueError(f"covariance_types must be among {COVARIANCE_TYPES}, got {types!r}.")
+    if not sizes:
+        raise ValueError("n_components must name at least one number of components.")
+
+
+def _fit_candidate(
+    candidate: GaussianMixtureEM, X: ArrayLike, sample_weight: ArrayLike | None
+) -> tuple[dict[str, Any], GaussianMixtureEM | None]:
+    """A row of the table, and the fitted mixture (None if it cannot be fitted)."""
+    row: dict[str, Any] = {
+        "n_components": candidate.n_components,
+        "covariance_type": candidate.covariance_type,
+    }
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            candidate.fit(X, sample_weight=sample_weight)
+    except ValueError as error:
+        return row | {"error": str(error)}, None
+    bic, n_parameters = candidate.bic(X, sample_weight), candidate._n_parameters()
+    aic = candidate.aic(X, sample_weight)
+    return row | {
+        "n_parameters": n_parameters,
+        "log_likelihood": n_parameters - aic / 2,
+        "bic": bic,
+        "icl": candidate.icl(X, sample_weight),
+        "aic": aic,
+        "n_iter": candidate.n_iter_,
+        "converged": candidate.converged_,
+        "error": None,
+    }, candidate
