@@ -1,0 +1,109 @@
+"""Row blocks: statistics add, whatever the blocks and the threads."""
+
+from typing import NamedTuple
+
+import joblib
+import numpy as np
+import pytest
+import scipy.sparse
+from hypothesis import given
+from hypothesis import strategies as st
+
+from skem.em import RowBlocks, add, effective_n_jobs, scale, total
+from skem.em._rows import MAX_BLOCKS, cut, map_rows
+
+
+class Sums(NamedTuple):
+    log_likelihood: float
+    weight: float
+    first: np.ndarray
+    local: tuple
+
+
+def sums(rows):
+    w = np.ones(rows.X.shape[0]) if rows.weight is None else rows.weight
+    return Sums(0.0, float(w.sum()), rows.X.T @ w, (np.arange(rows.start, rows.start + len(w)),))
+
+
+@given(n=st.integers(1, 5000), row_values=st.integers(1, 100_000))
+def test_a_cut_covers_all_rows_once(n, row_values):
+    parts = cut(n, row_values)
+    assert len(parts) <= MAX_BLOCKS
+    np.testing.assert_array_equal(np.concatenate([np.arange(n)[p] for p in parts]), np.arange(n))
+    sizes = [p.stop - p.start for p in parts]
+    assert max(sizes) - min(sizes) <= 1
+
+
+@pytest.mark.parametrize("n_jobs", [None, 1, 2, 3])
+@pytest.mark.parametrize("make", [np.asarray, scipy.sparse.csr_array])
+def test_statistics_add_over_blocks(n_jobs, make):
+    rng = np.random.default_rng(0)
+    X, w = rng.random((500, 7)), rng.random(500)
+    with RowBlocks(make(X), sample_weight=w, row_values=100_000, n_jobs=n_jobs) as rows:
+        result = rows.reduce(sums)
+    assert len(rows.blocks) > 10
+    np.testing.assert_allclose(result.first, X.T @ w)
+    np.testing.assert_array_equal(np.concatenate(result.local), np.arange(500))
+
+
+def test_the_number_of_threads_changes_nothing():
+    X = np.random.default_rng(0).random((5000, 40))
+    results = []
+    for n_jobs in (1, 2, 4):
+        with RowBlocks(X, n_jobs=n_jobs) as rows:
+            results.append(rows.reduce(sums).first)
+    np.testing.assert_array_equal(results[0], results[1])
+    np.testing.assert_array_equal(results[0], results[2])
+
+
+def test_rows_keep_what_a_model_remembers_of_them():
+    with RowBlocks(np.zeros((4, 1)), row_values=1 << 20) as rows:
+        for block in rows.blocks:
+            block.memo["seen"] = block.start
+        assert [block.memo["seen"] for block in rows.blocks] == [0, 1, 2, 3]
+
+
+def test_add_and_scale():
+    a = Sums(1.0, 2.0, np.array([1.0, 2.0]), (1,))
+    both = add(a, a)
+    assert both.weight == 4.0
+    assert both.local == (1, 1)
+    twice = scale(a, 2.0)
+    np.testing.assert_array_equal(twice.first, both.first)
+    assert twice.local == (1,)
+    with pytest.raises(ValueError, match="No rows"):
+        total([])
+
+
+def test_map_rows_keeps_the_order():
+    X = np.arange(1000.0)[:, None]
+    np.testing.assert_array_equal(
+        map_rows(lambda block: block[:, 0], X, row_values=100_000, n_jobs=2), X[:, 0]
+    )
+
+
+def test_n_jobs_none_means_all_that_the_context_allows():
+    assert effective_n_jobs(1) == 1
+    assert effective_n_jobs(3) == 3
+    assert effective_n_jobs(None) >= 1
+    with joblib.parallel_config(n_jobs=1):
+        assert effective_n_jobs(None) == 1
+    with joblib.parallel_config(backend="threading", n_jobs=3):
+        assert effective_n_jobs(None) == 3
+
+
+def test_a_worker_of_joblib_takes_no_more_than_its_share():
+    with joblib.Parallel(n_jobs=2, backend="loky") as parallel:
+        shares = parallel(joblib.delayed(effective_n_jobs)(None) for _ in range(2))
+    assert sum(shares) <= max(2, joblib.cpu_count())
+
+
+def test_an_error_in_a_block_comes_through():
+    def fail(rows):
+        raise ValueError("bad block")
+
+    with (
+        RowBlocks(np.zeros((100, 2)), row_values=1 << 20, n_jobs=2) as rows,
+        pytest.raises(ValueError, match="bad block"),
+    ):
+        rows.reduce(fail)
