@@ -153,11 +153,11 @@ class EMRun:
         state.gap = self._gap.update(bound, plain=self._plain, rounding=rounding)
         state.params = model.maximize(statistics, params)
         self._plain = True
+        if self._repair():
+            return
         if state.gap <= self.tol:
             state.converged = True
-            return
-        repaired = self._repair()
-        if self._acceleration is not None and not repaired:
+        elif self._acceleration is not None:
             self._extrapolate(params)
 
     def _check(self, bound: float, rounding: float) -> None:

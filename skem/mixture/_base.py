@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import logsumexp
-from sklearn.base import BaseEstimator, ClusterMixin, DensityMixin
+from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skem._validation import check_weights
@@ -16,7 +16,7 @@ from skem.em._estimator import EMEstimatorMixin
 from skem.em._rows import map_rows
 
 
-class BaseMixture(EMEstimatorMixin, DensityMixin, ClusterMixin, BaseEstimator):
+class BaseMixture(EMEstimatorMixin, DensityMixin, BaseEstimator):
     """Methods that need only log p(x, z) and the number of free parameters.
 
     A subclass gives ``_log_joint(X)`` of shape (n_rows, n_components) for a block of validated
@@ -26,10 +26,11 @@ class BaseMixture(EMEstimatorMixin, DensityMixin, ClusterMixin, BaseEstimator):
     _log_joint: Callable[[NDArray], NDArray]
     _n_parameters: Callable[[], int]
     weights_: NDArray
+    n_jobs: int | None
+    fit: Callable[..., Any]
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.estimator_type = "density_estimator"
         tags.input_tags.allow_nan = True
         return tags
 
@@ -118,6 +119,23 @@ class BaseMixture(EMEstimatorMixin, DensityMixin, ClusterMixin, BaseEstimator):
         labels : ndarray of shape (n_samples,)
         """
         return self._map(lambda log_joint: log_joint.argmax(axis=1), X)
+
+    def fit_predict(self, X: ArrayLike, y: Any = None, **fit_params: Any) -> NDArray:
+        """Fit the mixture and return the most probable component of each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        y : Ignored
+            Not used, present for API consistency by convention.
+        **fit_params : dict
+            Passed on to `fit`, such as ``sample_weight``.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+        """
+        return self.fit(X, **fit_params).predict(X)
 
     def _log_likelihood(self, X: ArrayLike, sample_weight: ArrayLike | None) -> tuple[float, float]:
         """Log-likelihood, and the number of rows (sum of the weights)."""

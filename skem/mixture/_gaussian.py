@@ -11,29 +11,29 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted
 
 from skem._callbacks import with_callbacks
 from skem._sklearn import Interval, StrOptions, fit_context
 from skem._validation import (
-    check_labels,
-    check_positive_integer,
-    check_weights,
     unchanged_on_error,
 )
 from skem.em import RowBlocks, StepwiseEM
 from skem.em._estimator import EMEstimatorMixin
 from skem.mixture import _density
-from skem.mixture._base import BaseMixture
-from skem.mixture._covariances import COVARIANCE_TYPES, n_free_parameters, structure_of
-from skem.mixture._gaussian_init import check_initial_values, column_units, make_priors
+from skem.mixture._covariances import COVARIANCE_TYPES, structure_of
+from skem.mixture._gaussian_fitted import FittedGaussianMixture
+from skem.mixture._gaussian_init import (
+    TrainingData,
+    check_initial_values,
+    column_units,
+    make_priors,
+)
 from skem.mixture._gaussian_model import GaussianModel, GaussianParams
 from skem.mixture._gaussian_starts import INIT_PARAMS, GaussianStarts, check_responsibilities
 from skem.mixture._information import gaussian_standard_errors
-from skem.mixture._missing import pattern_order
 
 
-class GaussianMixtureEM(BaseMixture):
+class GaussianMixtureEM(FittedGaussianMixture):
     r"""Gaussian mixture fitted by EM; a drop-in for `sklearn.mixture.GaussianMixture`.
 
     .. math:: p(x) = \sum_{k=1}^{K} w_k \, N(x \mid \mu_k, \Sigma_k)
@@ -275,34 +275,10 @@ class GaussianMixtureEM(BaseMixture):
             self._fit(X, sample_weight, labels)
         return self
 
-    def fit_predict(
-        self,
-        X: ArrayLike,
-        y: Any = None,
-        *,
-        sample_weight: ArrayLike | None = None,
-        labels: ArrayLike | None = None,
-    ) -> NDArray:
-        """Fit the mixture and return the most probable component of each row.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-        y : Ignored
-            Not used, present for API consistency by convention.
-        sample_weight : array-like of shape (n_samples,), default=None
-        labels : array-like of shape (n_samples,), default=None
-
-        Returns
-        -------
-        labels : ndarray of shape (n_samples,)
-        """
-        return self.fit(X, sample_weight=sample_weight, labels=labels).predict(X)
-
     def _fit(self, X: Any, sample_weight: Any, labels: Any) -> None:
         warm = self.warm_start and hasattr(self, "converged_")
         previous = dict(self.__dict__) if warm else {}
-        data = _TrainingData(self, X, sample_weight, labels)
+        data = TrainingData(self, X, sample_weight, labels)
         rng = check_random_state(self.random_state)
         model = self._make_model(data, rng)
         starts, n_starts = self._make_starts(model, data, rng, previous)
@@ -338,7 +314,7 @@ class GaussianMixtureEM(BaseMixture):
                 stacklevel=4,
             )
 
-    def _make_model(self, data: _TrainingData, rng: np.random.RandomState) -> GaussianModel:
+    def _make_model(self, data: TrainingData, rng: np.random.RandomState) -> GaussianModel:
         """The model in working coordinates, priors and regularisation included."""
         structure, _ = structure_of(self.covariance_type)
         d = data.X.shape[1]
@@ -368,7 +344,7 @@ class GaussianMixtureEM(BaseMixture):
     def _make_starts(
         self,
         model: GaussianModel,
-        data: _TrainingData,
+        data: TrainingData,
         rng: np.random.RandomState,
         previous: dict[str, Any],
     ) -> tuple[list[GaussianParams], int]:
@@ -487,7 +463,7 @@ class GaussianMixtureEM(BaseMixture):
 
     def _partial_fit(self, X: Any, sample_weight: Any, labels: Any) -> None:
         fitted = hasattr(self, "weights_")
-        data = _TrainingData(self, X, sample_weight, labels, reset=not fitted, first=not fitted)
+        data = TrainingData(self, X, sample_weight, labels, reset=not fitted, first=not fitted)
         online: StepwiseEM | None = getattr(self, "_online", None)
         if online is None:
             rng = check_random_state(self.random_state)
@@ -506,192 +482,3 @@ class GaussianMixtureEM(BaseMixture):
         ) as rows:
             params = self._update_online(online, rows, first=not fitted)
         self.collapsed_ = online.model.collapsed(params, params.weights * online.weight)
-
-    # ------------------------------------------------------------------ the fitted mixture
-    def _log_joint(self, X: NDArray) -> NDArray:
-        with np.errstate(divide="ignore"):
-            log_weights = np.log(np.asarray(self.weights_, dtype=np.float64))
-        X = X.astype(np.float64, copy=False)
-        means = np.asarray(self.means_, dtype=np.float64)
-        incomplete = np.isnan(X).any(axis=1)
-        result = np.empty((len(X), len(means)))
-        result[~incomplete] = _density.log_component_densities(
-            X[~incomplete], means, self.precisions_cholesky_, self.covariance_type
-        )
-        if incomplete.any():
-            result[incomplete] = _density.log_marginal_densities(
-                X[incomplete], means, self._dense_covariances()
-            )
-        return result + log_weights
-
-    def _dense_covariances(self) -> NDArray:
-        k, d = self.means_.shape
-        return _density.dense_covariances(self.covariances_, self.covariance_type, k, d)
-
-    def _n_parameters(self) -> int:
-        return n_free_parameters(self.covariance_type, *self.means_.shape)
-
-    def impute(self, X: ArrayLike) -> NDArray:
-        """Fill missing values with their conditional mean, E[x_missing | x_observed].
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            NaN where missing.
-
-        Returns
-        -------
-        filled : ndarray of shape (n_samples, n_features)
-        """
-        posterior = self.predict_proba(X).astype(np.float64)
-        X = self._check_X(X)
-        means = np.asarray(self.means_, dtype=np.float64)
-        filled = _density.conditional_means(
-            X.astype(np.float64), posterior, means, self._dense_covariances()
-        )
-        return filled.astype(X.dtype)
-
-    def conditional(self, given: Mapping[Any, float] | ArrayLike) -> GaussianMixtureEM:
-        """The mixture of some columns given the values of the others.
-
-        Parameters
-        ----------
-        given : dict or array-like of shape (n_features,)
-            Values by column number or name, or a row with NaN for the columns that are not given.
-
-        Returns
-        -------
-        mixture : GaussianMixtureEM
-            A fitted mixture with ``covariance_type="full"`` over the other columns, in order.
-        """
-        check_is_fitted(self)
-        row = self._given_row(given)
-        observed = ~np.isnan(row)
-        means = np.asarray(self.means_, dtype=np.float64)
-        covariances = self._dense_covariances()
-        log_joint = self._log_joint(row[None])[0]
-        weights = np.exp(log_joint - log_joint.max())
-        parts = [_density.regress(covariance, observed) for covariance in covariances]
-        new_means = np.array(
-            [
-                mean[~observed] + part.coefficients @ (row - mean)[observed]
-                for mean, part in zip(means, parts, strict=True)
-            ]
-        )
-        mixture = GaussianMixtureEM(
-            len(weights), reg_covar=self.reg_covar, random_state=self.random_state
-        )
-        names = getattr(self, "feature_names_in_", None)
-        return mixture._set_parameters(
-            weights / weights.sum(),
-            new_means,
-            np.array([part.covariance for part in parts]),
-            None if names is None else names[~observed],
-        )
-
-    def _given_row(self, given: Mapping[Any, float] | ArrayLike) -> NDArray:
-        d = self.n_features_in_
-        if isinstance(given, Mapping):
-            row = np.full(d, np.nan)
-            names = list(getattr(self, "feature_names_in_", []))
-            for column, value in given.items():
-                index = names.index(column) if column in names else column
-                if not isinstance(index, (int, np.integer)) or not 0 <= index < d:
-                    raise ValueError(
-                        f"given names the column {column!r}; columns are numbers from 0 to {d - 1}"
-                        + (f" or {names}." if names else ".")
-                    )
-                row[index] = value
-        else:
-            row = np.asarray(given, dtype=np.float64)
-            if row.shape != (d,):
-                raise ValueError(f"given has shape {row.shape}, expected ({d},).")
-        if np.isnan(row).all() or not np.isnan(row).any() or np.isinf(row).any():
-            raise ValueError(
-                "given must hold finite values for at least one column and leave at least one "
-                "column open."
-            )
-        return row
-
-    def _set_parameters(
-        self, weights: NDArray, means: NDArray, covariances: NDArray, names: NDArray | None
-    ) -> GaussianMixtureEM:
-        """Become a fitted mixture with these parameters (covariance type 'full')."""
-        d = means.shape[1]
-        model = GaussianModel("full", center=np.zeros(d), scale=np.ones(d), reg=np.zeros(d))
-        self.__dict__.update(
-            self._attributes(model, model.params(weights, means, covariances)),
-            converged_=True,
-            n_iter_=0,
-            lower_bound_=np.nan,
-            lower_bounds_=[],
-            optimality_gap_=np.nan,
-            collapsed_=np.empty(0, int),
-            n_features_in_=d,
-            _total_weight=0.0,
-        )
-        if names is not None:
-            self.feature_names_in_ = names
-        return self
-
-    def sample(self, n_samples: int = 1) -> tuple[NDArray, NDArray]:
-        """Draw rows from the fitted mixture.
-
-        Parameters
-        ----------
-        n_samples : int, default=1
-
-        Returns
-        -------
-        X : ndarray of shape (n_samples, n_features)
-            Rows, sorted by component.
-        y : ndarray of shape (n_samples,)
-            Component of each row.
-        """
-        check_is_fitted(self)
-        n_samples = check_positive_integer(n_samples, "n_samples")
-        rng = check_random_state(self.random_state)
-        weights = np.asarray(self.weights_, dtype=np.float64)
-        y = np.repeat(np.arange(len(weights)), rng.multinomial(n_samples, weights / weights.sum()))
-        noise = rng.standard_normal((n_samples, self.means_.shape[1]))
-        cholesky = np.linalg.cholesky(self._dense_covariances())
-        X = self.means_[y] + np.einsum("nij,nj->ni", cholesky[y], noise)
-        return X.astype(self.means_.dtype), y
-
-
-class _TrainingData:
-    """Validated rows in the order in which the engine sees them.
-
-    Rows of weight zero are left out; rows with missing values are sorted by pattern.
-    """
-
-    def __init__(
-        self,
-        estimator: GaussianMixtureEM,
-        X: Any,
-        sample_weight: Any,
-        labels: Any,
-        *,
-        reset: bool = True,
-        first: bool = True,
-    ):
-        X = estimator._check_X(X, reset=reset, min_samples=2 if first else 1)
-        self.n_given = len(X)
-        weight = check_weights(sample_weight, X)
-        labels = check_labels(labels, len(X), estimator.n_components)
-        order: Any = slice(None)
-        if weight is not None and not weight.all():
-            order = np.flatnonzero(weight)
-        by_pattern = pattern_order(X[order])
-        if by_pattern is not None:
-            order = np.arange(len(X))[order][by_pattern]
-        self.order = order
-        self.X = X[order]
-        self.weight = None if weight is None else weight[order]
-        self.labels = None if labels is None else labels[order]
-        self.total_weight = float(len(self.X) if weight is None else weight.sum())
-        if first and len(self.X) < estimator.n_components:
-            raise ValueError(
-                f"Expected n_samples >= n_components but got n_components = "
-                f"{estimator.n_components}, n_samples = {len(self.X)}. Lower n_components."
-            )

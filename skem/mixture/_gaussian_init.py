@@ -9,9 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import check_array
 
+from skem._validation import check_labels, check_weights
 from skem.em._rows import cut
 from skem.mixture._covariances import NotPositiveDefiniteError, Structure, structure_of
 from skem.mixture._gaussian_model import Priors
+from skem.mixture._missing import pattern_order
 
 if TYPE_CHECKING:
     from skem.mixture._gaussian import GaussianMixtureEM
@@ -170,3 +172,41 @@ def make_priors(
         scatter=scatter,
         degrees=0.0 if degrees is None else float(degrees),
     )
+
+
+class TrainingData:
+    """Validated rows in the order in which the engine sees them.
+
+    Rows of weight zero are left out; rows with missing values are sorted by pattern.
+    """
+
+    def __init__(
+        self,
+        estimator: GaussianMixtureEM,
+        X: Any,
+        sample_weight: Any,
+        labels: Any,
+        *,
+        reset: bool = True,
+        first: bool = True,
+    ):
+        X = estimator._check_X(X, reset=reset, min_samples=2 if first else 1)
+        self.n_given = len(X)
+        weight = check_weights(sample_weight, X)
+        labels = check_labels(labels, len(X), estimator.n_components)
+        order: Any = slice(None)
+        if weight is not None and not weight.all():
+            order = np.flatnonzero(weight)
+        by_pattern = pattern_order(X[order])
+        if by_pattern is not None:
+            order = np.arange(len(X))[order][by_pattern]
+        self.order = order
+        self.X = X[order]
+        self.weight = None if weight is None else weight[order]
+        self.labels = None if labels is None else labels[order]
+        self.total_weight = float(len(self.X) if weight is None else weight.sum())
+        if first and len(self.X) < estimator.n_components:
+            raise ValueError(
+                f"Expected n_samples >= n_components but got n_components = "
+                f"{estimator.n_components}, n_samples = {len(self.X)}. Lower n_components."
+            )

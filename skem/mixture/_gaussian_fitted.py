@@ -1,0 +1,179 @@
+"""What a fitted Gaussian mixture can do beyond densities: impute, condition, draw."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from skem._validation import check_positive_integer
+from skem.mixture import _density
+from skem.mixture._base import BaseMixture
+from skem.mixture._covariances import n_free_parameters
+from skem.mixture._gaussian_model import GaussianModel
+
+
+class FittedGaussianMixture(BaseMixture):
+    """Methods that need only the fitted parameters, in the user's units."""
+
+    covariance_type: str
+    reg_covar: float
+    random_state: Any
+    means_: NDArray
+    covariances_: NDArray
+    precisions_cholesky_: NDArray
+    n_features_in_: int
+    feature_names_in_: NDArray
+    _attributes: Callable[..., dict[str, Any]]
+
+    def _log_joint(self, X: NDArray) -> NDArray:
+        with np.errstate(divide="ignore"):
+            log_weights = np.log(np.asarray(self.weights_, dtype=np.float64))
+        X = X.astype(np.float64, copy=False)
+        means = np.asarray(self.means_, dtype=np.float64)
+        incomplete = np.isnan(X).any(axis=1)
+        result = np.empty((len(X), len(means)))
+        result[~incomplete] = _density.log_component_densities(
+            X[~incomplete], means, self.precisions_cholesky_, self.covariance_type
+        )
+        if incomplete.any():
+            result[incomplete] = _density.log_marginal_densities(
+                X[incomplete], means, self._dense_covariances()
+            )
+        return result + log_weights
+
+    def _dense_covariances(self) -> NDArray:
+        k, d = self.means_.shape
+        return _density.dense_covariances(self.covariances_, self.covariance_type, k, d)
+
+    def _n_parameters(self) -> int:
+        return n_free_parameters(self.covariance_type, *self.means_.shape)
+
+    def impute(self, X: ArrayLike) -> NDArray:
+        """Fill missing values with their conditional mean, E[x_missing | x_observed].
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            NaN where missing.
+
+        Returns
+        -------
+        filled : ndarray of shape (n_samples, n_features)
+        """
+        posterior = self.predict_proba(X).astype(np.float64)
+        X = self._check_X(X)
+        means = np.asarray(self.means_, dtype=np.float64)
+        filled = _density.conditional_means(
+            X.astype(np.float64), posterior, means, self._dense_covariances()
+        )
+        return filled.astype(X.dtype)
+
+    def conditional(self, given: Mapping[Any, float] | ArrayLike) -> Any:
+        """The mixture of some columns given the values of the others.
+
+        Parameters
+        ----------
+        given : dict or array-like of shape (n_features,)
+            Values by column number or name, or a row with NaN for the columns that are not given.
+
+        Returns
+        -------
+        mixture : GaussianMixtureEM
+            A fitted mixture with ``covariance_type="full"`` over the other columns, in order.
+        """
+        check_is_fitted(self)
+        row = self._given_row(given)
+        observed = ~np.isnan(row)
+        means = np.asarray(self.means_, dtype=np.float64)
+        covariances = self._dense_covariances()
+        log_joint = self._log_joint(row[None])[0]
+        weights = np.exp(log_joint - log_joint.max())
+        parts = [_density.regress(covariance, observed) for covariance in covariances]
+        new_means = np.array(
+            [
+                mean[~observed] + part.coefficients @ (row - mean)[observed]
+                for mean, part in zip(means, parts, strict=True)
+            ]
+        )
+        mixture = type(self)(len(weights), reg_covar=self.reg_covar, random_state=self.random_state)
+        names = getattr(self, "feature_names_in_", None)
+        return mixture._set_parameters(
+            weights / weights.sum(),
+            new_means,
+            np.array([part.covariance for part in parts]),
+            None if names is None else names[~observed],
+        )
+
+    def _given_row(self, given: Mapping[Any, float] | ArrayLike) -> NDArray:
+        d = self.n_features_in_
+        if isinstance(given, Mapping):
+            row = np.full(d, np.nan)
+            names = list(getattr(self, "feature_names_in_", []))
+            for column, value in given.items():
+                index = names.index(column) if column in names else column
+                if not isinstance(index, (int, np.integer)) or not 0 <= index < d:
+                    raise ValueError(
+                        f"given names the column {column!r}; columns are numbers from 0 to {d - 1}"
+                        + (f" or {names}." if names else ".")
+                    )
+                row[index] = value
+        else:
+            row = np.asarray(given, dtype=np.float64)
+            if row.shape != (d,):
+                raise ValueError(f"given has shape {row.shape}, expected ({d},).")
+        if np.isnan(row).all() or not np.isnan(row).any() or np.isinf(row).any():
+            raise ValueError(
+                "given must hold finite values for at least one column and leave at least one "
+                "column open."
+            )
+        return row
+
+    def _set_parameters(
+        self, weights: NDArray, means: NDArray, covariances: NDArray, names: NDArray | None
+    ) -> Any:
+        """Become a fitted mixture with these parameters (covariance type 'full')."""
+        d = means.shape[1]
+        model = GaussianModel("full", center=np.zeros(d), scale=np.ones(d), reg=np.zeros(d))
+        self.__dict__.update(
+            self._attributes(model, model.params(weights, means, covariances)),
+            converged_=True,
+            n_iter_=0,
+            lower_bound_=np.nan,
+            lower_bounds_=[],
+            optimality_gap_=np.nan,
+            collapsed_=np.empty(0, int),
+            n_features_in_=d,
+            _total_weight=0.0,
+        )
+        if names is not None:
+            self.feature_names_in_ = names
+        return self
+
+    def sample(self, n_samples: int = 1) -> tuple[NDArray, NDArray]:
+        """Draw rows from the fitted mixture.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+            Rows, sorted by component.
+        y : ndarray of shape (n_samples,)
+            Component of each row.
+        """
+        check_is_fitted(self)
+        n_samples = check_positive_integer(n_samples, "n_samples")
+        rng = check_random_state(self.random_state)
+        weights = np.asarray(self.weights_, dtype=np.float64)
+        y = np.repeat(np.arange(len(weights)), rng.multinomial(n_samples, weights / weights.sum()))
+        noise = rng.standard_normal((n_samples, self.means_.shape[1]))
+        cholesky = np.linalg.cholesky(self._dense_covariances())
+        X = self.means_[y] + np.einsum("nij,nj->ni", cholesky[y], noise)
+        return X.astype(self.means_.dtype), y
