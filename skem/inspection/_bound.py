@@ -24,10 +24,9 @@ LINE_STYLES = ("-", "--", "-.", ":")
 class BoundDisplay:
     """The bound of one or more fits over their EM maps, or its distance to the limit.
 
-    Made by `from_estimator` or `from_estimators`, for any estimator with ``lower_bounds_``. A
-    point at abscissa t is the bound at the parameters after t EM maps (E steps); the first point
-    is the start. The distance to the limit is drawn on a log axis, where EM, which converges
-    linearly, becomes a straight line: the flatter, the slower.
+    Made by `from_estimator` or `from_estimators`, for any estimator with ``lower_bounds_``. The
+    bound at t is that of the parameters after t EM maps (E steps), at 0 of the start. On the log
+    axis of the distance EM, which converges linearly, is a straight line: the flatter, the slower.
 
     Parameters
     ----------
@@ -75,13 +74,7 @@ class BoundDisplay:
 
     @classmethod
     def from_estimator(
-        cls,
-        estimator: Any,
-        *,
-        name: str | None = None,
-        distance_to: str | float | None = None,
-        ax: Axes | None = None,
-        **kwargs: Any,
+        cls, estimator: Any, *, name: str | None = None, ax: Axes | None = None, **kwargs: Any
     ) -> BoundDisplay:
         """Draw the trace of one fitted estimator.
 
@@ -91,53 +84,33 @@ class BoundDisplay:
             Fitted. Its ``optimality_gap_``, if it has one, tells the limit.
         name : str, default=None
             Name of the line; the name of the class by default.
-        distance_to : {'own', 'best'}, float or None, default=None
-            See `plot`.
         ax : matplotlib Axes, default=None
             Where to draw; new axes by default.
         **kwargs : dict
-            Other arguments of `plot`.
+            Other arguments of `plot`, such as `distance_to`.
 
         Returns
         -------
         display : BoundDisplay
-            The display, drawn.
-
-        Raises
-        ------
-        NotFittedError
-            If the estimator is not fitted.
-        TypeError
-            If it has no ``lower_bounds_``.
-        ValueError
-            If its trace is empty, or the limit is asked for and not known.
-        ImportError
-            If matplotlib is not installed.
+            The display, drawn. What is raised is what `from_estimators` raises.
         """
         name = type(estimator).__name__ if name is None else name
-        return cls.from_estimators({name: estimator}, distance_to=distance_to, ax=ax, **kwargs)
+        return cls.from_estimators({name: estimator}, ax=ax, **kwargs)
 
     @classmethod
     def from_estimators(
-        cls,
-        estimators: Mapping[str, Any],
-        *,
-        distance_to: str | float | None = None,
-        ax: Axes | None = None,
-        **kwargs: Any,
+        cls, estimators: Mapping[str, Any], *, ax: Axes | None = None, **kwargs: Any
     ) -> BoundDisplay:
-        """Draw the traces of several fitted estimators side by side.
+        """Draw the traces of several fitted estimators into the same axes.
 
         Parameters
         ----------
         estimators : dict of str to estimator
             Fitted estimators with ``lower_bounds_``, by the names of their lines.
-        distance_to : {'own', 'best'}, float or None, default=None
-            See `plot`.
         ax : matplotlib Axes, default=None
             Where to draw; new axes by default.
         **kwargs : dict
-            Other arguments of `plot`.
+            Other arguments of `plot`, such as `distance_to`.
 
         Returns
         -------
@@ -157,14 +130,14 @@ class BoundDisplay:
         """
         if not isinstance(estimators, Mapping):
             raise TypeError(
-                "estimators must be a dict of fitted estimators by name, such as "
-                f"{{'plain': a, 'accelerated': b}}; got {type(estimators).__name__}."
+                "estimators must be a dict of fitted estimators by the names of their lines, got "
+                f"{type(estimators).__name__}."
             )
         bounds, limits = {}, {}
         for name, estimator in estimators.items():
             bounds[name] = _trace(estimator, name)
             limits[name] = bounds[name][-1] + getattr(estimator, "optimality_gap_", math.nan)
-        return cls(bounds=bounds, limits=limits).plot(ax, distance_to=distance_to, **kwargs)
+        return cls(bounds=bounds, limits=limits).plot(ax, **kwargs)
 
     def plot(
         self,
@@ -253,11 +226,10 @@ class BoundDisplay:
             raise ValueError(
                 f"distance_to must be 'own', 'best', a finite number or None, got {distance_to!r}."
             )
-        unknown = sorted(self.bounds.keys() - known)
         raise ValueError(
             f"distance_to={distance_to!r} needs the estimated limit of the bound, and that of "
-            f"{unknown} is not known (optimality_gap_ is missing or not finite). Fit with a larger "
-            "max_iter, or give the limit as a number."
+            f"{sorted(self.bounds.keys() - known)} is not known (optimality_gap_ is missing or not "
+            "finite). Fit with a larger max_iter, or give the limit as a number."
         )
 
 
@@ -266,8 +238,8 @@ def _trace(estimator: Any, name: str) -> NDArray:
     check_is_fitted(estimator)
     if not hasattr(estimator, "lower_bounds_"):
         raise TypeError(
-            f"The estimator {name!r} ({type(estimator).__name__}) has no lower_bounds_: the "
-            "display needs a model that keeps the trace of its bound."
+            f"The estimator {name!r} ({type(estimator).__name__}) has no lower_bounds_, the trace "
+            "of its bound."
         )
     trace = np.asarray(estimator.lower_bounds_, dtype=np.float64)
     if len(trace) == 0:

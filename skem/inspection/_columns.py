@@ -1,0 +1,54 @@
+"""Checks of what a display is asked to show: columns by number or name, probability contents."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+def all_feature_names(estimator: Any, given: Sequence[str] | None, n_features: int) -> list[str]:
+    """Names of all features: those given, those seen in fit, or x0, x1, ..."""
+    if given is None:
+        given = getattr(estimator, "feature_names_in_", [f"x{j}" for j in range(n_features)])
+    if len(given) != n_features:
+        raise ValueError(
+            f"feature_names holds {len(given)} names for the {n_features} features of the mixture."
+        )
+    return [str(name) for name in given]
+
+
+def two_columns(columns: Sequence[int | str], names: Sequence[str]) -> list[int]:
+    """Numbers of two different columns, given by number or by name."""
+    if len(names) < 2:
+        raise ValueError(
+            "The mixture has one feature, and the display needs two columns. Plot its "
+            "score_samples on a grid instead."
+        )
+    numbers = []
+    for column in [columns] if isinstance(columns, str) else columns:
+        number = names.index(column) if column in names else column
+        if isinstance(number, bool) or not isinstance(number, (int, np.integer)):
+            raise ValueError(f"columns names {column!r}, but the features are {list(names)}.")
+        if not 0 <= number < len(names):
+            raise ValueError(
+                f"columns holds {column!r}, but the columns are numbered from 0 to "
+                f"{len(names) - 1}."
+            )
+        numbers.append(int(number))
+    if len(numbers) != 2 or numbers[0] == numbers[1]:
+        raise ValueError(f"columns must be two different columns of X, got {columns!r}.")
+    return numbers
+
+
+def check_contents(contents: ArrayLike, name: str) -> NDArray:
+    """Probabilities strictly between 0 and 1, as an array."""
+    array = np.asarray(contents, dtype=np.float64)
+    if array.ndim != 1 or not ((array > 0) & (array < 1)).all():
+        raise ValueError(
+            f"{name} must be a sequence of probabilities, each between 0 and 1 (exclusive), got "
+            f"{contents!r}."
+        )
+    return array

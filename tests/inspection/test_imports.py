@@ -1,0 +1,28 @@
+"""matplotlib is imported when something is drawn, and missed with a clear message."""
+
+import subprocess
+import sys
+
+import pytest
+
+from skem.inspection import BoundDisplay, MixtureDisplay
+
+
+def test_importing_the_displays_imports_no_matplotlib():
+    code = "import sys, skem.inspection; assert not [m for m in sys.modules if 'matplotlib' in m]"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=300)
+
+
+@pytest.mark.parametrize(
+    "display",
+    [
+        BoundDisplay(bounds={"a": [-3.0, -2.0]}),
+        MixtureDisplay(weights=[1.0], means=[[0.0, 0.0]], covariances=[[[1.0, 0.0], [0.0, 1.0]]]),
+    ],
+    ids=lambda display: type(display).__name__,
+)
+def test_without_matplotlib_the_error_says_what_to_install(display, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
+    name = type(display).__name__
+    with pytest.raises(ImportError, match=rf"{name}\.plot needs matplotlib: .*skem\[plot\]"):
+        display.plot()
