@@ -236,7 +236,7 @@ class GaussianModel(EMModelBase):
             factors.astype(self.dtype),
             self.center.astype(self.dtype),
             self.scale.astype(self.dtype),
-            block_height(len(params.means), 2 * self.d),
+            block_height(len(params.means), 1 + self.d // 64),
         )
         if self.structure.name == "spherical":
             squares = squares.sum(-1)

@@ -57,12 +57,16 @@ def quietly():
 
 
 def draw_gaussian(rng, n, k, d, separation=4.0):
-    """Rows and components of a mixture whose components differ in mean, scale and correlation."""
+    """Rows and components of a mixture whose components differ in mean, scale and correlation.
+
+    Means are at least ``separation / 2`` apart, standard deviations are about 0.5 to 1.5.
+    """
     weights = rng.dirichlet(np.full(k, 5.0))
     y = np.sort(np.r_[np.repeat(np.arange(k), d + 3), rng.choice(k, n, p=weights)])[:n]
     rng.shuffle(y)
     directions = rng.standard_normal((k, d))
-    means = separation * directions / np.linalg.norm(directions, axis=1, keepdims=True)
+    means = separation * directions / np.linalg.norm(directions, axis=1, keepdims=True) / 4
+    means[:, 0] += separation * np.arange(k)
     factors = rng.uniform(0.5, 1.5, (k, 1, 1)) * (np.eye(d) + 0.3 * rng.standard_normal((k, d, d)))
     return means[y] + np.einsum("nij,nj->ni", factors[y], rng.standard_normal((n, d))), y
 
