@@ -180,7 +180,7 @@ def test_restart_finds_the_component_that_a_bad_start_missed(kind):
     np.testing.assert_allclose(np.sort(mixture.means_[:, 0]), [0, 8], atol=0.5)
     assert (np.diff(mixture.lower_bounds_) >= 0).all()
     best = GaussianMixtureEM(2, n_init=5, **settings).fit(X)
-    assert mixture.score(X) == pytest.approx(best.score(X), abs=0.01)
+    assert mixture.score(X) >= best.score(X) - 0.01
 
 
 @pytest.mark.parametrize("kind", ["full", "diag", "spherical"])
