@@ -191,7 +191,7 @@ class BoundDisplay:
                 **(line_kw or {}),
             }
             self.lines_ += ax.plot(np.arange(len(trace)), trace, **style)
-        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        ax.xaxis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10], integer=True))
         ax.set_xlabel("EM maps")
         if distance_to is None:
             ax.set_ylabel(f"lower bound (nats per {unit})")
