@@ -81,6 +81,34 @@ def run_checks(estimator):
     return by_status
 
 
+def check_names(estimator):
+    return [
+        getattr(check, "func", check).__name__
+        for _, check in estimator_checks.estimator_checks_generator(estimator)
+    ]
+
+
+SAMPLE_WEIGHT_CHECKS = {
+    "check_all_zero_sample_weights_error",
+    "check_sample_weight_equivalence_on_dense_data",
+    "check_sample_weights_list",
+    "check_sample_weights_not_an_array",
+    "check_sample_weights_not_overwritten",
+    "check_sample_weights_pandas_series",
+    "check_sample_weights_shape",
+}
+N_CHECKS = 47
+
+
+@one_of_each
+def test_the_checks_are_those_of_scikit_learns_own_mixture_and_of_sample_weights(estimator):
+    """NaN is allowed here, and so not checked to be refused; inf is tested in test_bad_input."""
+    theirs, ours = check_names(GaussianMixture()), check_names(estimator)
+    assert set(theirs) - set(ours) == {"check_estimators_nan_inf"}
+    assert set(ours) - set(theirs) == SAMPLE_WEIGHT_CHECKS
+    assert len(ours) == N_CHECKS == len(theirs) - 1 + len(SAMPLE_WEIGHT_CHECKS)
+
+
 @every_estimator
 def test_check_estimator_passes_with_no_exception(estimator):
     results = run_checks(estimator)
@@ -92,25 +120,6 @@ def test_check_estimator_passes_with_no_exception(estimator):
     assert {r["check_name"] for r in results["skipped"]} <= {"check_array_api_input"}
     assert len(results["passed"]) + len(results["skipped"]) == N_CHECKS
     assert len(results["skipped"]) <= 1
-
-
-def check_names(estimator):
-    return [
-        getattr(check, "func", check).__name__
-        for _, check in estimator_checks.estimator_checks_generator(estimator)
-    ]
-
-
-# All that scikit-learn asks of its own GaussianMixture, but that NaN and inf are refused.
-N_CHECKS = len(check_names(GaussianMixture())) - 1
-
-
-@one_of_each
-def test_the_checks_are_those_of_scikit_learns_own_mixture(estimator):
-    theirs, ours = check_names(GaussianMixture()), check_names(estimator)
-    assert set(theirs) - set(ours) == {"check_estimators_nan_inf"}
-    assert set(ours) <= set(theirs)
-    assert len(ours) == N_CHECKS >= 40
 
 
 @every_estimator

@@ -259,7 +259,7 @@ def test_weights_in_another_unit_change_nothing(gaussian, factor, **problem):
 )
 def test_accelerated_and_plain_em_end_at_the_same_maximum(gaussian, **problem):
     problem = make_problem(
-        gaussian.draw, separation=12.0, n=100, tol=1e-13, max_iter=20_000, **problem
+        gaussian.draw, separation=12.0, n=100, reg_covar=0.05, tol=1e-13, max_iter=5000, **problem
     )
     plain, fast = problem.fit(acceleration=None), problem.fit(acceleration="squarem")
     assert plain.converged_
