@@ -77,9 +77,11 @@ class BaseMixture(EMEstimatorMixin, DensityMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            Rows; NaN where missing.
         y : Ignored
             Not used, present for API consistency by convention.
         sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each row; default is one for each.
 
         Returns
         -------
@@ -95,6 +97,7 @@ class BaseMixture(EMEstimatorMixin, DensityMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            Rows; NaN where missing.
 
         Returns
         -------
@@ -113,6 +116,7 @@ class BaseMixture(EMEstimatorMixin, DensityMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            Rows; NaN where missing.
 
         Returns
         -------
@@ -126,6 +130,7 @@ class BaseMixture(EMEstimatorMixin, DensityMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            Rows; NaN where missing.
         y : Ignored
             Not used, present for API consistency by convention.
         **fit_params : dict
@@ -151,6 +156,7 @@ class BaseMixture(EMEstimatorMixin, DensityMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            Rows; NaN where missing.
         sample_weight : array-like of shape (n_samples,), default=None
             Its sum takes the place of the number of rows n.
 
@@ -168,7 +174,9 @@ class BaseMixture(EMEstimatorMixin, DensityMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            Rows; NaN where missing.
         sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each row; default is one for each.
 
         Returns
         -------
@@ -187,7 +195,9 @@ class BaseMixture(EMEstimatorMixin, DensityMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            Rows; NaN where missing.
         sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each row; default is one for each.
 
         Returns
         -------

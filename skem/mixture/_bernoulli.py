@@ -25,8 +25,7 @@ from skem.mixture._bernoulli_model import (
     BernoulliStatistics,
     log_joint_coefficients,
 )
-
-MAX_START_ROWS = 20_000
+from skem.mixture._starts import distinct_rows, sample_rows
 
 
 class BernoulliRows(BaseMixture):
@@ -161,7 +160,9 @@ class BernoulliMixtureEM(BernoulliRows):
     init_params : {'k-means++', 'random'}, default='k-means++'
         Components start around rows far apart, or from random responsibilities.
     weights_init : array-like of shape (n_components,), default=None
+        Initial weights, which sum to one; default is what the start says.
     probabilities_init : array-like of shape (n_components, n_features), default=None
+        Initial probabilities of a one; default is what the start says.
     weight_concentration_prior : float, default=1.0
         Dirichlet prior of the weights, at least 1; 1 is flat.
     beta_prior : tuple of two floats, default=(1.0, 1.0)
@@ -170,10 +171,13 @@ class BernoulliMixtureEM(BernoulliRows):
     acceleration : {'auto', 'squarem'} or None, default='auto'
         How EM is accelerated; None is plain EM. A step that lowers the bound is undone.
     random_state : int, RandomState instance or None, default=None
+        Seed of everything random; pass an int for the same result at each call.
     n_jobs : int, default=None
         Threads over blocks of rows; None is all that joblib's context allows, 1 is one.
     verbose : int, default=0
+        1 prints starts and iterations, 2 also bounds, gaps and times.
     verbose_interval : int, default=10
+        Iterations between two prints.
 
     Attributes
     ----------
@@ -295,19 +299,19 @@ class BernoulliMixtureEM(BernoulliRows):
         given = self._given(d)
         if len(given) == 2:
             return [BernoulliParams(given["weights"], given["probabilities"])]
-        if len(X) > MAX_START_ROWS:
-            chosen = rng.choice(len(X), MAX_START_ROWS, replace=False)
-            X, weight = X[chosen], None if weight is None else weight[chosen]
-        known = ~np.isnan(X)
-        ones = (model.threshold < X).astype(np.float64)
-        w = np.ones(len(X)) if weight is None else weight
+        chosen = sample_rows(len(X), rng)
+        w = np.ones(len(X[chosen])) if weight is None else weight[chosen]
+        known = ~np.isnan(X[chosen])
+        both = np.column_stack([X[chosen] > model.threshold, known]).astype(np.float64)
+        both, w = distinct_rows(both, w)
+        ones, known = both[:, :d], both[:, d:] > 0
         mean = np.clip((w @ ones + 1) / (w @ known + 2), MARGIN, 1 - MARGIN)
         points = np.where(known, ones, mean)
         n_starts = 1 if k == 1 else self.n_init
         starts = []
         for _ in range(n_starts):
-            if self.init_params == "random" or k == 1:
-                responsibilities = rng.dirichlet(np.ones(k), len(X)) * w[:, None]
+            if self.init_params == "random" or k == 1 or len(w) < k:
+                responsibilities = rng.dirichlet(np.ones(k), len(w)) * w[:, None]
             else:
                 seeds, _ = kmeans_plusplus(points, k, sample_weight=w, random_state=rng)
                 nearest = pairwise_distances_argmin(points, seeds)
@@ -383,6 +387,7 @@ class BernoulliMixtureEM(BernoulliRows):
         y : Ignored
             Not used, present for API consistency by convention.
         sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each row; default is one for each.
 
         Returns
         -------
@@ -415,6 +420,7 @@ class BernoulliMixtureEM(BernoulliRows):
         Parameters
         ----------
         n_samples : int, default=1
+            Number of rows to draw.
 
         Returns
         -------

@@ -48,8 +48,8 @@ class GaussianMixtureEM(FittedGaussianMixture):
         own diagonal, each its own variance, one diagonal for all, one variance for all.
     tol : float, default=1e-3
         EM stops when the estimated distance of the bound to its limit, in nats per row, is at
-        most this. (scikit-learn stops when the last gain was small, which with slow convergence
-        is far too early.)
+        most this; scikit-learn stops when the last gain was small, which with slow convergence
+        is far too early.
     reg_covar : float, default=1e-6
         Added to the diagonal of the covariances, in squared units of X. It is the variance of
         noise that blurs the rows: `lower_bound_` is for the blurred rows, `score_samples` is the
@@ -65,7 +65,9 @@ class GaussianMixtureEM(FittedGaussianMixture):
         responsibilities. A callable ``init(X, n_components, random_state)`` returns
         responsibilities, or means of shape (n_components, n_features).
     weights_init : array-like of shape (n_components,), default=None
+        Initial weights, which sum to one; default is what the start says.
     means_init : array-like of shape (n_components, n_features), default=None
+        Initial means; default is what the start says.
     precisions_init : array-like, default=None
         Shape as `precisions_`. What is given takes the place of what the start would say.
     random_state : int, RandomState instance or None, default=None
@@ -451,7 +453,9 @@ class GaussianMixtureEM(FittedGaussianMixture):
         y : Ignored
             Not used, present for API consistency by convention.
         sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each row; default is one for each.
         labels : array-like of shape (n_samples,), default=None
+            Known component of each row, -1 where unknown.
 
         Returns
         -------

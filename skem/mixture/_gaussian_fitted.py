@@ -160,6 +160,7 @@ class FittedGaussianMixture(BaseMixture):
         Parameters
         ----------
         n_samples : int, default=1
+            Number of rows to draw.
 
         Returns
         -------

@@ -16,9 +16,7 @@ from numpy.typing import NDArray
 from sklearn.cluster import KMeans, kmeans_plusplus
 
 from skem.mixture._gaussian_model import GaussianModel, GaussianParams
-
-MAX_ROWS = 20_000
-"""Rows that a start looks at; a random sample of them where there are more."""
+from skem.mixture._starts import distinct_rows, sample_rows
 
 INIT_PARAMS = ("kmeans", "k-means++", "random", "random_from_data")
 
@@ -59,15 +57,24 @@ class GaussianStarts:
         self.init_params = init_params
         self.k = n_components
         self.rng = rng
-        rows: Any = slice(None)
-        if isinstance(init_params, str) and len(X) > MAX_ROWS:
-            rows = np.sort(rng.choice(len(X), MAX_ROWS, replace=False))
+        by_name = isinstance(init_params, str)
+        rows = sample_rows(len(X), rng) if by_name else slice(None)
         self._X = X[rows]
         Z = (self._X.astype(np.float64) - model.center) * model.scale
         self.Z = np.where(np.isnan(Z), 0.0, Z)
         self.weight = np.ones(len(Z)) if weight is None else weight[rows]
         self.labels = None if labels is None else labels[rows]
-        self.pooled = model.pooled(*self._moments(np.ones((len(Z), 1))))
+        if by_name:
+            self._merge_equal_rows()
+        self.pooled = model.pooled(*self._moments(np.ones((len(self.Z), 1))))
+
+    def _merge_equal_rows(self) -> None:
+        if self.labels is None:
+            self.Z, self.weight = distinct_rows(self.Z, self.weight)
+            return
+        both = np.column_stack([self.labels, self.Z])
+        both, self.weight = distinct_rows(both, self.weight)
+        self.labels, self.Z = both[:, 0].astype(np.int64), both[:, 1:]
 
     @property
     def deterministic(self) -> bool:
@@ -83,7 +90,7 @@ class GaussianStarts:
             return self._from_callable(init)
         if not isinstance(init, str):
             return self._from_responsibilities(np.asarray(init, dtype=np.float64))
-        if init == "random":
+        if init == "random" or len(self.Z) < self.k:  # fewer distinct rows than components
             return self._from_responsibilities(self.rng.dirichlet(np.ones(self.k), len(self.Z)))
         systems = _COORDINATES[self.model.structure.name]
         points = coordinates(self.Z, self.weight, self.model.scale, systems[number % len(systems)])

@@ -24,12 +24,14 @@ SYSTEMS = ("standardised", "whitened", "raw")
 
 
 def bic_score(estimator: Any, X: ArrayLike, y: Any = None) -> float:
-    """Minus the BIC, a scorer for `GridSearchCV` (higher is better).
+    """Score a mixture by minus its BIC; a scorer for `GridSearchCV` (higher is better).
 
     Parameters
     ----------
     estimator : fitted mixture
+        A fitted mixture.
     X : array-like of shape (n_samples, n_features)
+        Rows; NaN where missing.
     y : Ignored
         Not used, present for API consistency by convention.
 
@@ -37,17 +39,28 @@ def bic_score(estimator: Any, X: ArrayLike, y: Any = None) -> float:
     -------
     score : float
         In twice nats.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skem.mixture import GaussianMixtureEM, bic_score
+    >>> X = load_iris().data
+    >>> mixture = GaussianMixtureEM(2, random_state=0).fit(X)
+    >>> bic_score(mixture, X) == -mixture.bic(X)
+    True
     """
     return -estimator.bic(X)
 
 
 def icl_score(estimator: Any, X: ArrayLike, y: Any = None) -> float:
-    """Minus the ICL, a scorer for `GridSearchCV` (higher is better).
+    """Score a mixture by minus its ICL; a scorer for `GridSearchCV` (higher is better).
 
     Parameters
     ----------
     estimator : fitted mixture
+        A fitted mixture.
     X : array-like of shape (n_samples, n_features)
+        Rows; NaN where missing.
     y : Ignored
         Not used, present for API consistency by convention.
 
@@ -55,6 +68,15 @@ def icl_score(estimator: Any, X: ArrayLike, y: Any = None) -> float:
     -------
     score : float
         In twice nats.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skem.mixture import GaussianMixtureEM, icl_score
+    >>> X = load_iris().data
+    >>> mixture = GaussianMixtureEM(2, random_state=0).fit(X)
+    >>> icl_score(mixture, X) == -mixture.icl(X)
+    True
     """
     return -estimator.icl(X)
 
@@ -85,6 +107,7 @@ class InSample:
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            Rows; NaN where missing.
         y : Ignored
             Not used, present for API consistency by convention.
         groups : Ignored
@@ -117,17 +140,30 @@ class InSample:
 class MixtureSelection:
     """Result of `select_gaussian_mixture`.
 
-    Attributes
+    Parameters
     ----------
     best_estimator_ : GaussianMixtureEM
         The fitted mixture with the lowest criterion.
     best_params_ : dict
         Its ``n_components`` and ``covariance_type``.
     criterion : str
+        What the table is sorted by.
     table : list of dict
         A row a candidate, best first: n_components, covariance_type, n_parameters,
         log_likelihood (sum, nats), bic, icl, aic, n_iter, converged, error (None, or why the
         candidate could not be fitted).
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skem.mixture import select_gaussian_mixture
+    >>> selection = select_gaussian_mixture(
+    ...     load_iris().data, n_components=[2], covariance_types=["full", "tied"], random_state=0
+    ... )
+    >>> print(selection)
+      K covariance        df        log L          BIC          ICL
+      2 full              29     -214.355      574.018      574.019
+      2 tied              19     -296.448      688.097      688.099
     """
 
     best_estimator_: GaussianMixtureEM
@@ -219,19 +255,24 @@ def select_gaussian_mixture(
     X : array-like of shape (n_samples, n_features)
         Rows; NaN where missing.
     n_components : iterable of int, default=range(1, 10)
+        Numbers of components to try.
     covariance_types : iterable of str, default=all six
+        Covariance types to try.
     criterion : {'bic', 'icl', 'aic'}, default='bic'
         Lower is better. ICL asks for components that are well apart.
     sample_weight : array-like of shape (n_samples,), default=None
+        Weight of each row; default is one for each.
     estimator : GaussianMixtureEM, default=None
         Template for all other parameters; default ``GaussianMixtureEM(tol=1e-6, max_iter=1000)``.
     n_init : int, default=6
         Starts of each candidate.
     random_state : int, RandomState instance or None, default=None
+        Seed of everything random; pass an int for the same result at each call.
 
     Returns
     -------
     selection : MixtureSelection
+        The best mixture, and the table of all candidates.
 
     Raises
     ------

@@ -41,10 +41,13 @@ class ThreeCoinMixture(BernoulliRows):
     acceleration : {'auto', 'squarem'} or None, default='auto'
         How EM is accelerated; None is plain EM, as in the textbook.
     random_state : int, RandomState instance or None, default=None
+        Seed of everything random; pass an int for the same result at each call.
     n_jobs : int, default=None
         Threads over blocks of rows; None is all that joblib's context allows, 1 is one.
     verbose : int, default=0
+        1 prints starts and iterations, 2 also bounds, gaps and times.
     verbose_interval : int, default=10
+        Iterations between two prints.
 
     Attributes
     ----------
@@ -165,7 +168,7 @@ class ThreeCoinMixture(BernoulliRows):
 
     def _attributes(self, model: BernoulliModel, params: BernoulliParams) -> dict[str, Any]:
         pi, p, q = _coins(params)
-        return {"pi_": pi, "p_": p, "q_": q, "weights_": params.weights}
+        return {"pi_": pi, "p_": p, "q_": q, "weights_": params.weights.astype(model.dtype)}
 
     def _finish(
         self, model: BernoulliModel, state: EMState, X: NDArray, weight: NDArray | None

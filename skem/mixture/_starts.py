@@ -1,0 +1,39 @@
+"""The rows that starts look at: distinct ones, in an order of their own.
+
+A start uses random numbers row by row. So that a weight of 2 is a row twice, and the order of the
+rows does not matter, in the start too, equal rows are put together with the sum of their weights,
+and the distinct rows are sorted.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+MAX_ROWS = 20_000
+"""Rows that a start looks at; a random sample of them where there are more."""
+
+
+def sample_rows(n_rows: int, rng: np.random.RandomState) -> slice | NDArray[np.int64]:
+    """All rows, or a random sample of `MAX_ROWS` of them."""
+    if n_rows <= MAX_ROWS:
+        return slice(None)
+    return np.sort(rng.choice(n_rows, MAX_ROWS, replace=False))
+
+
+def distinct_rows(X: NDArray, weight: NDArray) -> tuple[NDArray, NDArray]:
+    """The distinct rows of X, sorted, and the sum of the weights of each.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, d)
+        Without missing values.
+    weight : ndarray of shape (n,)
+
+    Returns
+    -------
+    rows : ndarray of shape (n_distinct, d)
+    weight : ndarray of shape (n_distinct,)
+    """
+    rows, which = np.unique(X, axis=0, return_inverse=True)
+    return rows, np.bincount(which.ravel(), weights=weight, minlength=len(rows))
