@@ -1,6 +1,6 @@
 """The EM engine: one loop for every model whose sufficient statistics add."""
 
-from skem.em._acceleration import ACCELERATIONS, Squarem, make_acceleration
+from skem.em._acceleration import ACCELERATIONS, Geometry, QuasiNewton, Squarem, make_acceleration
 from skem.em._loop import BoundDecreasedError, EMRun, EMState
 from skem.em._model import EMModel, EMModelBase, Rows, add, scale, total
 from skem.em._online import StepwiseEM
@@ -17,6 +17,8 @@ __all__ = [
     "EMRun",
     "EMState",
     "GapEstimator",
+    "Geometry",
+    "QuasiNewton",
     "RowBlocks",
     "RowSource",
     "Rows",

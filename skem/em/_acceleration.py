@@ -1,24 +1,60 @@
-"""Accelerations of EM: each looks at pairs (x, EM(x)) and proposes where to go on.
+"""Accelerations of EM: each sees where EM is and where it would go, and proposes to go elsewhere.
 
-An acceleration is an object with two methods, and knows neither the model nor the bound:
-
-- ``propose(x, fx)``: given a point and its EM image, an extrapolated point, or None to go on
-  from ``fx`` (a plain EM step);
-- ``rejected()``: the engine tells that the last proposal lowered the bound and was undone.
+An acceleration knows neither the model nor the rows. The engine shows it each EM map as a `Map`,
+takes what it proposes only if the bound does not fall, and tells it when that was not so.
 """
 
 from __future__ import annotations
 
-from typing import Protocol
+import math
+from collections import deque
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 
-class Acceleration(Protocol):
-    def propose(self, x: NDArray, fx: NDArray) -> NDArray | None: ...
+class Geometry(NamedTuple):
+    """First and second order of the objective around a point, per unit of weight.
 
-    def rejected(self) -> None: ...
+    Attributes
+    ----------
+    gradient : ndarray of shape (p,)
+        Of the objective in the model's coordinates, exact: by Fisher's identity it is that of the
+        expected complete-data log-likelihood, which the E step and the M step give.
+    solve : callable
+        Multiplies a vector (p,) by the inverse of the complete-data information. The EM step is
+        ``solve(gradient)`` to first order.
+    """
+
+    gradient: NDArray
+    solve: Callable[[NDArray], NDArray]
+
+
+class Map(NamedTuple):
+    """One EM map: from ``x`` to ``image``, with the geometry at ``x`` where the model gives it."""
+
+    x: NDArray
+    image: NDArray
+    geometry: Geometry | None
+
+
+class Acceleration(Protocol):
+    """What the engine needs of an acceleration."""
+
+    def observe(self, em_map: Map) -> None:
+        """Take in an accepted EM map."""
+
+    def propose(self) -> NDArray | None:
+        """Where to go on from the map just seen; None is the EM image."""
+
+    def rejected(self) -> NDArray | None:
+        """The proposal lowered the bound: another one, or None for the EM image."""
+
+    @property
+    def gap(self) -> float | None:
+        """Own estimate of the distance to the limit, None if it has none."""
 
 
 class Squarem:
@@ -30,24 +66,29 @@ class Squarem:
     of the proposed point, which the engine takes in any case, is the stabilising step.
     """
 
+    gap = None
+
     def __init__(self, max_step: float = 4.0, growth: float = 4.0):
         self.max_step = max_step
         self.growth = growth
-        self._first: tuple[NDArray, NDArray] | None = None
-        self._skip = False
+        self._maps: list[Map] = []
+        self._stabilise = False
         self._step = 1.0
 
-    def propose(self, x: NDArray, fx: NDArray) -> NDArray | None:
-        if self._skip:  # the stabilising EM step after an extrapolation
-            self._skip = False
+    def observe(self, em_map: Map) -> None:
+        if self._stabilise:  # the EM step after an extrapolation
+            self._stabilise = False
+        else:
+            self._maps.append(em_map)
+
+    def propose(self) -> NDArray | None:
+        if len(self._maps) < 2:
             return None
-        if self._first is None:
-            self._first = (x, fx)
-            return None
-        x0, x1 = self._first
-        self._first = None
-        r = x1 - x0
-        v = fx - x1 - r
+        first, second = self._maps
+        self._maps = []
+        x = first.x
+        r = first.image - x
+        v = second.image - first.image - r
         v_norm = float(np.linalg.norm(v))
         if v_norm == 0.0:
             return None
@@ -58,15 +99,138 @@ class Squarem:
         self._step = step
         if step == 1.0:
             return None
-        self._skip = True
-        return x0 + 2 * step * r + step**2 * v
+        self._stabilise = True
+        return x + 2 * step * r + step**2 * v
 
-    def rejected(self) -> None:
-        self._skip = False
+    def rejected(self) -> NDArray | None:
+        self._stabilise = False
         self.max_step = max(4.0, min(self.max_step, self._step) / self.growth)
+        return None
 
 
-ACCELERATIONS: dict[str, type] = {"squarem": Squarem}
+class QuasiNewton:
+    """L-BFGS that begins with the complete-data information (Jamshidian and Jennrich 1997, QN2).
+
+    The inverse complete-data information is the first inverse Hessian, so with an empty memory the
+    step is the EM step, and the memory learns what EM does not know: the information that is
+    missing. Needs a model with ``geometry``.
+
+    Where the objective is not concave along the last step there is no Newton step; the EM step is
+    then lengthened, twice as far each time. Steps are capped in proportion to the EM step.
+
+    Parameters
+    ----------
+    memory : int, default=10
+        Pairs of steps and changes of the gradient.
+    onset : float, default=1e-3
+        Proposals begin when gradient x EM step is at most this, in nats per unit of weight. Before
+        that, plain EM decides which maximum is climbed (measured: earlier, more fits end at another
+        one; later, more maps).
+    """
+
+    def __init__(self, memory: int = 10, onset: float = 1e-3):
+        self._pairs: deque[tuple[NDArray, NDArray]] = deque(maxlen=memory)
+        self._onset = onset
+        self._rest = 2  # plain EM maps to take now
+        self._penalty = 1  # ... and after the next failure
+        self._cap = 4.0
+        self._stretch = 1.0
+        self._last: tuple[NDArray, NDArray] | None = None  # point and gradient of the last map
+        self._em_step = np.empty(0)
+        self._newton: NDArray | None = None  # None where the objective is not concave
+        self._proposed: tuple[NDArray, NDArray, NDArray] | None = None  # x, EM step, step
+        self._retried = False
+        self.gap: float | None = None
+
+    def observe(self, em_map: Map) -> None:
+        geometry = em_map.geometry
+        assert geometry is not None
+        gradient = geometry.gradient
+        concave = self._learn(em_map.x, gradient)
+        self._em_step = em_map.image - em_map.x
+        newton = self._newton_step(geometry)
+        gain = float(gradient @ newton)  # twice the gain that the quadratic model promises
+        usable = concave and bool(self._pairs) and gain > 0
+        self._newton = newton if usable else None
+        self.gap = max(gain, float(gradient @ self._em_step)) / 2 if usable else math.inf
+        if float(gradient @ self._em_step) <= self._onset:
+            self._onset = math.inf
+        self._last = (em_map.x, gradient)
+        self._proposed = None
+
+    def propose(self) -> NDArray | None:
+        assert self._last is not None
+        if math.isfinite(self._onset):
+            return None
+        if self._rest:
+            self._rest -= 1
+            return None
+        if self._newton is not None:
+            direction = self._newton
+        elif self._stretch > 1:
+            direction = self._stretch * self._em_step
+        else:
+            return None
+        direction = self._capped(direction, self._em_step)
+        x = self._last[0]
+        self._proposed = (x, self._em_step, direction)
+        return x + direction
+
+    def rejected(self) -> NDArray | None:
+        """Try once nearer to the EM step; then forget, and take some EM steps."""
+        assert self._proposed is not None
+        x, step, direction = self._proposed
+        self._cap = max(2.0, min(self._cap, _ratio(direction, step)) / 4)
+        if not self._retried:
+            self._retried = True
+            return x + step + (direction - step) / 4
+        self._proposed, self._retried, self._stretch = None, False, 1.0
+        self._pairs.clear()
+        self._rest, self._penalty = self._penalty, min(2 * self._penalty, 16)
+        return None
+
+    def _learn(self, x: NDArray, gradient: NDArray) -> bool:
+        """Take in the change of the gradient; return whether the objective is concave there."""
+        if self._last is None:
+            return True
+        if self._proposed is not None and not self._retried:
+            _, step, direction = self._proposed
+            if _ratio(direction, step) >= 0.999 * self._cap:
+                self._cap *= 4
+        if self._proposed is not None:
+            self._penalty = 1
+        self._retried = False
+        s, y = x - self._last[0], self._last[1] - gradient
+        curvature, slope = float(s @ y), float(s @ self._last[1])
+        if curvature > 1e-8 * abs(slope):
+            self._pairs.append((s, y))
+        concave = curvature > 0 or slope <= 1e-9
+        self._stretch = 1.0 if concave else min(2 * self._stretch, 64.0)
+        return concave
+
+    def _newton_step(self, geometry: Geometry) -> NDArray:
+        """The two-loop recursion (Nocedal 1980)."""
+        q = geometry.gradient.copy()
+        weights = []
+        for s, y in reversed(self._pairs):
+            weights.append(float(s @ q) / float(s @ y))
+            q -= weights[-1] * y
+        step = geometry.solve(q)
+        for (s, y), weight in zip(self._pairs, reversed(weights), strict=True):
+            step = step + s * (weight - float(y @ step) / float(s @ y))
+        return step
+
+    def _capped(self, direction: NDArray, step: NDArray) -> NDArray:
+        ratio = _ratio(direction, step)
+        return direction * (self._cap / ratio) if ratio > self._cap else direction
+
+
+def _ratio(direction: NDArray, step: NDArray) -> float:
+    """Length of a step against that of the EM step."""
+    return float(np.linalg.norm(direction)) / max(float(np.linalg.norm(step)), 1e-300)
+
+
+ACCELERATIONS: dict[str, type] = {"quasi-newton": QuasiNewton, "squarem": Squarem}
 
 
 def make_acceleration(name: str | None) -> Acceleration | None:

@@ -37,7 +37,7 @@ class EMEstimatorMixin(CallbackSupportMixin):
     lower_bounds_: list[float]
     _attributes: Callable[[Any, Any], dict[str, Any]]
 
-    _default_acceleration: str | None = "squarem"
+    _default_acceleration: str | None = "quasi-newton"
     _keep_path = False
 
     _parameter_constraints: dict = {

@@ -8,9 +8,14 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from skem.em._acceleration import Acceleration, make_acceleration
+from skem.em._acceleration import Acceleration, Map, make_acceleration
 from skem.em._rows import RowSource
 from skem.em._stopping import GapEstimator
+
+HITS = 2
+"""Consecutive small estimates of the gap that are believed."""
+CHECKS = 3
+"""Plain EM maps that confirm an estimate which an acceleration has made itself."""
 
 
 class BoundDecreasedError(RuntimeError):
@@ -108,6 +113,8 @@ class EMRun:
         self._gap = GapEstimator()
         self._fallback: Any = None  # the plain EM step that an extrapolation replaced
         self._plain = True
+        self._hits = 0  # consecutive iterations whose estimated gap was at most tol
+        self._checks = 0  # plain EM maps still to take, to confirm the gap
         self.state.gap = math.inf
 
     @property
@@ -143,22 +150,25 @@ class EMRun:
         if self._fallback is not None and not bound >= state.bound:
             self._undo()
             return
-        self._fallback = None
+        was_plain, self._plain, self._fallback = self._plain, True, None
         rounding = model.rounding(statistics, params)
         self._check(bound, rounding)
         state.bounds.append(max(bound, state.bound))
         if state.path is not None:
             state.path.append(params)
         state.statistics = statistics
-        state.gap = self._gap.update(bound, plain=self._plain, rounding=rounding)
         state.params = model.maximize(statistics, params)
-        self._plain = True
         if self._repair():
             return
-        if state.gap <= self.tol:
+        em_map = self._map(statistics, params)
+        if self._acceleration is not None and em_map is not None:
+            self._acceleration.observe(em_map)
+        if self._has_converged(em_map, bound, rounding, plain=was_plain):
             state.converged = True
-        elif self._acceleration is not None:
-            self._extrapolate(params)
+        elif self._acceleration is not None and not self._checks:
+            proposal = self._acceleration.propose()
+            if proposal is not None:
+                self._go_to(proposal)
 
     def _check(self, bound: float, rounding: float) -> None:
         if math.isnan(bound):
@@ -187,29 +197,71 @@ class EMRun:
         self._reset()
         return True
 
-    def _extrapolate(self, previous: Any) -> None:
+    def _map(self, statistics: Any, params: Any) -> Map | None:
+        """The EM map that was just taken, in the model's coordinates; None if nobody asks."""
+        model = self.model
+        geometry = getattr(model, "geometry", None)
+        if geometry is None and self._acceleration is None:
+            return None
+        return Map(
+            model.to_vector(params),
+            model.to_vector(self.state.params),
+            None if geometry is None else geometry(statistics, params, self.state.params),
+        )
+
+    def _has_converged(
+        self, em_map: Map | None, bound: float, rounding: float, *, plain: bool
+    ) -> bool:
+        """Estimate the gap, and decide whether it is small and stays so.
+
+        A small estimate is believed when it has come several times running. With an acceleration
+        that estimates its own gap, some plain EM maps then confirm it: near a saddle the EM steps
+        are short but do not shrink.
+        """
+        state = self.state
+        size = None
+        if em_map is not None and em_map.geometry is not None:
+            size = float(em_map.geometry.gradient @ (em_map.image - em_map.x))
+        state.gap = self._gap.update(bound, plain=plain, rounding=rounding, size=size)
+        if plain and len(state.bounds) > 1 and bound - state.bounds[-2] <= rounding:
+            return state.gap <= self.tol
+        own = None if self._acceleration is None else self._acceleration.gap
+        if own is not None and not self._checks:
+            state.gap = max(own, 0.0)
+        self._hits = self._hits + 1 if state.gap <= self.tol else 0
+        if own is None:
+            return self._hits >= (HITS if self._acceleration is None else HITS + 1)
+        if self._checks:
+            self._checks -= 1
+            return self._checks == 0 and self._hits >= HITS
+        if self._hits >= HITS:
+            self._checks = CHECKS
+        return False
+
+    def _go_to(self, proposal: Any) -> bool:
+        """Make the proposal the next point, with the EM image to fall back on."""
         state, model = self.state, self.model
-        assert self._acceleration is not None
-        x, fx = model.to_vector(previous), model.to_vector(state.params)
-        proposal = self._acceleration.propose(x, fx)
-        if proposal is None:
-            return
+        plain_step = state.params if self._fallback is None else self._fallback
         with np.errstate(all="ignore"):
             candidate = (
-                model.from_vector(proposal, state.params) if np.isfinite(proposal).all() else None
+                model.from_vector(proposal, plain_step) if np.isfinite(proposal).all() else None
             )
         if candidate is None:
-            self._acceleration.rejected()
-            return
-        self._fallback, state.params = state.params, candidate
+            assert self._acceleration is not None
+            again = self._acceleration.rejected()
+            return again is not None and self._go_to(again)
+        self._fallback, state.params = plain_step, candidate
         self._plain = False
+        return True
 
     def _undo(self) -> None:
-        """The extrapolation lowered the bound: go on from the plain EM step instead."""
-        self.state.params, self._fallback = self._fallback, None
-        self.state.bounds.append(self.state.bound)
-        if self.state.path is not None:
-            self.state.path.append(self.state.path[-1])
-        self._plain = True
+        """The proposal lowered the bound: try what the acceleration says, or the EM image."""
+        state = self.state
+        state.bounds.append(state.bound)
+        if state.path is not None:
+            state.path.append(state.path[-1])
         assert self._acceleration is not None
-        self._acceleration.rejected()
+        again = self._acceleration.rejected()
+        if again is None or not self._go_to(again):
+            state.params, self._fallback = self._fallback, None
+            self._plain = True

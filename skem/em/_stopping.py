@@ -1,9 +1,10 @@
-"""How far is the bound from its limit? An estimate from the bounds that EM has passed.
+"""How far is the bound from its limit? An estimate from what EM has passed.
 
-Near its limit EM converges linearly: the gains of the bound shrink by a factor a < 1 a step, so
-the gains still to come add up to ``gain * a / (1 - a)`` (Aitken; Böhning, Dietz, Schaub,
-Schlattmann and Lindsay 1994, eq. 5). The last gain alone says little: with a = 0.99 the limit is
-99 times as far away as the last step was long.
+Near its limit EM converges linearly: the gains of the bound shrink by a factor c < 1 a step, so
+the gains still to come add up to ``gain * c / (1 - c)`` (Aitken; Böhning, Dietz, Schaub,
+Schlattmann and Lindsay 1994, eq. 5). The last gain alone says little: with c = 0.99 the limit is
+99 times as far away as the last step was long. The squared length of the EM step in the metric of
+the complete-data information shrinks by the same factor, and is seen even after one map.
 """
 
 from __future__ import annotations
@@ -11,26 +12,29 @@ from __future__ import annotations
 import math
 from collections import deque
 
-HISTORY = 3
+HISTORY = 5
 """Estimated rates that are looked back on: the slowest of them counts."""
 
 
 class GapEstimator:
     """Estimates the distance from the current bound to the limit of the bound.
 
-    Bounds are fed in the order of the iterations. An estimate needs two gains of consecutive EM
-    maps; after an extrapolated step the sequence of gains begins anew, but rates that have been
-    seen stay in the memory, because an extrapolation removes the slow direction from the next
-    gains without making it any faster.
+    Bounds are fed in the order of the iterations. An estimate needs a rate: the ratio of two gains
+    (or squared lengths of EM steps) of consecutive EM maps. After an extrapolated step the
+    sequence begins anew, but rates that have been seen stay in the memory, because an
+    extrapolation removes the slow direction from the next gains without making it any faster.
     """
 
     def __init__(self) -> None:
         self.gap = math.inf
-        self._last: float | None = None
-        self._last_gain: float | None = None
-        self._rates: deque[float] = deque(maxlen=HISTORY)
+        self._bound: float | None = None
+        self._gain: float | None = None
+        self._size: float | None = None
+        self._rates: deque[float] = deque(maxlen=2 * HISTORY)
 
-    def update(self, bound: float, *, plain: bool, rounding: float) -> float:
+    def update(
+        self, bound: float, *, plain: bool, rounding: float, size: float | None = None
+    ) -> float:
         """Take in a new bound; return the estimated distance from it to the limit.
 
         Parameters
@@ -41,25 +45,25 @@ class GapEstimator:
             Whether one EM map led from the previous bound to this one.
         rounding : float
             Rounding error of the bounds: a gain below it counts as none.
+        size : float, default=None
+            Squared length of the EM step that leads on from here, gradient x step.
 
         Returns
         -------
         gap : float
             Estimated distance to the limit, >= 0; inf as long as there is no estimate.
         """
-        if self._last is not None:
-            gain = bound - self._last
-            if not plain:
-                self._last_gain = None
-                self.gap = math.inf
-            elif gain <= rounding:  # EM stands still only where it has arrived
-                self._last_gain = None
-                self.gap = max(gain, 0.0)
-            else:
-                if self._last_gain is not None:
-                    self._rates.append(gain / self._last_gain)
-                self._last_gain = gain
-                rate = max(self._rates, default=math.inf)
-                self.gap = gain * rate / (1 - rate) if rate < 1 else math.inf
-        self._last = bound
+        gain = None if self._bound is None or not plain else bound - self._bound
+        self.gap = math.inf
+        if gain is not None and gain <= rounding:  # EM stands still only where it has arrived
+            self.gap = max(gain, 0.0)
+        elif gain is not None:
+            if self._gain is not None and self._gain > 0:
+                self._rates.append(gain / self._gain)
+            if size is not None and self._size:
+                self._rates.append(size / self._size)
+            rate = max(self._rates, default=math.inf)
+            if rate < 1:
+                self.gap = gain * rate / (1 - rate)
+        self._bound, self._gain, self._size = bound, gain, size
         return self.gap

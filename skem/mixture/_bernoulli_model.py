@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logit
 
-from skem.em import EMModelBase, Rows
+from skem.em import EMModelBase, Geometry, Rows
 from skem.mixture._features import linear_e_step, linear_pairs, make_features
 from skem.mixture._kernels_content import BINARY, BINARY_MASKED
 
@@ -42,6 +42,12 @@ def log_joint_coefficients(
     """Log w (k,), log(1 - p) (k, d) and logit p (k, d)."""
     p = np.broadcast_to(probabilities, (len(weights), d))
     return np.log(np.maximum(weights, 1e-300)), np.log1p(-p), logit(p)
+
+
+def solve_weights(q: NDArray, weights: NDArray, total: float) -> NDArray:
+    """Inverse information of log weights (which are free up to a constant) times q."""
+    step = q / np.maximum(total * weights, 1e-300)
+    return step - weights @ step
 
 
 class BernoulliModel(EMModelBase):
@@ -143,6 +149,28 @@ class BernoulliModel(EMModelBase):
         weights = np.exp(vector[:k] - vector[:k].max())
         probabilities = expit(vector[k:]).reshape(params.probabilities.shape)
         return BernoulliParams(weights / weights.sum(), np.clip(probabilities, MARGIN, 1 - MARGIN))
+
+    def geometry(
+        self, statistics: BernoulliStatistics, params: BernoulliParams, new: BernoulliParams
+    ) -> Geometry:
+        """Gradient and complete-data information in the coordinates of `to_vector`."""
+        a, b = self.beta
+        known = statistics.known
+        if self.shared:
+            known = known.sum(1, keepdims=True)
+        strength = (known + a + b - 2) / statistics.weight
+        p = params.probabilities
+        spread = np.maximum(strength * p * (1 - p), 1e-300).ravel()
+        total = 1 + len(p) * (self.concentration - 1) / statistics.weight
+        gradient = np.concatenate(
+            [total * (new.weights - params.weights), (strength * (new.probabilities - p)).ravel()]
+        )
+
+        def solve(q: NDArray) -> NDArray:
+            k = len(p)
+            return np.concatenate([solve_weights(q[:k], new.weights, total), q[k:] / spread])
+
+        return Geometry(gradient, solve)
 
     def ready(self, statistics: BernoulliStatistics) -> bool:
         """Whether every component has seen enough rows for an M step (online EM)."""

@@ -10,6 +10,7 @@ Conventions, for k components in d dimensions:
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import scipy.linalg
@@ -118,6 +119,33 @@ class Full:
         cholesky[..., diagonal, diagonal] = np.exp(cholesky[..., diagonal, diagonal])
         return cholesky @ cholesky.swapaxes(-1, -2)
 
+    def geometry(
+        self, covariances: NDArray, new: NDArray, pull: NDArray, strength: NDArray, d: int
+    ) -> tuple[NDArray, Callable[[NDArray], NDArray]]:
+        """Gradient and inverse information in `to_coordinates`, for (g,) covariances.
+
+        The expected log-density is -strength (log|S| + tr(S^-1 new)) / 2 - tr(S^-1 pull) / 2. With
+        S = L L' and dL = L M, M lower triangular, its gradient for M is tril(L^-1 A L^-T) with
+        A = strength (new - S) + pull, and the information of M is the strength, twice that on the
+        diagonal.
+        """
+        i, j = np.tril_indices(d)
+        cholesky = np.linalg.cholesky(covariances)
+        inverse = np.linalg.inv(cholesky)
+        diagonal = np.where(i == j, cholesky[:, i, i], 1.0)  # d exp(v) = exp(v) dv
+        strength = strength[:, None, None]
+        slope = inverse @ (strength * (new - covariances) + pull) @ inverse.swapaxes(-1, -2)
+        of_cholesky = inverse.swapaxes(-1, -2) @ slope
+        information = strength * (1 + np.eye(d))
+
+        def solve(q: NDArray) -> NDArray:
+            dual = np.zeros_like(covariances)
+            dual[:, i, j] = q.reshape(len(covariances), -1) / diagonal
+            step = np.tril(cholesky.swapaxes(-1, -2) @ dual) / information
+            return ((cholesky @ step)[:, i, j] / diagonal).ravel()
+
+        return (of_cholesky[:, i, j] * diagonal).ravel(), solve
+
     def rescale(self, covariances: NDArray, factor: NDArray) -> NDArray:
         """Covariances of x * factor (one factor a feature)."""
         return covariances * factor[:, None] * factor
@@ -185,6 +213,14 @@ class Diagonal:
     def trace_diagonal(self, precisions: NDArray, values: NDArray) -> NDArray:
         return precisions @ values
 
+    def geometry(
+        self, covariances: NDArray, new: NDArray, pull: NDArray, strength: NDArray, d: int
+    ) -> tuple[NDArray, Callable[[NDArray], NDArray]]:
+        strength = strength.reshape(-1, *(1,) * (covariances.ndim - 1))
+        slope = strength * (new / covariances - 1) + pull / covariances
+        information = np.broadcast_to(2 * strength, slope.shape).ravel()
+        return slope.ravel(), lambda q: q / information
+
     def to_coordinates(self, covariances: NDArray) -> NDArray:
         return np.log(covariances) / 2
 
@@ -247,6 +283,11 @@ class Spherical(Diagonal):
 
     def trace_diagonal(self, precisions: NDArray, values: NDArray) -> NDArray:
         return precisions * values.sum()
+
+    def geometry(
+        self, covariances: NDArray, new: NDArray, pull: NDArray, strength: NDArray, d: int
+    ) -> tuple[NDArray, Callable[[NDArray], NDArray]]:
+        return super().geometry(covariances, new, pull, strength * d, d)
 
     def to_coordinates(self, covariances: NDArray) -> NDArray:
         return np.log(covariances)[..., None] / 2

@@ -18,7 +18,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from skem.em import DegenerateFitError, EMModelBase, EMState, Rows, add
+from skem.em import DegenerateFitError, EMModelBase, EMState, Geometry, Rows, add
+from skem.mixture._bernoulli_model import solve_weights
 from skem.mixture._covariances import (
     NotPositiveDefiniteError,
     log_normaliser,
@@ -372,6 +373,44 @@ class GaussianModel(EMModelBase):
             return self.params(weights / weights.sum(), means, covariances)
         except DegenerateFitError:
             return None
+
+    def geometry(
+        self, statistics: GaussianStatistics, params: GaussianParams, new: GaussianParams
+    ) -> Geometry:
+        """Gradient and complete-data information in the coordinates of `to_vector`.
+
+        Both follow from where the M step goes and from how many rows (and pseudo-rows of the
+        priors) stand behind it: the gradient for mu_k is strength_k P_k (mu_new - mu), and so on.
+        """
+        structure, priors, weight = self.structure, self.priors, statistics.weight
+        k, d = params.means.shape
+        total = 1 + k * (priors.concentration - 1) / weight
+        strength = np.maximum(statistics.counts / weight, 1e-300)
+        degrees = strength.sum(keepdims=True) if self.tied else strength
+        if priors.mean is not None:
+            strength = strength + priors.mean_precision / weight
+            degrees = degrees + (k if self.tied else 1) / weight
+        if priors.scatter is not None:
+            degrees = degrees + (priors.degrees + d + 1) / weight
+        move = new.means - params.means
+        pull = structure.square(move)
+        pull = pull * _expand(strength, pull)
+        if self.tied:
+            pull = pull.sum(0, keepdims=True)
+        slope, solve_covariances = structure.geometry(
+            params.covariances, new.covariances, pull, degrees, d
+        )
+        precisions = structure.precision(params.factors)
+        of_means = strength[:, None] * structure.apply(precisions, move)
+        gradient = np.concatenate([total * (new.weights - params.weights), of_means.ravel(), slope])
+
+        def solve(q: NDArray) -> NDArray:
+            of_weights = solve_weights(q[:k], new.weights, total)
+            towards = structure.apply(params.covariances, q[k : k + k * d].reshape(k, d))
+            means = towards / strength[:, None]
+            return np.concatenate([of_weights, means.ravel(), solve_covariances(q[k + k * d :])])
+
+        return Geometry(gradient, solve)
 
     # ------------------------------------------------------------------ collapse
     def collapsed(self, params: GaussianParams, counts: NDArray) -> NDArray:

@@ -84,10 +84,14 @@ def test_max_iter_counts_every_e_step(rows):
 class BadJumps:
     """An acceleration that always proposes a point far off."""
 
+    gap = None
     n_rejected = 0
 
-    def propose(self, x, fx):
-        return fx + np.array([0.0, 50.0, 50.0])
+    def observe(self, em_map):
+        self.image = em_map.image
+
+    def propose(self):
+        return self.image + np.array([0.0, 50.0, 50.0])
 
     def rejected(self):
         BadJumps.n_rejected += 1
@@ -343,3 +347,25 @@ def test_a_copy_of_stepwise_em_is_independent():
     other.update(model.expected_statistics(other.current, Rows(0, X[:50])))
     np.testing.assert_array_equal(model.to_vector(online.params), before)
     assert (online.n_batches, other.n_batches) == (1, 2)
+
+
+def test_a_cluster_maps_and_reduces_the_statistics():
+    """Dask: the partitions stay where they are, and only statistics travel."""
+    dask = pytest.importorskip("dask", reason="dask is an optional dependency")
+    X = normal_rows()
+
+    class Partitions:
+        def __init__(self, parts):
+            self.parts = parts
+
+        def reduce(self, function):
+            tasks = [
+                dask.delayed(function)(Rows(start, X[start : start + 100]), pure=False)
+                for start in self.parts
+            ]
+            return dask.compute(dask.delayed(total)(tasks), scheduler="threads")[0]
+
+    state = run(UnitNormals(), Partitions(range(0, len(X), 100)), tol=1e-9)
+    with RowBlocks(X) as rows:
+        reference = run(UnitNormals(), rows, tol=1e-9)
+    np.testing.assert_allclose(state.params.means, reference.params.means, rtol=1e-9)
