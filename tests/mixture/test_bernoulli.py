@@ -102,7 +102,9 @@ def test_a_weight_is_a_row_so_many_times(seed, missing):
     times = np.random.default_rng(seed).integers(0, 4, len(X))
     times[:2] = 1
     weights, p = start(seed, 2, 4)
-    mixture = BernoulliMixtureEM(weights_init=weights, probabilities_init=p, max_iter=30)
+    mixture = BernoulliMixtureEM(
+        weights_init=weights, probabilities_init=p, max_iter=30, acceleration=None
+    )
     a = mixture.fit(X, sample_weight=times)
     bounds, probabilities, bic = a.lower_bounds_, a.probabilities_, a.bic(X, sample_weight=times)
     repeated = X.repeat(times, axis=0)
@@ -119,10 +121,12 @@ def test_neither_order_of_rows_nor_of_columns_matters(seed):
     rng = np.random.default_rng(seed)
     rows, columns = rng.permutation(len(X)), rng.permutation(4)
     weights, p = start(seed, 2, 4)
-    a = BernoulliMixtureEM(weights_init=weights, probabilities_init=p, max_iter=20).fit(X)
-    b = BernoulliMixtureEM(weights_init=weights, probabilities_init=p[:, columns], max_iter=20).fit(
-        X[rows][:, columns]
-    )
+    a = BernoulliMixtureEM(
+        weights_init=weights, probabilities_init=p, max_iter=20, acceleration=None
+    ).fit(X)
+    b = BernoulliMixtureEM(
+        weights_init=weights, probabilities_init=p[:, columns], max_iter=20, acceleration=None
+    ).fit(X[rows][:, columns])
     np.testing.assert_allclose(a.probabilities_[:, columns], b.probabilities_, atol=1e-8)
     assert a.lower_bound_ == pytest.approx(b.lower_bound_, abs=1e-10)
 
@@ -132,8 +136,12 @@ def test_neither_order_of_rows_nor_of_columns_matters(seed):
 def test_ones_and_zeros_may_change_places(seed):
     X, _ = draw(seed, missing=0.2)
     weights, p = start(seed, 2, 4)
-    a = BernoulliMixtureEM(weights_init=weights, probabilities_init=p, max_iter=20).fit(X)
-    b = BernoulliMixtureEM(weights_init=weights, probabilities_init=1 - p, max_iter=20).fit(1 - X)
+    a = BernoulliMixtureEM(
+        weights_init=weights, probabilities_init=p, max_iter=20, acceleration=None
+    ).fit(X)
+    b = BernoulliMixtureEM(
+        weights_init=weights, probabilities_init=1 - p, max_iter=20, acceleration=None
+    ).fit(1 - X)
     np.testing.assert_allclose(a.probabilities_, 1 - b.probabilities_, atol=1e-8)
 
 

