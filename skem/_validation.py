@@ -53,6 +53,11 @@ def check_labels(labels: ArrayLike | None, n_samples: int, n_components: int) ->
     if labels is None:
         return None
     values = check_array(labels, ensure_2d=False, dtype=None, input_name="labels")
+    if values.dtype.kind not in "biuf":
+        raise ValueError(
+            f"labels must be integers, -1 for unknown; got dtype {values.dtype}. Encode the names "
+            "of classes first (sklearn.preprocessing.LabelEncoder)."
+        )
     if values.shape != (n_samples,):
         raise ValueError(f"labels has shape {values.shape}, expected ({n_samples},).")
     integers = values.astype(np.int64)

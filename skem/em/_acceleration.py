@@ -122,16 +122,16 @@ class QuasiNewton:
     ----------
     memory : int, default=10
         Pairs of steps and changes of the gradient.
-    onset : float, default=1e-3
+    onset : float, default=1e-2
         Proposals begin when gradient x EM step is at most this, in nats per unit of weight. Before
         that, plain EM decides which maximum is climbed (measured: earlier, more fits end at another
         one; later, more maps).
     """
 
-    def __init__(self, memory: int = 10, onset: float = 1e-3):
+    def __init__(self, memory: int = 10, onset: float = 1e-2):
         self._pairs: deque[tuple[NDArray, NDArray]] = deque(maxlen=memory)
         self._onset = onset
-        self._rest = 2  # plain EM maps to take now
+        self._rest = 0  # plain EM maps to take now
         self._penalty = 1  # ... and after the next failure
         self._cap = 4.0
         self._stretch = 1.0

@@ -17,7 +17,7 @@ from skem.em._acceleration import ACCELERATIONS
 from skem.em._loop import EMState
 from skem.em._online import StepwiseEM
 from skem.em._rows import RowSource
-from skem.em._starts import fit_from_starts
+from skem.em._starts import SHORT_RUN, fit_from_starts
 
 
 class EMEstimatorMixin(CallbackSupportMixin):
@@ -91,6 +91,18 @@ class EMEstimatorMixin(CallbackSupportMixin):
         }
         callbacks.finish(attributes)
         return state, attributes
+
+    def _start_online(self, model: Any, rows: RowSource, starts: Iterable[Any]) -> StepwiseEM:
+        """Online EM from the best of the starts after a short run on the first batch."""
+        state = fit_from_starts(
+            model,
+            rows,
+            starts,
+            tol=max(self.tol, 1e-3),
+            max_iter=10 * SHORT_RUN,
+            acceleration=self._acceleration_name(),
+        )
+        return StepwiseEM(model, state.params)
 
     def _update_online(self, online: StepwiseEM, rows: RowSource, *, first: bool) -> Any:
         """One step of online EM; sets the fitted attributes and returns the parameters."""

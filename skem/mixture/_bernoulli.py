@@ -42,6 +42,7 @@ class BernoulliRows(BaseMixture):
         "random_state": ["random_state"],
     }
 
+    _needs_every_column = True
     _make_model: Any
     _make_starts: Any
     _probabilities: Any
@@ -116,6 +117,12 @@ class BernoulliRows(BaseMixture):
         weight = check_weights(sample_weight, X)
         if weight is not None and not weight.all():
             X, weight = X[weight > 0], weight[weight > 0]
+        unseen = np.isnan(X).all(axis=0)
+        if (first and self._needs_every_column and unseen.any()) or unseen.all():
+            raise ValueError(
+                f"Columns {np.flatnonzero(unseen).tolist()} of X hold no value at all (all NaN). "
+                "Drop them."
+            )
         return X, weight
 
     def _log_joint(self, X: NDArray) -> NDArray:
@@ -401,7 +408,9 @@ class BernoulliMixtureEM(BernoulliRows):
                 model = self._make_model(X, masked=True)
                 if first:
                     rng = check_random_state(self.random_state)
-                    online = StepwiseEM(model, self._make_starts(model, X, weight, rng)[0])
+                    starts = self._make_starts(model, X, weight, rng)
+                    with RowBlocks(X, sample_weight=weight, n_jobs=self.n_jobs) as rows:
+                        online = self._start_online(model, rows, starts)
                 else:
                     params = BernoulliParams(
                         np.asarray(self.weights_, np.float64), self._probabilities()

@@ -17,7 +17,7 @@ from skem._sklearn import Interval, StrOptions, fit_context
 from skem._validation import (
     unchanged_on_error,
 )
-from skem.em import RowBlocks, StepwiseEM
+from skem.em import StepwiseEM
 from skem.em._estimator import EMEstimatorMixin
 from skem.mixture import _density
 from skem.mixture._covariances import COVARIANCE_TYPES, structure_of
@@ -284,13 +284,7 @@ class GaussianMixtureEM(FittedGaussianMixture):
         rng = check_random_state(self.random_state)
         model = self._make_model(data, rng)
         starts, n_starts = self._make_starts(model, data, rng, previous)
-        with RowBlocks(
-            data.X,
-            sample_weight=data.weight,
-            labels=data.labels,
-            row_values=data.X.shape[1] * self.n_components,
-            n_jobs=self.n_jobs,
-        ) as rows:
+        with data.row_blocks(self) as rows:
             state, attributes = self._run_em(
                 model, rows, starts, n_starts=n_starts, X=X, sample_weight=sample_weight
             )
@@ -341,6 +335,7 @@ class GaussianMixtureEM(FittedGaussianMixture):
             collapse=self.collapse,
             rng=rng,
             protected=protected,
+            row_weight=min(1.0, data.total_weight / len(data.X)),
         )
 
     def _make_starts(
@@ -364,7 +359,7 @@ class GaussianMixtureEM(FittedGaussianMixture):
         if len(given) == 3:
             return [self._given_params(model, given, None)], 1
         if not isinstance(self.init_params, str) and not callable(self.init_params):
-            init = check_responsibilities(self.init_params, data.n_given, self.n_components)
+            init = check_responsibilities(self.init_params, len(data.X_given), self.n_components)
             init = init[data.order]
         else:
             init = self.init_params
@@ -376,12 +371,15 @@ class GaussianMixtureEM(FittedGaussianMixture):
             n_components=self.n_components,
             init_params=init,
             rng=rng,
+            X_given=data.X_given,
+            order=data.order,
         )
         n_starts = self.n_init
         if starts.deterministic:
             n_starts = self.n_init if callable(init) and self.n_components > 1 else 1
         elif init in ("kmeans", "k-means++"):
             n_starts = max(2, self.n_init)
+        n_starts += starts.has_labelled_start
         made = (starts.make(number) for number in range(n_starts))
         return [self._given_params(model, given, start) for start in made], n_starts
 
@@ -478,11 +476,10 @@ class GaussianMixtureEM(FittedGaussianMixture):
                 online.update(model.statistics_of(online.current, self._total_weight))
             else:
                 starts, _ = self._make_starts(model, data, rng, {})
-                online = StepwiseEM(model, starts[0])
+                with data.row_blocks(self) as rows:
+                    online = self._start_online(model, rows, starts)
         else:
             online = online.copy()
-        with RowBlocks(
-            data.X, sample_weight=data.weight, labels=data.labels, n_jobs=self.n_jobs
-        ) as rows:
+        with data.row_blocks(self) as rows:
             params = self._update_online(online, rows, first=not fitted)
         self.collapsed_ = online.model.collapsed(params, params.weights * online.weight)

@@ -121,9 +121,9 @@ class FittedGaussianMixture(BaseMixture):
                         f"given names the column {column!r}; columns are numbers from 0 to {d - 1}"
                         + (f" or {names}." if names else ".")
                     )
-                row[index] = value
+                row[index] = _number(value)
         else:
-            row = np.asarray(given, dtype=np.float64)
+            row = np.array([_number(value) for value in np.ravel(np.asarray(given))])
             if row.shape != (d,):
                 raise ValueError(f"given has shape {row.shape}, expected ({d},).")
         if np.isnan(row).all() or not np.isnan(row).any() or np.isinf(row).any():
@@ -178,3 +178,11 @@ class FittedGaussianMixture(BaseMixture):
         cholesky = np.linalg.cholesky(self._dense_covariances())
         X = self.means_[y] + np.einsum("nij,nj->ni", cholesky[y], noise)
         return X.astype(self.means_.dtype), y
+
+
+def _number(value: Any) -> float:
+    """A value of ``given`` as a float."""
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise ValueError(f"given must hold numbers, got {value!r}.") from None

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sklearn.utils import check_array
 
 from skem._validation import check_labels, check_weights
+from skem.em import RowBlocks
 from skem.em._rows import cut
 from skem.mixture._covariances import NotPositiveDefiniteError, Structure, structure_of
 from skem.mixture._gaussian_model import Priors
@@ -152,6 +153,8 @@ def make_priors(
     if estimator.covariance_prior is not None:
         value = _array(estimator.covariance_prior, structure.shape(d), "covariance_prior")
         try:
+            if structure.name == "full" and not np.allclose(value, value.T):
+                raise NotPositiveDefiniteError(0)
             structure.factor(value[None])
         except NotPositiveDefiniteError:
             raise ValueError("covariance_prior must be symmetric and positive definite.") from None
@@ -191,7 +194,7 @@ class TrainingData:
         first: bool = True,
     ):
         X = estimator._check_X(X, reset=reset, min_samples=2 if first else 1)
-        self.n_given = len(X)
+        self.X_given = X
         weight = check_weights(sample_weight, X)
         labels = check_labels(labels, len(X), estimator.n_components)
         order: Any = slice(None)
@@ -210,3 +213,13 @@ class TrainingData:
                 f"Expected n_samples >= n_components but got n_components = "
                 f"{estimator.n_components}, n_samples = {len(self.X)}. Lower n_components."
             )
+
+    def row_blocks(self, estimator: GaussianMixtureEM) -> RowBlocks:
+        """The rows, cut into blocks."""
+        return RowBlocks(
+            self.X,
+            sample_weight=self.weight,
+            labels=self.labels,
+            row_values=self.X.shape[1] * estimator.n_components,
+            n_jobs=estimator.n_jobs,
+        )

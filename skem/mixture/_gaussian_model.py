@@ -94,6 +94,8 @@ class GaussianModel(EMModelBase):
         For restarts.
     protected : ndarray of int
         Components that hold labelled rows; they are not restarted or removed.
+    row_weight : float
+        Weight that counts as one row where rows are counted; below 1 if weights are shares.
     """
 
     def __init__(
@@ -108,6 +110,7 @@ class GaussianModel(EMModelBase):
         collapse: str = "report",
         rng: np.random.RandomState | None = None,
         protected: NDArray | None = None,
+        row_weight: float = 1.0,
     ):
         self.structure, self.tied = structure_of(covariance_type)
         self.center, self.scale, self.reg = center, scale, reg
@@ -116,6 +119,7 @@ class GaussianModel(EMModelBase):
         self.collapse = collapse
         self.rng = rng
         self.protected = np.empty(0, int) if protected is None else protected
+        self.row_weight = row_weight
         self.d = len(center)
         self.n_repairs = 0
         self.moments_about_origin = False  # statistics of different parameters can be mixed
@@ -289,7 +293,9 @@ class GaussianModel(EMModelBase):
         weights, means, covariances = self._moments_to_parameters(statistics, np.zeros_like(sums))
         if not self.tied:
             for k in range(len(counts)):
-                if counts[k] <= self.d + 1 or not self._well_determined(covariances[k], pooled):
+                if counts[k] <= (self.d + 1) * self.row_weight or not self._well_determined(
+                    covariances[k], pooled
+                ):
                     covariances[k] = pooled
         return self.params(weights, means, covariances)
 
@@ -419,7 +425,7 @@ class GaussianModel(EMModelBase):
         In some direction the component's own variance is below ``reg`` while the component's
         peers have a hundred times that: the likelihood would be infinite there without ``reg``.
         """
-        starved = counts < 1.0
+        starved = counts < self.row_weight
         if self.tied or len(counts) == 1:
             return np.flatnonzero(starved)
         dense = self.structure.dense(params.covariances, self.d)
@@ -468,7 +474,7 @@ class GaussianModel(EMModelBase):
 
     def ready(self, statistics: GaussianStatistics) -> bool:
         """Whether every component has seen enough rows for an M step (online EM)."""
-        return bool((statistics.counts > self.d + 1).all())
+        return bool((statistics.counts > (self.d + 1) * self.row_weight).all())
 
 
 def _expand(values: NDArray, like: NDArray) -> NDArray:

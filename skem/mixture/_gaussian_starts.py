@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.cluster import KMeans, kmeans_plusplus
+from sklearn.metrics import pairwise_distances_argmin
 
 from skem.mixture._gaussian_model import GaussianModel, GaussianParams
 from skem.mixture._starts import distinct_rows, sample_rows
@@ -40,6 +41,10 @@ class GaussianStarts:
     n_components : int
     init_params : str, callable, or responsibilities of shape (n_samples, n_components)
     rng : RandomState
+    X_given : ndarray of shape (n_given, d)
+        The rows as the user gave them, for a callable.
+    order : index
+        ``X = X_given[order]``.
     """
 
     def __init__(
@@ -52,15 +57,17 @@ class GaussianStarts:
         n_components: int,
         init_params: Any,
         rng: np.random.RandomState,
+        X_given: NDArray,
+        order: Any,
     ):
         self.model = model
+        self._X_given, self._order = X_given, order
         self.init_params = init_params
         self.k = n_components
         self.rng = rng
         by_name = isinstance(init_params, str)
         rows = sample_rows(len(X), rng) if by_name else slice(None)
-        self._X = X[rows]
-        Z = (self._X.astype(np.float64) - model.center) * model.scale
+        Z = (X[rows].astype(np.float64) - model.center) * model.scale
         self.Z = np.where(np.isnan(Z), 0.0, Z)
         self.weight = np.ones(len(Z)) if weight is None else weight[rows]
         self.labels = None if labels is None else labels[rows]
@@ -84,6 +91,10 @@ class GaussianStarts:
     def make(self, number: int) -> GaussianParams:
         """The start with that number."""
         init = self.init_params
+        if self.has_labelled_start:
+            if number == 0:
+                return self._from_labels()
+            number -= 1
         if self.k == 1:
             return self._from_responsibilities(np.ones((len(self.Z), 1)))
         if callable(init):
@@ -99,7 +110,7 @@ class GaussianStarts:
             kmeans = KMeans(self.k, init=centres, n_init=1, random_state=self.rng)
             part = kmeans.fit(points, sample_weight=self.weight).labels_
             return self._from_responsibilities(np.eye(self.k)[part])
-        return self._around(self._nearest_rows(points, centres))
+        return self._from_responsibilities(self._nearest(points, centres))
 
     def _centres(self, points: NDArray, init: str) -> NDArray:
         """Seeds of the components; a component with labelled rows gets their mean."""
@@ -124,26 +135,32 @@ class GaussianStarts:
             seeds[open_seeds] = chosen
         return seeds
 
-    def _nearest_rows(self, points: NDArray, centres: NDArray) -> NDArray:
-        """The rows nearest to the centres, in working coordinates."""
-        nearest = [int(np.square(points - centre).sum(1).argmin()) for centre in centres]
-        return self.Z[nearest]
+    def _nearest(self, points: NDArray, centres: NDArray) -> NDArray:
+        """Responsibilities that give each row to the nearest centre."""
+        return np.eye(self.k)[pairwise_distances_argmin(points, centres)]
 
-    def _around(self, means: NDArray) -> GaussianParams:
-        """Equal weights and the pooled covariance around given means."""
-        covariances = self.pooled[None]
-        if not self.model.tied:
-            covariances = np.repeat(covariances, len(means), axis=0)
-        return self.model.params(np.full(len(means), 1 / len(means)), means, covariances)
+    @property
+    def has_labelled_start(self) -> bool:
+        """Whether every component has labelled rows: the first start is made of them alone."""
+        return self.labels is not None and len(np.unique(self.labels[self.labels >= 0])) == self.k
+
+    def _from_labels(self) -> GaussianParams:
+        assert self.labels is not None
+        responsibilities = np.zeros((len(self.Z), self.k))
+        known = self.labels >= 0
+        responsibilities[known] = np.eye(self.k)[self.labels[known]]
+        return self.model.start(*self._moments(responsibilities), pooled=self.pooled)
 
     def _from_callable(self, init: Callable[..., Any]) -> GaussianParams:
         """Call ``init(X, n_components, random_state)``; it returns responsibilities or means."""
-        value = np.asarray(init(self._X, self.k, self.rng), dtype=np.float64)
-        n, d = self.Z.shape
+        value = np.asarray(init(self._X_given, self.k, self.rng), dtype=np.float64)
+        n, d = self._X_given.shape
         if value.shape == (n, self.k):
-            return self._from_responsibilities(check_responsibilities(value, n, self.k))
+            value = check_responsibilities(value, n, self.k)
+            return self._from_responsibilities(value[self._order])
         if value.shape == (self.k, d) and np.isfinite(value).all():
-            return self._around((value - self.model.center) * self.model.scale)
+            centres = (value - self.model.center) * self.model.scale
+            return self._from_responsibilities(self._nearest(self.Z, centres))
         raise ValueError(
             f"The callable init_params returned an array of shape {value.shape}; it must return "
             f"finite responsibilities of shape (n_samples, n_components) = ({n}, {self.k}) or "

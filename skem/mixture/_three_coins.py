@@ -114,6 +114,7 @@ class ThreeCoinMixture(BernoulliRows):
         "init": ["array-like", None],
     }
     _keep_path = True
+    _needs_every_column = False
 
     def __init__(
         self,
