@@ -162,10 +162,10 @@ def acceleration(full: bool) -> tuple[list[str], list[list[str]]]:
             begin = time.perf_counter()
             mixture = GaussianMixtureEM(k, acceleration=mode, **options).fit(X)
             fits[mode] = mixture, time.perf_counter() - begin
-        limit = max(mixture.lower_bound_ for mixture, _ in fits.values())
         maps, seconds = [], []
         for mixture, taken in fits.values():
-            reached = int(np.argmax(np.asarray(mixture.lower_bounds_) >= limit - 1e-6)) + 1
+            near = np.flatnonzero(np.asarray(mixture.lower_bounds_) >= mixture.lower_bound_ - 1e-6)
+            reached = int(near[0]) + 1
             maps.append(reached)
             seconds.append(taken * reached / mixture.n_iter_)
         gap = abs(fits[None][0].lower_bound_ - fits["auto"][0].lower_bound_) * len(X)

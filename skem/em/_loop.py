@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from skem.em._acceleration import Acceleration, Map, make_acceleration
+from skem.em._acceleration import ACCELERATIONS, Acceleration, Map, make_acceleration
 from skem.em._rows import RowSource
 from skem.em._stopping import GapEstimator
 
@@ -100,6 +100,16 @@ class EMRun:
         observer: Observer | None = None,
         keep_path: bool = False,
     ):
+        if acceleration is not None and acceleration not in ACCELERATIONS:
+            raise ValueError(
+                f"acceleration must be None or one of {sorted(ACCELERATIONS)}, got "
+                f"{acceleration!r}."
+            )
+        if acceleration == "quasi-newton" and not hasattr(model, "geometry"):
+            raise ValueError(
+                f"acceleration='quasi-newton' needs a model with a method `geometry`, which "
+                f"{type(model).__name__} does not have. Use 'squarem' or None."
+            )
         self.model = model
         self.rows = rows
         self.tol = tol

@@ -61,6 +61,7 @@ class StepwiseEM:
         self._mean: Any = None
         self._average: NDArray | None = None
         self._n_averaged = 0
+        self._n_updates = 0
 
     @property
     def params(self) -> Any:
@@ -72,6 +73,17 @@ class StepwiseEM:
     @property
     def statistics(self) -> Any:
         return scale(self._mean, self.weight)
+
+    def seed(self, statistics: Any, batch_weight: float) -> None:
+        """Begin with statistics that rows seen before have given, at `current`.
+
+        They count as so many batches of ``batch_weight`` as they weigh; without weight they count
+        for nothing.
+        """
+        if statistics.weight > 0:
+            self._mean = scale(statistics, 1 / statistics.weight)
+            self.weight = statistics.weight
+            self.n_batches = max(1, round(statistics.weight / batch_weight))
 
     def copy(self) -> StepwiseEM:
         """A copy that can be updated without touching this one."""
@@ -87,7 +99,8 @@ class StepwiseEM:
         ready = getattr(self.model, "ready", None)
         if ready is None or ready(self.statistics):
             self.current = self.model.maximize(self.statistics, self.current)
-            if self.n_batches >= self.average_from:
+            self._n_updates += 1
+            if self._n_updates >= self.average_from:
                 vector = self.model.to_vector(self.current)
                 self._n_averaged += 1
                 old = vector if self._average is None else self._average

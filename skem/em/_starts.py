@@ -75,6 +75,11 @@ def fit_from_starts(
             except DegenerateFitError as error:
                 failure = error
                 continue
+            except KeyboardInterrupt:  # before the first map of this start
+                if not alive:
+                    raise
+                alive[0].state.interrupted = True
+                return max(alive, key=lambda run: run.state.bound).state
             alive.append(run)
             if run.state.interrupted:
                 return max(alive, key=lambda run: run.state.bound).state

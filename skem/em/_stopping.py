@@ -13,13 +13,15 @@ import math
 from collections import deque
 
 HISTORY = 5
-"""Estimated rates that are looked back on: the slowest of them counts."""
+"""Maps whose rates are looked back on: the slowest of them counts."""
+MIN_RATES = 3
+"""Maps that must have shown a rate before any estimate: the first steps of a start say little."""
 
 
 class GapEstimator:
     """Estimates the distance from the current bound to the limit of the bound.
 
-    Bounds are fed in the order of the iterations. An estimate needs a rate: the ratio of two gains
+    Bounds are fed in the order of the iterations. An estimate needs rates: ratios of two gains
     (or squared lengths of EM steps) of consecutive EM maps. After an extrapolated step the
     sequence begins anew, but rates that have been seen stay in the memory, because an
     extrapolation removes the slow direction from the next gains without making it any faster.
@@ -30,7 +32,7 @@ class GapEstimator:
         self._bound: float | None = None
         self._gain: float | None = None
         self._size: float | None = None
-        self._rates: deque[float] = deque(maxlen=2 * HISTORY)
+        self._rates: deque[float] = deque(maxlen=HISTORY)
 
     def update(
         self, bound: float, *, plain: bool, rounding: float, size: float | None = None
@@ -58,12 +60,15 @@ class GapEstimator:
         if gain is not None and gain <= rounding:  # EM stands still only where it has arrived
             self.gap = max(gain, 0.0)
         elif gain is not None:
+            rates = []
             if self._gain is not None and self._gain > 0:
-                self._rates.append(gain / self._gain)
+                rates.append(gain / self._gain)
             if size is not None and self._size:
-                self._rates.append(size / self._size)
+                rates.append(size / self._size)
+            if rates:
+                self._rates.append(max(rates))
             rate = max(self._rates, default=math.inf)
-            if rate < 1:
+            if rate < 1 and len(self._rates) >= MIN_RATES:
                 self.gap = gain * rate / (1 - rate)
         self._bound, self._gain, self._size = bound, gain, size
         return self.gap

@@ -175,8 +175,9 @@ class BernoulliMixtureEM(BernoulliRows):
     beta_prior : tuple of two floats, default=(1.0, 1.0)
         Beta(a, b) prior of the probabilities, each at least 1; (1, 1) is flat, (2, 2) adds one
         success and one failure to each.
-    acceleration : {'auto', 'squarem'} or None, default='auto'
-        How EM is accelerated; None is plain EM. A step that lowers the bound is undone.
+    acceleration : {'auto', 'quasi-newton', 'squarem'} or None, default='auto'
+        How EM is accelerated; None is plain EM, 'auto' is 'quasi-newton'. A step that lowers the
+        bound is undone.
     random_state : int, RandomState instance or None, default=None
         Seed of everything random; pass an int for the same result at each call.
     n_jobs : int, default=None
@@ -202,7 +203,7 @@ class BernoulliMixtureEM(BernoulliRows):
     optimality_gap_ : float
         Estimated distance of `lower_bound_` to its limit, nats per row (Aitken).
     n_features_in_ : int
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
 
     See Also
     --------
@@ -416,7 +417,8 @@ class BernoulliMixtureEM(BernoulliRows):
                         np.asarray(self.weights_, np.float64), self._probabilities()
                     )
                     online = StepwiseEM(model, params)
-                    online.update(_statistics_of(params, self._total_weight))
+                    seen = len(X) if weight is None else float(weight.sum())
+                    online.seed(_statistics_of(params, self._total_weight), seen)
             else:
                 online = online.copy()
             with RowBlocks(X, sample_weight=weight, n_jobs=self.n_jobs) as rows:

@@ -42,8 +42,8 @@ class GaussianMixtureEM(FittedGaussianMixture):
     ----------
     n_components : int, default=1
         Number of components K.
-    covariance_type : {'full', 'tied', 'diag', 'spherical', 'tied_diag', 'tied_spherical'}, \
-            default='full'
+    covariance_type : str, default='full'
+        One of 'full', 'tied', 'diag', 'spherical', 'tied_diag' and 'tied_spherical'.
         Structure of the covariances: each component its own matrix, one matrix for all, each its
         own diagonal, each its own variance, one diagonal for all, one variance for all.
     tol : float, default=1e-3
@@ -58,10 +58,10 @@ class GaussianMixtureEM(FittedGaussianMixture):
         EM maps (E steps) at the most, whatever the acceleration.
     n_init : int, default=1
         Number of starts. All are run for a few steps, and only the best go on.
-    init_params : {'kmeans', 'k-means++', 'random', 'random_from_data'}, callable or array-like \
-            of shape (n_samples, n_components), default='kmeans'
-        How starts are made. Successive starts look at the rows in other coordinates (by column
-        unit variance, whitened), and even ``n_init=1`` compares two. An array holds
+    init_params : str, callable or array-like, default='kmeans'
+        How starts are made: 'kmeans', 'k-means++', 'random' or 'random_from_data'. Successive
+        starts look at the rows in other coordinates (by column unit variance, whitened), and even
+        ``n_init=1`` compares two. An array of shape (n_samples, n_components) holds
         responsibilities. A callable ``init(X, n_components, random_state)`` returns
         responsibilities, or means of shape (n_components, n_features).
     weights_init : array-like of shape (n_components,), default=None
@@ -78,8 +78,9 @@ class GaussianMixtureEM(FittedGaussianMixture):
         1 prints starts and iterations, 2 also bounds, gaps and times.
     verbose_interval : int, default=10
         Iterations between two prints.
-    acceleration : {'auto', 'squarem'} or None, default='auto'
-        How EM is accelerated; None is plain EM. A step that lowers the bound is undone.
+    acceleration : {'auto', 'quasi-newton', 'squarem'} or None, default='auto'
+        How EM is accelerated; None is plain EM, 'auto' is 'quasi-newton'. A step that lowers the
+        bound is undone.
     collapse : {'report', 'restart', 'remove'}, default='report'
         What to do with a component that collapses onto few rows: list it in `collapsed_` with a
         warning, restart it inside the largest component, or go on without it.
@@ -127,7 +128,7 @@ class GaussianMixtureEM(FittedGaussianMixture):
         With ``standard_errors=True``: asymptotic standard errors of 'weights', 'means' and
         'covariances', from the observed information.
     n_features_in_ : int
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
 
     See Also
     --------
@@ -336,6 +337,7 @@ class GaussianMixtureEM(FittedGaussianMixture):
             rng=rng,
             protected=protected,
             row_weight=min(1.0, data.total_weight / len(data.X)),
+            incomplete=data.incomplete,
         )
 
     def _make_starts(
@@ -473,7 +475,9 @@ class GaussianMixtureEM(FittedGaussianMixture):
             model.collapse, model.moments_about_origin = "report", True
             if fitted:
                 online = StepwiseEM(model, self._to_working(model, self.__dict__))
-                online.update(model.statistics_of(online.current, self._total_weight))
+                online.seed(
+                    model.statistics_of(online.current, self._total_weight), data.total_weight
+                )
             else:
                 starts, _ = self._make_starts(model, data, rng, {})
                 with data.row_blocks(self) as rows:

@@ -201,6 +201,7 @@ class TrainingData:
         if weight is not None and not weight.all():
             order = np.flatnonzero(weight)
         by_pattern = pattern_order(X[order])
+        self.incomplete = by_pattern is not None
         if by_pattern is not None:
             order = np.arange(len(X))[order][by_pattern]
         self.order = order

@@ -96,6 +96,8 @@ class GaussianModel(EMModelBase):
         Components that hold labelled rows; they are not restarted or removed.
     row_weight : float
         Weight that counts as one row where rows are counted; below 1 if weights are shares.
+    incomplete : bool
+        Whether values are missing.
     """
 
     def __init__(
@@ -111,6 +113,7 @@ class GaussianModel(EMModelBase):
         rng: np.random.RandomState | None = None,
         protected: NDArray | None = None,
         row_weight: float = 1.0,
+        incomplete: bool = False,
     ):
         self.structure, self.tied = structure_of(covariance_type)
         self.center, self.scale, self.reg = center, scale, reg
@@ -120,6 +123,7 @@ class GaussianModel(EMModelBase):
         self.rng = rng
         self.protected = np.empty(0, int) if protected is None else protected
         self.row_weight = row_weight
+        self.incomplete = incomplete
         self.d = len(center)
         self.n_repairs = 0
         self.moments_about_origin = False  # statistics of different parameters can be mixed
@@ -141,6 +145,7 @@ class GaussianModel(EMModelBase):
         structure = self.structure
         try:
             factors = structure.factor(covariances)
+            self._check_conditions(covariances, factors)
         except NotPositiveDefiniteError as error:
             which = "shared by all components" if self.tied else f"of component {error.index}"
             raise DegenerateFitError(
@@ -170,6 +175,14 @@ class GaussianModel(EMModelBase):
                 parts.append(structure.coefficients(precisions))
             theta = np.hstack(parts)
         return GaussianParams(weights, means, covariances, factors, log_constants, theta)
+
+    def _check_conditions(self, covariances: NDArray, factors: NDArray) -> None:
+        """Refuse covariances that are singular to working precision, or all rounding."""
+        size = np.sqrt(np.square(covariances).reshape(len(covariances), -1).sum(-1))
+        steepness = np.square(factors).reshape(len(factors), -1).sum(-1)
+        singular = (size * steepness > 1e14) | (size < 1e-28)
+        if singular.any():
+            raise NotPositiveDefiniteError(int(np.flatnonzero(singular)[0]))
 
     def _reference(self, params: GaussianParams) -> NDArray:
         """Points that the moments are taken about, (k, d)."""
@@ -348,7 +361,7 @@ class GaussianModel(EMModelBase):
 
     def rounding(self, statistics: GaussianStatistics, params: GaussianParams) -> float:
         steepness = np.square(params.factors).reshape(len(params.factors), -1).sum(-1).max()
-        if params.theta is None:
+        if params.theta is None and not self.incomplete:
             steepness = np.sqrt(steepness)
         eps = np.finfo(self.dtype).eps
         return float(4 * eps * (1 + self.d * (1 + steepness))) + super().rounding(

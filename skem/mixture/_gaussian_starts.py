@@ -65,7 +65,7 @@ class GaussianStarts:
         self.init_params = init_params
         self.k = n_components
         self.rng = rng
-        by_name = isinstance(init_params, str)
+        by_name = self._by_name = isinstance(init_params, str)
         rows = sample_rows(len(X), rng) if by_name else slice(None)
         Z = (X[rows].astype(np.float64) - model.center) * model.scale
         self.Z = np.where(np.isnan(Z), 0.0, Z)
@@ -142,7 +142,9 @@ class GaussianStarts:
     @property
     def has_labelled_start(self) -> bool:
         """Whether every component has labelled rows: the first start is made of them alone."""
-        return self.labels is not None and len(np.unique(self.labels[self.labels >= 0])) == self.k
+        if self.labels is None or not self._by_name:
+            return False
+        return len(np.unique(self.labels[self.labels >= 0])) == self.k
 
     def _from_labels(self) -> GaussianParams:
         assert self.labels is not None
@@ -160,7 +162,9 @@ class GaussianStarts:
             return self._from_responsibilities(value[self._order])
         if value.shape == (self.k, d) and np.isfinite(value).all():
             centres = (value - self.model.center) * self.model.scale
-            return self._from_responsibilities(self._nearest(self.Z, centres))
+            start = self._from_responsibilities(self._nearest(self.Z, centres))
+            equal = np.full(self.k, 1 / self.k)
+            return self.model.params(equal, centres, start.covariances)
         raise ValueError(
             f"The callable init_params returned an array of shape {value.shape}; it must return "
             f"finite responsibilities of shape (n_samples, n_components) = ({n}, {self.k}) or "

@@ -14,6 +14,7 @@ from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
+from skem._validation import check_weights
 from skem.mixture._covariances import COVARIANCE_TYPES
 from skem.mixture._gaussian import GaussianMixtureEM
 from skem.mixture._gaussian_init import column_units
@@ -23,7 +24,9 @@ CRITERIA = ("bic", "icl", "aic")
 SYSTEMS = ("standardised", "whitened", "raw")
 
 
-def bic_score(estimator: Any, X: ArrayLike, y: Any = None) -> float:
+def bic_score(
+    estimator: Any, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None
+) -> float:
     """Score a mixture by minus its BIC; a scorer for `GridSearchCV` (higher is better).
 
     Parameters
@@ -34,6 +37,8 @@ def bic_score(estimator: Any, X: ArrayLike, y: Any = None) -> float:
         Rows; NaN where missing.
     y : Ignored
         Not used, present for API consistency by convention.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weight of each row; default is one for each.
 
     Returns
     -------
@@ -49,10 +54,12 @@ def bic_score(estimator: Any, X: ArrayLike, y: Any = None) -> float:
     >>> bic_score(mixture, X) == -mixture.bic(X)
     True
     """
-    return -estimator.bic(X)
+    return -estimator.bic(X, sample_weight)
 
 
-def icl_score(estimator: Any, X: ArrayLike, y: Any = None) -> float:
+def icl_score(
+    estimator: Any, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None
+) -> float:
     """Score a mixture by minus its ICL; a scorer for `GridSearchCV` (higher is better).
 
     Parameters
@@ -63,6 +70,8 @@ def icl_score(estimator: Any, X: ArrayLike, y: Any = None) -> float:
         Rows; NaN where missing.
     y : Ignored
         Not used, present for API consistency by convention.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weight of each row; default is one for each.
 
     Returns
     -------
@@ -78,7 +87,7 @@ def icl_score(estimator: Any, X: ArrayLike, y: Any = None) -> float:
     >>> icl_score(mixture, X) == -mixture.icl(X)
     True
     """
-    return -estimator.icl(X)
+    return -estimator.icl(X, sample_weight)
 
 
 class InSample:
@@ -203,8 +212,9 @@ class _SharedPartitions:
     variance, whitened and as given; they are found once and kept.
     """
 
-    def __init__(self, n_init: int, random_state: Any):
+    def __init__(self, n_init: int, sample_weight: ArrayLike | None, random_state: Any):
         self._n_init = n_init
+        self._weight = sample_weight
         self._rng = check_random_state(random_state)
         self._labels: dict[int, list[NDArray]] = {}
         self._calls = 0
@@ -222,15 +232,18 @@ class _SharedPartitions:
         return np.eye(n_components)[labels]
 
     def _partitions(self, X: NDArray, k: int) -> list[NDArray]:
-        center, scale = column_units(X, None, common_scale=False)
+        weight = check_weights(self._weight, X)
+        center, scale = column_units(X, weight, common_scale=False)
         Z = (X.astype(np.float64) - center) * scale
-        Z = np.where(np.isnan(Z), 0.0, Z)
-        ones = np.ones(len(Z))
-        points = [coordinates(Z, ones, scale, system) for system in SYSTEMS[: self._n_init]]
-        return [
-            KMeans(k, n_init=1, random_state=self._rng).fit(points[i % len(points)]).labels_
-            for i in range(self._n_init)
-        ]
+        Z, which = np.unique(np.where(np.isnan(Z), 0.0, Z), axis=0, return_inverse=True)
+        w = np.bincount(which.ravel(), weights=weight, minlength=len(Z)).astype(np.float64)
+        points = [coordinates(Z, w, scale, system) for system in SYSTEMS[: self._n_init]]
+        labels = []
+        for i in range(self._n_init):
+            kmeans = KMeans(k, n_init=1, random_state=self._rng)
+            kmeans.fit(points[i % len(points)], sample_weight=w)
+            labels.append(kmeans.labels_[which.ravel()])
+        return labels
 
 
 def select_gaussian_mixture(
@@ -292,7 +305,7 @@ def select_gaussian_mixture(
     sizes, types = list(n_components), list(covariance_types)
     _check_candidates(sizes, types, criterion)
     template = GaussianMixtureEM(tol=1e-6, max_iter=1000) if estimator is None else estimator
-    partitions = _SharedPartitions(n_init, random_state)
+    partitions = _SharedPartitions(n_init, sample_weight, random_state)
     fitted: list[tuple[dict[str, Any], GaussianMixtureEM | None]] = []
     for k in sizes:
         for covariance_type in types:

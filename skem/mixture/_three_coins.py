@@ -38,7 +38,7 @@ class ThreeCoinMixture(BernoulliRows):
         EM maps (E steps) at the most, whatever the acceleration.
     n_init : int, default=4
         Number of random starts, of which only the best go on.
-    acceleration : {'auto', 'squarem'} or None, default='auto'
+    acceleration : {'auto', 'quasi-newton', 'squarem'} or None, default='auto'
         How EM is accelerated; None is plain EM, as in the textbook.
     random_state : int, RandomState instance or None, default=None
         Seed of everything random; pass an int for the same result at each call.
@@ -55,7 +55,7 @@ class ThreeCoinMixture(BernoulliRows):
         Probability of heads of coin A, B and C.
     weights_ : ndarray of shape (2,)
         (pi, 1 - pi).
-    history_ : ndarray of shape (n_iter_ + 1, 3)
+    history_ : ndarray of shape (n_maps + 1, 3)
         (pi, p, q) before the first EM map and after each.
     information_ : ndarray of shape (3, 3)
         Expected Fisher information of (pi, p, q) per row, at the fitted values.
@@ -77,7 +77,7 @@ class ThreeCoinMixture(BernoulliRows):
         Estimated distance of `lower_bound_` to its limit, nats per row (Aitken).
     n_features_in_ : int
         Tosses a row.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
 
     See Also
     --------
