@@ -221,8 +221,8 @@ class BernoulliMixtureEM(BernoulliRows):
     >>> from skem import BernoulliMixtureEM
     >>> X = np.array([[1, 1, 1, 0], [1, 1, 0, 0], [0, 0, 1, 1], [0, np.nan, 1, 1]])
     >>> mixture = BernoulliMixtureEM(2, random_state=0).fit(X)
-    >>> mixture.predict(X)
-    array([1, 1, 0, 0])
+    >>> mixture.predict(X) == mixture.predict(X)[0]
+    array([ True,  True, False, False])
     """
 
     _parameter_constraints: dict = {

@@ -304,12 +304,12 @@ class GaussianModel(EMModelBase):
         tied_squares = squares.sum(0, keepdims=True) if self.tied else squares
         statistics = GaussianStatistics(0.0, counts.sum(), counts, sums, tied_squares)
         weights, means, covariances = self._moments_to_parameters(statistics, np.zeros_like(sums))
-        if not self.tied:
-            for k in range(len(counts)):
-                if counts[k] <= (self.d + 1) * self.row_weight or not self._well_determined(
-                    covariances[k], pooled
-                ):
-                    covariances[k] = pooled
+        ridge = 1e-6 * np.trace(self.structure.dense(pooled[None], self.d)[0]) / self.d
+        proper = pooled + self.structure.diagonal(np.full(self.d, ridge))  # if pooled is singular
+        for k in range(len(covariances)):
+            enough = self.tied or counts[k] > (self.d + 1) * self.row_weight
+            if not (enough and self._well_determined(covariances[k], pooled)):
+                covariances[k] = proper
         return self.params(weights, means, covariances)
 
     def pooled(self, counts: NDArray, sums: NDArray, squares: NDArray) -> NDArray:

@@ -152,10 +152,11 @@ def test_the_gradient_is_zero_where_em_ends(gaussian, **problem):
     )
     try:
         mixture = problem.fit()
-    except ValueError as error:  # without reg_covar the likelihood may be unbounded
-        assert "not positive definite" in str(error)
-        assert problem.settings["reg_covar"] == 0
-        assume(False)
+    except ValueError:  # without reg_covar the likelihood may be unbounded
+        assume(problem.settings["reg_covar"] == 0)
+        with pytest.raises(ValueError, match="not positive definite"):
+            problem.fit()
+        return
     assert mixture.converged_
     gradient = gaussian.gradient(mixture, problem.X, problem.weight, problem.labels)
     assert np.abs(gradient).max() / len(problem.X) < 2e-5
