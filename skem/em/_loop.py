@@ -10,7 +10,7 @@ import numpy as np
 
 from skem.em._acceleration import ACCELERATIONS, Acceleration, Map, make_acceleration
 from skem.em._rows import RowSource
-from skem.em._stopping import GapEstimator
+from skem.em._stopping import STILL, GapEstimator
 
 HITS = 2
 """Consecutive small estimates of the gap that are believed."""
@@ -233,7 +233,7 @@ class EMRun:
         if em_map is not None and em_map.geometry is not None:
             size = float(em_map.geometry.gradient @ (em_map.image - em_map.x))
         state.gap = self._gap.update(bound, plain=plain, rounding=rounding, size=size)
-        if plain and len(state.bounds) > 1 and bound - state.bounds[-2] <= rounding:
+        if state.gap <= STILL * rounding:
             return state.gap <= self.tol
         own = None if self._acceleration is None else self._acceleration.gap
         if own is not None and not self._checks:

@@ -98,12 +98,17 @@ def total(parts: Iterable[S]) -> S:
     """Statistics of all parts together, added in the order given."""
     iterator = iter(parts)
     try:
-        result = next(iterator)
+        first = next(iterator)
     except StopIteration:
         raise ValueError("No rows: there are no statistics to add.") from None
+    sums = [x.copy() if isinstance(x, np.ndarray) else x for x in first]
     for part in iterator:
-        result = add(result, part)
-    return result
+        for i, x in enumerate(part):
+            if isinstance(x, np.ndarray):
+                sums[i] += x  # in place: the arrays may be large
+            elif x is not None:
+                sums[i] = sums[i] + x
+    return type(first)(*sums)
 
 
 def scale(statistics: S, factor: float) -> S:

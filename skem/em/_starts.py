@@ -68,7 +68,7 @@ def fit_from_starts(
         )
     budget = max_iter if len(runs) == 1 else SHORT_RUN
     while True:
-        alive = []
+        alive: list[EMRun] = []
         for run in runs:
             try:
                 run.run(min(budget, max_iter))

@@ -17,6 +17,9 @@ HISTORY = 5
 MIN_RATES = 3
 """Maps that must have shown a rate before any estimate: the first steps of a start say little."""
 
+STILL = 1e-3
+"""A squared EM step below this share of the rounding error of the bound is none."""
+
 
 class GapEstimator:
     """Estimates the distance from the current bound to the limit of the bound.
@@ -46,7 +49,7 @@ class GapEstimator:
         plain : bool
             Whether one EM map led from the previous bound to this one.
         rounding : float
-            Rounding error of the bounds: a gain below it counts as none.
+            Rounding error of the bounds: a gain below it is not seen.
         size : float, default=None
             Squared length of the EM step that leads on from here, gradient x step.
 
@@ -57,11 +60,14 @@ class GapEstimator:
         """
         gain = None if self._bound is None or not plain else bound - self._bound
         self.gap = math.inf
-        if gain is not None and gain <= rounding:  # EM stands still only where it has arrived
-            self.gap = max(gain, 0.0)
+        if size is not None and size <= STILL * rounding:
+            self.gap = max(size, 0.0)  # no step is left to take
+        elif size is None and gain is not None and gain <= rounding:
+            self.gap = max(gain, 0.0)  # EM stands still only where it has arrived
         elif gain is not None:
+            seen = gain > rounding
             rates = []
-            if self._gain is not None and self._gain > 0:
+            if seen and self._gain is not None and self._gain > rounding:
                 rates.append(gain / self._gain)
             if size is not None and self._size:
                 rates.append(size / self._size)
@@ -69,6 +75,7 @@ class GapEstimator:
                 self._rates.append(max(rates))
             rate = max(self._rates, default=math.inf)
             if rate < 1 and len(self._rates) >= MIN_RATES:
-                self.gap = gain * rate / (1 - rate)
+                step = gain if seen or size is None else size
+                self.gap = step * rate / (1 - rate)
         self._bound, self._gain, self._size = bound, gain, size
         return self.gap

@@ -9,6 +9,7 @@ Conventions, for k components in d dimensions:
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 
@@ -21,6 +22,13 @@ from skem.mixture._features import Features, make_features
 from skem.mixture._kernels_content import PLAIN, SQUARED_NORM
 
 COVARIANCE_TYPES = ("full", "tied", "diag", "spherical", "tied_diag", "tied_spherical")
+
+
+@functools.cache
+def _lower(d: int) -> tuple[NDArray, NDArray]:
+    """Rows and columns of the lower triangle."""
+    i, j = np.tril_indices(d)
+    return i, j
 
 
 class NotPositiveDefiniteError(ValueError):
@@ -44,17 +52,21 @@ class Full:
     def n_parameters(self, d: int) -> int:
         return d * (d + 1) // 2
 
-    def squares_of_features(self, sums: NDArray, d: int) -> NDArray:
-        """Second moments (k, d, d) from the sums of the quadratic features (k, d(d+1)/2)."""
-        i, j = np.tril_indices(d)
-        squares = np.empty((len(sums), d, d))
-        squares[:, i, j] = sums
-        squares[:, j, i] = sums
+    def pack(self, squares: NDArray) -> NDArray:
+        """Squares (k, d, d) as sums of the quadratic features (k, d(d+1)/2)."""
+        i, j = _lower(squares.shape[-1])
+        return squares[:, i, j]
+
+    def unpack(self, packed: NDArray, d: int) -> NDArray:
+        i, j = _lower(d)
+        squares = np.empty((len(packed), d, d))
+        squares[:, i, j] = packed
+        squares[:, j, i] = packed
         return squares
 
     def coefficients(self, precisions: NDArray) -> NDArray:
         """Coefficients of the quadratic features in -x'Px/2."""
-        i, j = np.tril_indices(precisions.shape[-1])
+        i, j = _lower(precisions.shape[-1])
         return np.where(i == j, -0.5, -1.0) * precisions[:, i, j]
 
     def square(self, a: NDArray) -> NDArray:
@@ -76,17 +88,15 @@ class Full:
         """Inverse lower Cholesky factors W: W Sigma W' = I."""
         factors = np.empty_like(covariances)
         for k, covariance in enumerate(covariances):
-            try:
-                cholesky = scipy.linalg.cholesky(covariance, lower=True, check_finite=False)
-            except np.linalg.LinAlgError:
-                raise NotPositiveDefiniteError(k) from None
-            factors[k], info = scipy.linalg.lapack.dtrtri(cholesky, lower=1)
-            if info or not np.isfinite(factors[k]).all():
+            cholesky, failed = scipy.linalg.lapack.dpotrf(covariance, lower=1)
+            if not failed:
+                factors[k], failed = scipy.linalg.lapack.dtrtri(cholesky, lower=1)
+            if failed or not np.isfinite(factors[k]).all():
                 raise NotPositiveDefiniteError(k)
         return np.tril(factors)
 
     def precision(self, factors: NDArray) -> NDArray:
-        return factors.swapaxes(-1, -2) @ factors
+        return np.array([factor.T @ factor for factor in factors])
 
     def log_det_factor(self, factors: NDArray, d: int) -> NDArray:
         return np.log(np.diagonal(factors, axis1=-2, axis2=-1)).sum(-1)
@@ -108,19 +118,24 @@ class Full:
         d = covariances.shape[-1]
         diagonal = np.arange(d)
         cholesky[..., diagonal, diagonal] = np.log(cholesky[..., diagonal, diagonal])
-        i, j = np.tril_indices(d)
+        i, j = _lower(d)
         return cholesky[..., i, j]
 
     def from_coordinates(self, coordinates: NDArray, d: int) -> NDArray:
         cholesky = np.zeros((*coordinates.shape[:-1], d, d))
-        i, j = np.tril_indices(d)
+        i, j = _lower(d)
         cholesky[..., i, j] = coordinates
         diagonal = np.arange(d)
         cholesky[..., diagonal, diagonal] = np.exp(cholesky[..., diagonal, diagonal])
         return cholesky @ cholesky.swapaxes(-1, -2)
 
     def geometry(
-        self, covariances: NDArray, new: NDArray, pull: NDArray, strength: NDArray, d: int
+        self,
+        covariances: NDArray,
+        factors: NDArray,
+        new: NDArray,
+        pull: NDArray,
+        strength: NDArray,
     ) -> tuple[NDArray, Callable[[NDArray], NDArray]]:
         """Gradient and inverse information in `to_coordinates`, for (g,) covariances.
 
@@ -129,16 +144,18 @@ class Full:
         A = strength (new - S) + pull, and the information of M is the strength, twice that on the
         diagonal.
         """
-        i, j = np.tril_indices(d)
-        cholesky = np.linalg.cholesky(covariances)
-        inverse = np.linalg.inv(cholesky)
-        diagonal = np.where(i == j, cholesky[:, i, i], 1.0)  # d exp(v) = exp(v) dv
+        d = covariances.shape[-1]
+        i, j = _lower(d)
+        diagonal = np.where(i == j, 1 / factors[:, i, i], 1.0)  # of L; d exp(v) = exp(v) dv
         strength = strength[:, None, None]
-        slope = inverse @ (strength * (new - covariances) + pull) @ inverse.swapaxes(-1, -2)
-        of_cholesky = inverse.swapaxes(-1, -2) @ slope
+        change = strength * (new - covariances) + pull
+        of_cholesky = np.array(
+            [w.T @ ((w @ a) @ w.T) for w, a in zip(factors, change, strict=True)]
+        )
         information = strength * (1 + np.eye(d))
 
         def solve(q: NDArray) -> NDArray:
+            cholesky = np.linalg.cholesky(covariances)
             dual = np.zeros_like(covariances)
             dual[:, i, j] = q.reshape(len(covariances), -1) / diagonal
             step = np.tril(cholesky.swapaxes(-1, -2) @ dual) / information
@@ -174,8 +191,11 @@ class Diagonal:
     def n_parameters(self, d: int) -> int:
         return d
 
-    def squares_of_features(self, sums: NDArray, d: int) -> NDArray:
-        return sums
+    def pack(self, squares: NDArray) -> NDArray:
+        return squares.reshape(len(squares), -1)
+
+    def unpack(self, packed: NDArray, d: int) -> NDArray:
+        return packed.reshape(-1, *self.shape(d))
 
     def coefficients(self, precisions: NDArray) -> NDArray:
         return -0.5 * precisions
@@ -214,7 +234,12 @@ class Diagonal:
         return precisions @ values
 
     def geometry(
-        self, covariances: NDArray, new: NDArray, pull: NDArray, strength: NDArray, d: int
+        self,
+        covariances: NDArray,
+        factors: NDArray,
+        new: NDArray,
+        pull: NDArray,
+        strength: NDArray,
     ) -> tuple[NDArray, Callable[[NDArray], NDArray]]:
         strength = strength.reshape(-1, *(1,) * (covariances.ndim - 1))
         slope = strength * (new / covariances - 1) + pull / covariances
@@ -254,9 +279,6 @@ class Spherical(Diagonal):
     def n_parameters(self, d: int) -> int:
         return 1
 
-    def squares_of_features(self, sums: NDArray, d: int) -> NDArray:
-        return sums[:, 0]
-
     def coefficients(self, precisions: NDArray) -> NDArray:
         return -0.5 * precisions[:, None]
 
@@ -283,11 +305,6 @@ class Spherical(Diagonal):
 
     def trace_diagonal(self, precisions: NDArray, values: NDArray) -> NDArray:
         return precisions * values.sum()
-
-    def geometry(
-        self, covariances: NDArray, new: NDArray, pull: NDArray, strength: NDArray, d: int
-    ) -> tuple[NDArray, Callable[[NDArray], NDArray]]:
-        return super().geometry(covariances, new, pull, strength * d, d)
 
     def to_coordinates(self, covariances: NDArray) -> NDArray:
         return np.log(covariances)[..., None] / 2

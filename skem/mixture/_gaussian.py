@@ -484,6 +484,7 @@ class GaussianMixtureEM(FittedGaussianMixture):
                     online = self._start_online(model, rows, starts)
         else:
             online = online.copy()
+        online.model.incomplete |= data.incomplete
         with data.row_blocks(self) as rows:
             params = self._update_online(online, rows, first=not fitted)
         self.collapsed_ = online.model.collapsed(params, params.weights * online.weight)

@@ -11,7 +11,6 @@ from sklearn.utils import check_array
 
 from skem._validation import check_labels, check_weights
 from skem.em import RowBlocks
-from skem.em._rows import cut
 from skem.mixture._covariances import NotPositiveDefiniteError, Structure, structure_of
 from skem.mixture._gaussian_model import Priors
 from skem.mixture._missing import pattern_order
@@ -33,37 +32,48 @@ def column_units(
         If a column holds no value, or values too large to square.
     """
     d = X.shape[1]
-    center, variance = np.zeros(d), np.zeros(d)
-    for moment in (1, 2):
-        total, count = np.zeros(d), np.zeros(d)
-        for part in cut(len(X), d):
-            with np.errstate(over="ignore", invalid="ignore"):
-                block = X[part].astype(np.float64)
-                known = ~np.isnan(block)
-                block = np.where(known, block - center, 0.0)
-                w = np.ones(len(block)) if weight is None else weight[part]
-                total += w @ (block if moment == 1 else block * block)
-                count += w @ known
-        if (count == 0).any():
-            raise ValueError(
-                f"Columns {np.flatnonzero(count == 0).tolist()} of X hold no value at all (all "
-                "NaN). Drop them."
-            )
-        if not np.isfinite(total).all():
-            columns = np.flatnonzero(~np.isfinite(total)).tolist()
-            raise ValueError(
-                f"Columns {columns} of X hold values too large for their squares to be finite. "
-                "Change their units."
-            )
-        if moment == 1:
-            center = total / count
-        else:
-            variance = total / count
+    center, count = _column_sums(X, weight, np.zeros(d), squared=False)
+    if (count == 0).any():
+        raise ValueError(
+            f"Columns {np.flatnonzero(count == 0).tolist()} of X hold no value at all (all NaN). "
+            "Drop them."
+        )
+    center = center / count
+    variance, _ = _column_sums(X, weight, center, squared=True)
+    variance = variance / count
+    if not np.isfinite(variance).all():
+        columns = np.flatnonzero(~np.isfinite(variance)).tolist()
+        raise ValueError(
+            f"Columns {columns} of X hold values too large for their squares to be finite. Change "
+            "their units."
+        )
     noise = np.square(64 * np.finfo(X.dtype).eps * np.abs(center))
     variance = np.where(variance > noise, variance, 0.0)
     if common_scale:
         variance = np.full(d, variance.mean())
     return center, np.where(variance > 0, 1 / np.sqrt(np.where(variance > 0, variance, 1)), 1.0)
+
+
+def _column_sums(
+    X: NDArray, weight: NDArray | None, center: NDArray, *, squared: bool
+) -> tuple[NDArray, NDArray]:
+    """Weighted sums of x - center, or of its square, over known values, and their weights."""
+    d = X.shape[1]
+    total, count = np.zeros(d), np.zeros(d)
+    for start in range(0, len(X), 4096):
+        part = slice(start, start + 4096)
+        w = None if weight is None else weight[part]
+        with np.errstate(over="ignore", invalid="ignore"):
+            block = X[part] - center  # float64, as center is
+            seen: Any = len(block) if w is None else w.sum()
+            if np.isnan(block.sum()):
+                known = ~np.isnan(block)
+                block = np.where(known, block, 0.0)
+                seen = known.sum(0) if w is None else w @ known
+            values = block * block if squared else block
+            total += values.sum(0) if w is None else w @ values
+        count += seen
+    return total, count
 
 
 def check_size(n_components: int, d: int, covariance_type: str) -> None:

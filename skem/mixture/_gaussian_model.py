@@ -58,7 +58,7 @@ class GaussianStatistics(NamedTuple):
     weight: float
     counts: NDArray  # (k,)
     sums: NDArray  # (k, d)
-    squares: NDArray  # (k, structure), or (1, structure) if tied
+    squares: NDArray  # (k, n_squares), or (1, n_squares) if tied: `pack`ed
 
 
 @dataclass(frozen=True)
@@ -201,9 +201,10 @@ class GaussianModel(EMModelBase):
             statistics = add(statistics, self._complete_statistics(params, complete))
         return statistics
 
-    @staticmethod
-    def _n_complete(rows: Rows) -> int:
+    def _n_complete(self, rows: Rows) -> int:
         """Number of rows without missing values; they come first (see `pattern_order`)."""
+        if not self.incomplete:
+            return len(rows.X)
         if "n_complete" not in rows.memo:
             rows.memo["n_complete"] = int((~np.isnan(rows.X).any(axis=1)).sum())
         return rows.memo["n_complete"]
@@ -218,11 +219,12 @@ class GaussianModel(EMModelBase):
         counts, first, rest = sums[:, 0], sums[:, 1 : 1 + self.d], sums[:, 1 + self.d :]
         if self.tied:
             squares = self._scatter(rows)[None]
+            packed = self.structure.pack(squares)
             precision = self.structure.precision(params.factors)
             log_likelihood -= float(self.structure.trace(precision, squares)[0]) / 2
         else:
-            squares = self.structure.squares_of_features(rest, self.d)
-        return GaussianStatistics(log_likelihood, weight, counts, first, squares)
+            packed = rest
+        return GaussianStatistics(log_likelihood, weight, counts, first, packed)
 
     def _scatter(self, rows: Rows) -> NDArray:
         """Sum of the squares of the rows, which does not depend on the parameters."""
@@ -254,13 +256,13 @@ class GaussianModel(EMModelBase):
             factors.astype(self.dtype),
             self.center.astype(self.dtype),
             self.scale.astype(self.dtype),
-            block_height(len(params.means), 1 + self.d // 64),
+            block_height(len(rows.X), len(params.means), 1 + self.d // 64),
         )
         if self.structure.name == "spherical":
             squares = squares.sum(-1)
         if self.tied:
             squares = squares.sum(0, keepdims=True)
-        return log_likelihood, weight, counts, sums, squares
+        return log_likelihood, weight, counts, sums, self.structure.pack(squares)
 
     # ------------------------------------------------------------------ M step
     def maximize(self, statistics: GaussianStatistics, params: GaussianParams) -> GaussianParams:
@@ -275,7 +277,7 @@ class GaussianModel(EMModelBase):
         weights = weights / weights.sum()
         shift = statistics.sums / counts[:, None]
         means = reference + shift
-        squares = statistics.squares
+        squares = structure.unpack(statistics.squares, self.d)
         within = structure.square(shift) * _expand(counts, structure.square(shift))
         squares = squares - (within.sum(0, keepdims=True) if self.tied else within)
         degrees = 0.0
@@ -295,27 +297,28 @@ class GaussianModel(EMModelBase):
         return weights, means, structure.divide(squares, counts + degrees, self.d)
 
     def start(
-        self, counts: NDArray, sums: NDArray, squares: NDArray, pooled: NDArray
+        self, counts: NDArray, means: NDArray, squares: NDArray, pooled: NDArray
     ) -> GaussianParams:
-        """Parameters out of the moments (about the origin) of a first partition of the rows.
+        """Parameters out of a first partition of the rows, with squares about its means.
 
         A component whose covariance those moments do not determine starts with the pooled one.
         """
-        tied_squares = squares.sum(0, keepdims=True) if self.tied else squares
-        statistics = GaussianStatistics(0.0, counts.sum(), counts, sums, tied_squares)
-        weights, means, covariances = self._moments_to_parameters(statistics, np.zeros_like(sums))
+        packed = self.structure.pack(squares.sum(0, keepdims=True) if self.tied else squares)
+        about = GaussianStatistics(0.0, counts.sum(), counts, np.zeros_like(means), packed)
+        weights, means, covariances = self._moments_to_parameters(about, means)
         ridge = 1e-6 * np.trace(self.structure.dense(pooled[None], self.d)[0]) / self.d
         proper = pooled + self.structure.diagonal(np.full(self.d, ridge))  # if pooled is singular
         for k in range(len(covariances)):
             enough = self.tied or counts[k] > (self.d + 1) * self.row_weight
-            if not (enough and self._well_determined(covariances[k], pooled)):
+            if not (enough and self._well_determined(covariances[k])):
                 covariances[k] = proper
         return self.params(weights, means, covariances)
 
-    def pooled(self, counts: NDArray, sums: NDArray, squares: NDArray) -> NDArray:
-        """The covariance of all rows, out of their moments about the origin."""
-        statistics = GaussianStatistics(0.0, counts.sum(), counts, sums, squares)
-        _, _, covariances = self._moments_to_parameters(statistics, np.zeros_like(sums))
+    def pooled(self, counts: NDArray, means: NDArray, squares: NDArray) -> NDArray:
+        """The covariance of all rows, out of their squares about the mean."""
+        packed = self.structure.pack(squares)
+        about = GaussianStatistics(0.0, counts.sum(), counts, np.zeros_like(means), packed)
+        _, _, covariances = self._moments_to_parameters(about, means)
         return covariances[0]
 
     def statistics_of(self, params: GaussianParams, weight: float) -> GaussianStatistics:
@@ -329,12 +332,12 @@ class GaussianModel(EMModelBase):
         n = self.d if structure.name == "spherical" else 1
         within = (params.covariances * n - blur) * _expand(group, params.covariances)
         squares = within + (own.sum(0, keepdims=True) if self.tied else own)
-        return GaussianStatistics(0.0, weight, counts, counts[:, None] * means, squares)
+        sums = counts[:, None] * means
+        return GaussianStatistics(0.0, weight, counts, sums, structure.pack(squares))
 
-    def _well_determined(self, covariance: NDArray, pooled: NDArray) -> bool:
-        dense, reference = (self.structure.dense(c[None], self.d)[0] for c in (covariance, pooled))
-        floor = 1e-8 * np.diagonal(reference).max()
-        return bool(np.linalg.eigvalsh(dense)[0] > floor)
+    def _well_determined(self, covariance: NDArray) -> bool:
+        values = np.linalg.eigvalsh(self.structure.dense(covariance[None], self.d)[0])
+        return bool(values[0] > 1e-10 * values[-1] and values[-1] > 1e-24)
 
     # ------------------------------------------------------------------ objective
     def bound(self, statistics: GaussianStatistics, params: GaussianParams) -> float:
@@ -411,13 +414,15 @@ class GaussianModel(EMModelBase):
             degrees = degrees + (k if self.tied else 1) / weight
         if priors.scatter is not None:
             degrees = degrees + (priors.degrees + d + 1) / weight
+        if structure.name == "spherical":
+            degrees = degrees * d  # one variance, d directions
         move = new.means - params.means
         pull = structure.square(move)
         pull = pull * _expand(strength, pull)
         if self.tied:
             pull = pull.sum(0, keepdims=True)
         slope, solve_covariances = structure.geometry(
-            params.covariances, new.covariances, pull, degrees, d
+            params.covariances, params.factors, new.covariances, pull, degrees
         )
         precisions = structure.precision(params.factors)
         of_means = strength[:, None] * structure.apply(precisions, move)

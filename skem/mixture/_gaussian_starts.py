@@ -179,10 +179,15 @@ class GaussianStarts:
         return self.model.start(*self._moments(responsibilities), pooled=self.pooled)
 
     def _moments(self, responsibilities: NDArray) -> tuple[NDArray, NDArray, NDArray]:
-        """Counts, sums and squares of the rows about the origin."""
+        """Counts and means of the parts, and their squares about these means."""
         weighted = responsibilities * self.weight[:, None]
-        squares = [self.model.structure.total(self.Z, column) for column in weighted.T]
-        return weighted.sum(0), weighted.T @ self.Z, np.array(squares)
+        counts = weighted.sum(0)
+        means = weighted.T @ self.Z / np.maximum(counts, 1e-300)[:, None]
+        squares = [
+            self.model.structure.total(self.Z - mean, column)
+            for mean, column in zip(means, weighted.T, strict=True)
+        ]
+        return counts, means, np.array(squares)
 
 
 def coordinates(Z: NDArray, weight: NDArray, scale: NDArray, system: str) -> NDArray:

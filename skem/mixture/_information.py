@@ -41,7 +41,9 @@ def gradient(model: GaussianModel, rows: RowSource, params: GaussianParams) -> N
     if model.tied:
         own, group = own.sum(0, keepdims=True), counts.sum(keepdims=True)
     expand = group.reshape(group.shape + (1,) * (own.ndim - 1))
-    scatter = statistics.squares - own + expand * structure.diagonal(model.reg)
+    scatter = (
+        structure.unpack(statistics.squares, model.d) - own + expand * structure.diagonal(model.reg)
+    )
     if structure.name == "full":
         slope = (precisions @ scatter @ precisions - expand * precisions) / 2
         slope = slope * (2 - np.eye(model.d))

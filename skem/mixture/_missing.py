@@ -29,9 +29,9 @@ def pattern_order(X: NDArray) -> NDArray | None:
 
     None if no value is missing.
     """
-    missing = np.isnan(X)
-    if not missing.any():
+    if not any(np.isnan(X[start : start + 4096]).any() for start in range(0, len(X), 4096)):
         return None
+    missing = np.isnan(X)
     packed = np.packbits(missing, axis=1)
     return np.lexsort((*packed.T, missing.any(axis=1)))
 
@@ -88,7 +88,8 @@ def missing_statistics(
     sums = sums + counts[:, None] * shift
     if model.tied:
         squares = squares.sum(0, keepdims=True)
-    return GaussianStatistics(log_likelihood, float(weight.sum()), counts, sums, squares)
+    packed = structure.pack(squares)
+    return GaussianStatistics(log_likelihood, float(weight.sum()), counts, sums, packed)
 
 
 def _log_density_constant(model: GaussianModel, params: GaussianParams) -> NDArray:

@@ -296,7 +296,7 @@ def test_accelerated_and_plain_em_end_at_the_same_maximum(gaussian, acceleration
     assume(all(apart) and plain.weights_.min() > 0.1)  # else there are several maxima nearby
     assert fast.lower_bound_ == pytest.approx(plain.lower_bound_, abs=1e-9)
     np.testing.assert_allclose(fast.means_, plain.means_, atol=1e-3)
-    assert fast.n_iter_ <= plain.n_iter_ + 6
+    assert fast.n_iter_ <= plain.n_iter_ + 10  # the certificate costs some
 
 
 @pytest.mark.parametrize("covariance_type", TYPES)
