@@ -22,7 +22,8 @@ class Features(NamedTuple):
     Attributes
     ----------
     pairs : ndarray of shape (n_panels, m, 2)
-        Feature f is z[pairs[f, 0]] * z[pairs[f, 1]]; padded with the constant feature.
+        Feature f is z[pairs[f, 0]] * z[pairs[f, 1]]; padded with the constant feature. Empty
+        (m = 0) where the features are z itself.
     n_features : int
         Without padding.
     content : int
@@ -40,6 +41,8 @@ class Features(NamedTuple):
 def make_features(pairs: NDArray[np.int64], *, content: int, n_z: int) -> Features:
     """Cut a table of pairs (n_features, 2) into panels that stay in the cache."""
     n_features = len(pairs)
+    if n_features == n_z and n_z <= _ONE_PANEL and np.array_equal(pairs, linear_pairs(n_z - 1)):
+        return Features(np.empty((1, 0, 2), dtype=np.int64), n_features, content, n_z)
     panel = n_features if n_features <= _ONE_PANEL else _PANEL
     n_panels = -(-n_features // panel)
     padded = np.zeros((n_panels * panel, 2), dtype=np.int64)
@@ -111,6 +114,7 @@ def linear_e_step(
 
     X, weight, labels = kernel_rows(rows)
     n_panels, panel, _ = features.pairs.shape
+    panel = panel or features.n_features
     k = len(theta)
     padded = np.zeros((k, n_panels * panel), dtype=X.dtype)
     padded[:, : features.n_features] = theta

@@ -18,8 +18,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from skem.em import DegenerateFitError, EMModelBase, EMState, Geometry, Rows, add
+from skem.em import DegenerateFitError, EMModelBase, Geometry, Rows, add
 from skem.mixture._bernoulli_model import solve_weights
+from skem.mixture._collapse import CollapseMixin
 from skem.mixture._covariances import (
     NotPositiveDefiniteError,
     log_normaliser,
@@ -76,7 +77,7 @@ class Priors:
     degrees: float = 0.0
 
 
-class GaussianModel(EMModelBase):
+class GaussianModel(CollapseMixin, EMModelBase):
     """EM for a Gaussian mixture with any covariance type, weights, labels and missing values.
 
     Parameters
@@ -436,60 +437,7 @@ class GaussianModel(EMModelBase):
 
         return Geometry(gradient, solve)
 
-    # ------------------------------------------------------------------ collapse
-    def collapsed(self, params: GaussianParams, counts: NDArray) -> NDArray:
-        """Components that hold less than one row, or whose variance is all regularisation.
-
-        In some direction the component's own variance is below ``reg`` while the component's
-        peers have a hundred times that: the likelihood would be infinite there without ``reg``.
-        """
-        starved = counts < self.row_weight
-        if self.tied or len(counts) == 1:
-            return np.flatnonzero(starved)
-        dense = self.structure.dense(params.covariances, self.d)
-        pooled = np.einsum("k,kij->ij", params.weights, dense)
-        at_floor = np.zeros(len(counts), bool)
-        for k, covariance in enumerate(dense):
-            values, vectors = np.linalg.eigh(covariance)
-            reg = np.square(vectors.T) @ self.reg
-            floor = np.maximum(2 * reg, 1e-12 * np.trace(pooled) / self.d)
-            spread = np.einsum("ji,jk,ki->i", vectors, pooled, vectors)
-            at_floor[k] = ((values < floor) & (spread > 100 * floor)).any()
-        return np.flatnonzero(starved | at_floor)
-
-    def repair(self, state: EMState) -> GaussianParams | None:
-        """Restart or remove collapsed components, if that was asked for."""
-        if self.collapse == "report" or self.n_repairs >= 20:
-            return None
-        params = state.params
-        bad = np.setdiff1d(self.collapsed(params, state.statistics.counts), self.protected)
-        if not len(bad) or len(bad) == len(params.weights):
-            return None
-        self.n_repairs += 1
-        if self.collapse == "remove":
-            keep = np.setdiff1d(np.arange(len(params.weights)), bad)
-            covariances = params.covariances if self.tied else params.covariances[keep]
-            weights = params.weights[keep]
-            return self.params(weights / weights.sum(), params.means[keep], covariances)
-        return self._split_largest(params, bad)
-
-    def _split_largest(self, params: GaussianParams, bad: NDArray) -> GaussianParams:
-        """Give each collapsed component half of the largest one, a step to the side of it."""
-        weights, means = params.weights.copy(), params.means.copy()
-        covariances = params.covariances.copy()
-        weights[bad] = 0
-        assert self.rng is not None
-        for k in bad:
-            j = int(weights.argmax())
-            own = covariances[0 if self.tied else j]
-            dense = self.structure.dense(own[None], self.d)[0]
-            step = np.linalg.cholesky(dense) @ self.rng.standard_normal(self.d)
-            weights[k] = weights[j] = weights[j] / 2
-            means[k], means[j] = means[j] + step / 2, means[j] - step / 2
-            if not self.tied:
-                covariances[k] = own
-        return self.params(weights / weights.sum(), means, covariances)
-
+    # ------------------------------------------------------------------ online
     def ready(self, statistics: GaussianStatistics) -> bool:
         """Whether every component has seen enough rows for an M step (online EM)."""
         return bool((statistics.counts > (self.d + 1) * self.row_weight).all())

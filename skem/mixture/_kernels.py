@@ -141,18 +141,20 @@ def _load(X, start, n_rows, center, scale, content, Z):
     """Z[:, :n_rows] <- z of the rows, z[0] = 1; what is left of Z is zero."""
     d = X.shape[1]
     B = Z.shape[1]
-    if content in (PLAIN, SQUARED_NORM):
-        for i in range(n_rows):
+    for first in range(0, n_rows, 16):  # a transpose: 16 rows at a time stay in the cache
+        last = min(first + 16, n_rows)
+        if content in (PLAIN, SQUARED_NORM):
             for j in range(d):
-                Z[1 + j, i] = (X[start + i, j] - center[j]) * scale[j]
-    else:
-        for i in range(n_rows):
+                for i in range(first, last):
+                    Z[1 + j, i] = (X[start + i, j] - center[j]) * scale[j]
+        else:
             for j in range(d):
-                Z[1 + j, i] = X[start + i, j] > center[j]
-    if content == BINARY_MASKED:
-        for i in range(n_rows):
+                for i in range(first, last):
+                    Z[1 + j, i] = X[start + i, j] > center[j]
+        if content == BINARY_MASKED:
             for j in range(d):
-                Z[1 + d + j, i] = X[start + i, j] == X[start + i, j]
+                for i in range(first, last):
+                    Z[1 + d + j, i] = X[start + i, j] == X[start + i, j]
     if n_rows < B:
         Z[1:, n_rows:] = 0
     if content == SQUARED_NORM:
@@ -172,12 +174,15 @@ def _features(Z, pairs, F):
 
 @njit(nogil=True, cache=True)
 def linear_e_step(X, weight, labels, theta, pairs, center, scale, content, n_z, B):
-    """E step through features: the sum of the log-likelihood, and S of shape (n_panels, k, m)."""
+    """E step through features: the sum of the log-likelihood, and S of shape (n_panels, k, m).
+
+    Empty pairs say that the features are z itself.
+    """
     n_panels, k, m = theta.shape
     n = X.shape[0]
     Z = np.empty((n_z, B), theta.dtype)
     Z[0, :] = 1
-    F = np.empty((m, B), theta.dtype)
+    F = np.empty((m, B), theta.dtype) if pairs.size else Z
     L = np.empty((k, B), theta.dtype)
     part = np.empty((k, B), theta.dtype)
     top = np.empty(B, theta.dtype)
@@ -188,7 +193,8 @@ def linear_e_step(X, weight, labels, theta, pairs, center, scale, content, n_z, 
     for start in range(0, n, B):
         n_rows = min(B, n - start)
         _load(X, start, n_rows, center, scale, content, Z)
-        _features(Z, pairs[0], F)
+        if pairs.size:
+            _features(Z, pairs[0], F)
         np.dot(theta[0], F, L)
         for panel in range(1, n_panels):
             _features(Z, pairs[panel], F)

@@ -10,8 +10,8 @@ from scipy.stats import binom
 from sklearn.utils.validation import check_is_fitted
 
 from skem.em import EMState
-from skem.mixture._bernoulli import BernoulliRows
 from skem.mixture._bernoulli_model import MARGIN, BernoulliModel, BernoulliParams
+from skem.mixture._bernoulli_rows import BernoulliRows
 
 
 class ThreeCoinMixture(BernoulliRows):
