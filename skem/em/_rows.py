@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 # A block holds enough rows to make the cost of a Python call vanish, and is small against the
 # data. The cut depends on the shape alone, so results do not depend on the number of threads.
-MIN_BLOCK_VALUES = 1 << 16
+MIN_BLOCK_VALUES = 1 << 21
 MAX_BLOCKS = max(32, 2 * joblib.cpu_count())
 
 

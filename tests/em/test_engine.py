@@ -248,7 +248,7 @@ def test_local_parameters_travel_with_their_rows(counts, acceleration):
     rng = np.random.default_rng(0)
     start = PLSAParams(rng.dirichlet(np.ones(12), 3), rng.dirichlet(np.ones(3), 30))
     states = []
-    for row_values in (12, 50_000):  # one block, and one block a row
+    for row_values in (12, 5_000_000):  # one block, and one block a row
         with RowBlocks(counts, row_values=row_values) as blocks:
             states.append(run(PLSA(), blocks, start, acceleration=acceleration, tol=1e-8))
         assert (np.diff(states[-1].bounds) >= 0).all()

@@ -47,17 +47,17 @@ def test_statistics_add_over_blocks(n_jobs, make):
 
 
 def test_the_number_of_threads_changes_nothing():
-    X = np.random.default_rng(0).random((5000, 40))
+    X = np.random.default_rng(0).random((5000, 40))  # in many blocks:
     results = []
     for n_jobs in (1, 2, 4):
-        with RowBlocks(X, n_jobs=n_jobs) as rows:
+        with RowBlocks(X, row_values=20_000, n_jobs=n_jobs) as rows:
             results.append(rows.reduce(sums).first)
     np.testing.assert_array_equal(results[0], results[1])
     np.testing.assert_array_equal(results[0], results[2])
 
 
 def test_rows_keep_what_a_model_remembers_of_them():
-    with RowBlocks(np.zeros((4, 1)), row_values=1 << 20) as rows:
+    with RowBlocks(np.zeros((4, 1)), row_values=1 << 22) as rows:
         for block in rows.blocks:
             block.memo["seen"] = block.start
         assert [block.memo["seen"] for block in rows.blocks] == [0, 1, 2, 3]
@@ -103,7 +103,7 @@ def test_an_error_in_a_block_comes_through():
         raise ValueError("bad block")
 
     with (
-        RowBlocks(np.zeros((100, 2)), row_values=1 << 20, n_jobs=2) as rows,
+        RowBlocks(np.zeros((100, 2)), row_values=1 << 22, n_jobs=2) as rows,
         pytest.raises(ValueError, match="bad block"),
     ):
         rows.reduce(fail)
