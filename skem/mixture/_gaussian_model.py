@@ -310,8 +310,7 @@ class GaussianModel(CollapseMixin, EMModelBase):
         ridge = 1e-6 * np.trace(self.structure.dense(pooled[None], self.d)[0]) / self.d
         proper = pooled + self.structure.diagonal(np.full(self.d, ridge))  # if pooled is singular
         for k in range(len(covariances)):
-            enough = self.tied or counts[k] > (self.d + 1) * self.row_weight
-            if not (enough and self._well_determined(covariances[k])):
+            if not self._well_determined(covariances[k]):
                 covariances[k] = proper
         return self.params(weights, means, covariances)
 
@@ -338,7 +337,7 @@ class GaussianModel(CollapseMixin, EMModelBase):
 
     def _well_determined(self, covariance: NDArray) -> bool:
         values = np.linalg.eigvalsh(self.structure.dense(covariance[None], self.d)[0])
-        return bool(values[0] > 1e-10 * values[-1] and values[-1] > 1e-24)
+        return bool(values[0] > 1e-8 * values[-1] and values[-1] > 1e-24)
 
     # ------------------------------------------------------------------ objective
     def bound(self, statistics: GaussianStatistics, params: GaussianParams) -> float:

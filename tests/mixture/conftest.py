@@ -56,6 +56,12 @@ def quietly():
     return fit
 
 
+@pytest.fixture
+def many_blocks(monkeypatch):
+    """Cut even little data into many blocks of rows."""
+    monkeypatch.setattr("skem.em._rows.MIN_BLOCK_VALUES", 1 << 12)
+
+
 def draw_gaussian(rng, n, k, d, separation=4.0):
     """Rows and components of a mixture whose components differ in mean, scale and correlation.
 

@@ -134,7 +134,7 @@ def test_features_and_differences_give_the_same_m_step(covariance_type, extras, 
         start = start / d
     params = model.params(np.array([0.2, 0.3, 0.5]), rng.standard_normal((k, d)), start)
     careful = params._replace(theta=None)
-    with RowBlocks(X, sample_weight=weight, labels=labels, row_values=5000) as rows:
+    with RowBlocks(X, sample_weight=weight, labels=labels, row_values=500_000) as rows:
         fast_statistics = rows.reduce(lambda block: model.expected_statistics(params, block))
         statistics = rows.reduce(lambda block: model.expected_statistics(careful, block))
     tolerance = 1e-10 if dtype == np.float64 else 2e-4

@@ -301,7 +301,7 @@ def test_accelerated_and_plain_em_end_at_the_same_maximum(gaussian, acceleration
 
 @pytest.mark.parametrize("covariance_type", TYPES)
 @pytest.mark.parametrize("missing", [0.0, 0.1])
-def test_the_number_of_threads_does_not_matter(gaussian, covariance_type, missing):
+def test_the_number_of_threads_does_not_matter(gaussian, covariance_type, missing, many_blocks):
     problem = make_problem(
         gaussian.draw, seed=0, covariance_type=covariance_type, k=3, d=3, n=30_000,
         missing=missing, weighted=True, max_iter=3,
