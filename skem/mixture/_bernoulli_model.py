@@ -18,6 +18,7 @@ from scipy.special import expit, logit
 from skem.em import EMModelBase, Geometry, Rows
 from skem.mixture._features import linear_e_step, linear_pairs, make_features
 from skem.mixture._kernels_content import BINARY, BINARY_MASKED
+from skem.mixture._weights import solve_weights
 
 # Probabilities stay this far from 0 and 1, where log-odds are infinite.
 MARGIN = 1e-12
@@ -42,12 +43,6 @@ def log_joint_coefficients(
     """Log w (k,), log(1 - p) (k, d) and logit p (k, d)."""
     p = np.broadcast_to(probabilities, (len(weights), d))
     return np.log(np.maximum(weights, 1e-300)), np.log1p(-p), logit(p)
-
-
-def solve_weights(q: NDArray, weights: NDArray, total: float) -> NDArray:
-    """Inverse information of log weights (which are free up to a constant) times q."""
-    step = q / np.maximum(total * weights, 1e-300)
-    return step - weights @ step
 
 
 class BernoulliModel(EMModelBase):

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skem.em import EMState
+from skem.mixture._gaussian_params import GaussianParams
 
 if TYPE_CHECKING:
     from skem.mixture._covariances import Structure
-    from skem.mixture._gaussian_model import GaussianParams
 
 MAX_REPAIRS = 20
 """Restarts and removals of one fit; then a collapse is only reported."""

@@ -28,7 +28,8 @@ from skem.mixture._gaussian_init import (
     column_units,
     make_priors,
 )
-from skem.mixture._gaussian_model import GaussianModel, GaussianParams
+from skem.mixture._gaussian_model import GaussianModel
+from skem.mixture._gaussian_params import GaussianParams
 from skem.mixture._gaussian_starts import INIT_PARAMS, GaussianStarts, check_responsibilities
 from skem.mixture._information import gaussian_standard_errors
 

@@ -12,7 +12,7 @@ from sklearn.utils import check_array
 from skem._validation import check_labels, check_weights
 from skem.em import RowBlocks
 from skem.mixture._covariances import NotPositiveDefiniteError, Structure, structure_of
-from skem.mixture._gaussian_model import Priors
+from skem.mixture._gaussian_params import Priors
 from skem.mixture._missing import pattern_order
 
 if TYPE_CHECKING:

@@ -12,14 +12,12 @@ the same, and so the bound (on the log-likelihood blurred in that way) never fal
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from skem.em import DegenerateFitError, EMModelBase, Geometry, Rows, add
-from skem.mixture._bernoulli_model import solve_weights
 from skem.mixture._collapse import CollapseMixin
 from skem.mixture._covariances import (
     NotPositiveDefiniteError,
@@ -34,47 +32,16 @@ from skem.mixture._features import (
     linear_pairs,
     make_features,
 )
+from skem.mixture._gaussian_params import GaussianParams, GaussianStatistics, Priors
 from skem.mixture._kernels_content import PLAIN
+from skem.mixture._missing import missing_statistics
+from skem.mixture._weights import solve_weights
 
 # Log-densities through quadratic features lose eps * d * |W|^2 nats to cancellation. Where that
 # exceeds this, the E step works with differences from the means, which lose nothing.
 _LOSS_ALLOWED = {8: 1e-9, 4: 3e-3}
 
-
-class GaussianParams(NamedTuple):
-    """Parameters, and what the E step needs of them; made by `GaussianModel.params`."""
-
-    weights: NDArray  # (k,)
-    means: NDArray  # (k, d)
-    covariances: NDArray  # (k or 1, structure)
-    factors: NDArray  # (k or 1, structure)
-    log_constants: NDArray  # (k,) log weight + log normaliser - blur, without the quadratic form
-    theta: NDArray | None  # (k, n_features) coefficients of the features; None: too steep for them
-
-
-class GaussianStatistics(NamedTuple):
-    """Moments about the reference points of the E step: the origin, or the means."""
-
-    log_likelihood: float
-    weight: float
-    counts: NDArray  # (k,)
-    sums: NDArray  # (k, d)
-    squares: NDArray  # (k, n_squares), or (1, n_squares) if tied: `pack`ed
-
-
-@dataclass(frozen=True)
-class Priors:
-    """Conjugate priors of a MAP fit; each is off by default.
-
-    weights ~ Dirichlet(concentration); mu_k | Sigma_k ~ N(mean, Sigma_k / mean_precision);
-    Sigma_k ~ inverse Wishart(scatter, degrees of freedom), restricted to the structure.
-    """
-
-    concentration: float = 1.0
-    mean: NDArray | None = None
-    mean_precision: float = 0.0
-    scatter: NDArray | None = None
-    degrees: float = 0.0
+NO_PRIORS = Priors()
 
 
 class GaussianModel(CollapseMixin, EMModelBase):
@@ -108,7 +75,7 @@ class GaussianModel(CollapseMixin, EMModelBase):
         center: NDArray,
         scale: NDArray,
         reg: NDArray,
-        priors: Priors = Priors(),
+        priors: Priors = NO_PRIORS,
         dtype: Any = np.float64,
         collapse: str = "report",
         rng: np.random.RandomState | None = None,
@@ -194,8 +161,6 @@ class GaussianModel(CollapseMixin, EMModelBase):
         n_complete = self._n_complete(rows)
         if n_complete == len(rows.X):
             return self._complete_statistics(params, rows)
-        from skem.mixture._missing import missing_statistics
-
         complete, incomplete = _split(rows, n_complete)
         statistics = missing_statistics(self, params, incomplete, self._reference(params))
         if n_complete:

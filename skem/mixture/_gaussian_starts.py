@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from sklearn.cluster import KMeans, kmeans_plusplus
 from sklearn.metrics import pairwise_distances_argmin
 
-from skem.mixture._gaussian_model import GaussianModel, GaussianParams
+from skem.mixture._gaussian_model import GaussianModel
+from skem.mixture._gaussian_params import GaussianParams
 from skem.mixture._starts import distinct_rows, sample_rows
 
 INIT_PARAMS = ("kmeans", "k-means++", "random", "random_from_data")

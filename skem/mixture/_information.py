@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from skem.em import RowSource
 from skem.mixture._covariances import n_free_parameters
-from skem.mixture._gaussian_model import GaussianModel, GaussianParams
+from skem.mixture._gaussian_model import GaussianModel
+from skem.mixture._gaussian_params import GaussianParams
 
 _STEP = 1e-4
 

@@ -18,10 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skem.em import Rows
+from skem.mixture._covariances import log_normaliser
 from skem.mixture._features import plain_rows
+from skem.mixture._gaussian_params import GaussianParams, GaussianStatistics
 
 if TYPE_CHECKING:
-    from skem.mixture._gaussian_model import GaussianModel, GaussianParams, GaussianStatistics
+    from skem.mixture._gaussian_model import GaussianModel
 
 
 def pattern_order(X: NDArray) -> NDArray | None:
@@ -48,7 +50,6 @@ def missing_statistics(
 ) -> GaussianStatistics:
     """E step on rows with missing values, with moments about ``reference`` (k, d)."""
     from skem.mixture import _missing_kernels
-    from skem.mixture._gaussian_model import GaussianStatistics
 
     structure, d = model.structure, model.d
     if "edges" not in rows.memo:
@@ -93,6 +94,4 @@ def missing_statistics(
 
 
 def _log_density_constant(model: GaussianModel, params: GaussianParams) -> NDArray:
-    from skem.mixture._covariances import log_normaliser
-
     return log_normaliser(model.d) + model.structure.log_det_factor(params.factors, model.d)

@@ -1,0 +1,44 @@
+"""What a Gaussian mixture hands from step to step: parameters, statistics, priors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from numpy.typing import NDArray
+
+
+class GaussianParams(NamedTuple):
+    """Parameters, and what the E step needs of them; made by `GaussianModel.params`."""
+
+    weights: NDArray  # (k,)
+    means: NDArray  # (k, d)
+    covariances: NDArray  # (k or 1, structure)
+    factors: NDArray  # (k or 1, structure)
+    log_constants: NDArray  # (k,) log weight + log normaliser - blur, without the quadratic form
+    theta: NDArray | None  # (k, n_features) coefficients of the features; None: too steep for them
+
+
+class GaussianStatistics(NamedTuple):
+    """Moments about the reference points of the E step: the origin, or the means."""
+
+    log_likelihood: float
+    weight: float
+    counts: NDArray  # (k,)
+    sums: NDArray  # (k, d)
+    squares: NDArray  # (k, n_squares), or (1, n_squares) if tied: `pack`ed
+
+
+@dataclass(frozen=True)
+class Priors:
+    """Conjugate priors of a MAP fit; each is off by default.
+
+    weights ~ Dirichlet(concentration); mu_k | Sigma_k ~ N(mean, Sigma_k / mean_precision);
+    Sigma_k ~ inverse Wishart(scatter, degrees of freedom), restricted to the structure.
+    """
+
+    concentration: float = 1.0
+    mean: NDArray | None = None
+    mean_precision: float = 0.0
+    scatter: NDArray | None = None
+    degrees: float = 0.0
