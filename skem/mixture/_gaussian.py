@@ -405,6 +405,12 @@ class GaussianMixtureEM(FittedGaussianMixture):
     def _to_working(self, model: GaussianModel, fitted: Mapping[str, Any]) -> GaussianParams:
         """Fitted attributes as parameters of the model."""
         covariances = np.asarray(fitted["covariances_"], dtype=np.float64)
+        shape = model.structure.shape(model.d)
+        if covariances.shape != (shape if model.tied else (len(fitted["weights_"]), *shape)):
+            raise ValueError(
+                f"covariance_type={self.covariance_type!r} cannot go on from the last fit, which "
+                "had another one. Set warm_start=False, or fit a clone."
+            )
         return model.params(
             np.asarray(fitted["weights_"], dtype=np.float64),
             (np.asarray(fitted["means_"], dtype=np.float64) - model.center) * model.scale,

@@ -329,3 +329,12 @@ def test_converged_means_that_the_gap_is_at_most_tol(faithful):
         assert mixture.converged_
         assert mixture.optimality_gap_ <= tol
         assert limit - mixture.lower_bound_ <= 3 * tol
+
+
+def test_a_warm_start_needs_the_same_model(iris):
+    for change in ({"covariance_type": "diag"}, {"n_components": 2}):
+        mixture = GaussianMixtureEM(3, warm_start=True, random_state=0).fit(iris)
+        means = mixture.means_
+        with pytest.raises(ValueError, match="warm_start=False"):
+            mixture.set_params(**change).fit(iris)
+        assert mixture.means_ is means
