@@ -54,10 +54,11 @@ class EMState:
     stopped: bool = False
     statistics: Any = None
     path: list | None = None
+    bound_before_repair: float = -math.inf
 
     @property
     def bound(self) -> float:
-        return self.bounds[-1] if self.bounds else -math.inf
+        return self.bounds[-1] if self.bounds else self.bound_before_repair
 
 
 class Observer(Protocol):
@@ -163,7 +164,7 @@ class EMRun:
         was_plain, self._plain, self._fallback = self._plain, True, None
         rounding = model.rounding(statistics, params)
         self._check(bound, rounding)
-        state.bounds.append(max(bound, state.bound))
+        state.bounds.append(max([bound, *state.bounds[-1:]]))
         if state.path is not None:
             state.path.append(params)
         state.statistics = statistics
@@ -186,7 +187,7 @@ class EMRun:
                 f"The bound is not a number at EM iteration {self.state.n_iter}. Check the data "
                 "for values of extreme size."
             )
-        fall = self.state.bound - bound
+        fall = self.state.bounds[-1] - bound if self.state.bounds else 0.0
         if fall > rounding:
             raise BoundDecreasedError(
                 f"EM iteration {self.state.n_iter} lowered the bound of "
@@ -201,6 +202,7 @@ class EMRun:
         if mended is None:
             return False
         self.state.params = mended
+        self.state.bound_before_repair = self.state.bound
         self.state.bounds.clear()
         if self.state.path is not None:
             self.state.path.clear()

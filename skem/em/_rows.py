@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol, TypeVar
@@ -22,7 +23,7 @@ T = TypeVar("T")
 # A block holds enough rows to make the cost of a Python call vanish, and is small against the
 # data. The cut depends on the shape alone, so results do not depend on the number of threads.
 MIN_BLOCK_VALUES = 1 << 21
-MAX_BLOCKS = max(32, 2 * joblib.cpu_count())
+MAX_BLOCKS = 64
 
 
 class RowSource(Protocol):
@@ -64,11 +65,30 @@ def _threadpools() -> ThreadpoolController:
     return ThreadpoolController()
 
 
+_limit_lock = threading.Lock()
+_n_limiting = 0
+_limiter: Any = None
+
+
 @contextlib.contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """Hold BLAS to one thread: the blocks of rows are the parallelism."""
-    with _threadpools().limit(limits=1, user_api="blas"):
+    """Hold BLAS to one thread: the blocks of rows are the parallelism.
+
+    The limit is the process's own, so fits that overlap in several threads share it: the first
+    sets it and the last restores what was there.
+    """
+    global _n_limiting, _limiter
+    with _limit_lock:
+        if _n_limiting == 0:
+            _limiter = _threadpools().limit(limits=1, user_api="blas")
+        _n_limiting += 1
+    try:
         yield
+    finally:
+        with _limit_lock:
+            _n_limiting -= 1
+            if _n_limiting == 0:
+                _limiter.restore_original_limits()
 
 
 class BlockMap:
@@ -83,6 +103,8 @@ class BlockMap:
     """
 
     def __init__(self, n_jobs: int | None, n_blocks: int):
+        if n_jobs == 0:
+            raise ValueError("n_jobs must be None, a positive number of threads, or negative.")
         self.n_threads = 1 if n_blocks <= 1 else min(effective_n_jobs(n_jobs), n_blocks)
         self._stack = contextlib.ExitStack()
         self._pool: ThreadPoolExecutor | None = None
@@ -156,6 +178,7 @@ def map_rows(
     function: Callable[[Any], NDArray], X: Any, *, row_values: int, n_jobs: int | None
 ) -> NDArray:
     """Apply ``function`` to blocks of rows and stack what it returns, one entry per row."""
-    parts = cut(X.shape[0], row_values)
+    height = max(64, MIN_BLOCK_VALUES // (4 * row_values))
+    parts = [slice(start, start + height) for start in range(0, X.shape[0], height)]
     with BlockMap(n_jobs, len(parts)) as block_map:
         return np.concatenate(list(block_map(function, (X[part] for part in parts))))

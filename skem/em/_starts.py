@@ -78,11 +78,11 @@ def fit_from_starts(
             except KeyboardInterrupt:  # before the first map of this start
                 if not alive:
                     raise
-                alive[0].state.interrupted = True
-                return max(alive, key=lambda run: run.state.bound).state
+                run.state.interrupted = True
+                return _best_of(alive, run)
             alive.append(run)
-            if run.state.interrupted:
-                return max(alive, key=lambda run: run.state.bound).state
+            if run.state.interrupted or run.state.stopped:  # the user's word ends the whole fit
+                return _best_of(alive, run)
         if not alive:
             assert failure is not None
             raise failure
@@ -91,3 +91,11 @@ def fit_from_starts(
             return alive[0].state
         runs = alive[: (len(alive) + 1) // 2]
         budget = max_iter if len(runs) == 1 else 2 * budget
+
+
+def _best_of(runs: list[EMRun], ended: EMRun) -> EMState:
+    """The best run so far, which ends as the run did that was ended."""
+    state = max(runs, key=lambda run: run.state.bound).state
+    state.interrupted, state.stopped = ended.state.interrupted, ended.state.stopped
+    state.converged = state.converged and not state.interrupted
+    return state

@@ -13,7 +13,7 @@ from sklearn.utils import check_array, check_random_state
 
 from skem._sklearn import Interval, StrOptions, fit_context
 from skem._validation import unchanged_on_error
-from skem.em import EMState, RowBlocks, StepwiseEM
+from skem.em import EMState, StepwiseEM
 from skem.mixture._bernoulli_model import (
     MARGIN,
     BernoulliModel,
@@ -239,6 +239,8 @@ class BernoulliMixtureEM(BernoulliRows):
             raise ValueError(
                 f"weights_init must sum to 1, got a sum of {given['weights'].sum():g}."
             )
+        if "weights" in given:
+            given["weights"] = given["weights"] / given["weights"].sum()
         if "probabilities" in given:
             given["probabilities"] = np.clip(given["probabilities"], MARGIN, 1 - MARGIN)
         return given
@@ -288,7 +290,7 @@ class BernoulliMixtureEM(BernoulliRows):
                 if first:
                     rng = check_random_state(self.random_state)
                     starts = self._make_starts(model, X, weight, rng)
-                    with RowBlocks(X, sample_weight=weight, n_jobs=self.n_jobs) as rows:
+                    with self._row_blocks(X, weight) as rows:
                         online = self._start_online(model, rows, starts)
                 else:
                     params = BernoulliParams(
@@ -299,7 +301,7 @@ class BernoulliMixtureEM(BernoulliRows):
                     online.seed(_statistics_of(params, self._total_weight), seen)
             else:
                 online = online.copy()
-            with RowBlocks(X, sample_weight=weight, n_jobs=self.n_jobs) as rows:
+            with self._row_blocks(X, weight) as rows:
                 self._update_online(online, rows, first=first)
         return self
 

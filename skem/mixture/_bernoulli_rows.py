@@ -85,7 +85,7 @@ class BernoulliRows(BaseMixture):
             rng = check_random_state(self.random_state)
             model = self._make_model(X)
             starts = self._make_starts(model, X, weight, rng)
-            with RowBlocks(X, sample_weight=weight, n_jobs=self.n_jobs) as rows:
+            with self._row_blocks(X, weight) as rows:
                 state, attributes = self._run_em(
                     model, rows, starts, n_starts=len(starts), X=X, sample_weight=sample_weight
                 )
@@ -115,6 +115,11 @@ class BernoulliRows(BaseMixture):
                 "Drop them."
             )
         return X, weight
+
+    def _row_blocks(self, X: NDArray, weight: NDArray | None) -> RowBlocks:
+        """The rows, cut into blocks."""
+        work = X.shape[1] * getattr(self, "n_components", 2)
+        return RowBlocks(X, sample_weight=weight, row_values=work, n_jobs=self.n_jobs)
 
     def _log_joint(self, X: NDArray) -> NDArray:
         log_weights, log_zero, log_odds = log_joint_coefficients(

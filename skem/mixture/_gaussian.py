@@ -405,14 +405,13 @@ class GaussianMixtureEM(FittedGaussianMixture):
     def _to_working(self, model: GaussianModel, fitted: Mapping[str, Any]) -> GaussianParams:
         """Fitted attributes as parameters of the model."""
         covariances = np.asarray(fitted["covariances_"], dtype=np.float64)
-        shape = model.structure.shape(model.d)
-        if covariances.shape != (shape if model.tied else (len(fitted["weights_"]), *shape)):
+        if fitted.get("_fitted_type", self.covariance_type) != self.covariance_type:
             raise ValueError(
                 f"covariance_type={self.covariance_type!r} cannot go on from the last fit, which "
                 "had another one. Set warm_start=False, or fit a clone."
             )
         return model.params(
-            np.asarray(fitted["weights_"], dtype=np.float64),
+            _shares(fitted["weights_"]),
             (np.asarray(fitted["means_"], dtype=np.float64) - model.center) * model.scale,
             model.structure.rescale(covariances[None] if model.tied else covariances, model.scale),
         )
@@ -435,7 +434,10 @@ class GaussianMixtureEM(FittedGaussianMixture):
             attributes = {name: value[0] for name, value in attributes.items()}
         attributes["weights_"] = params.weights
         attributes["means_"] = params.means / model.scale + model.center
-        return {name: np.asarray(a, dtype=model.dtype) for name, a in attributes.items()}
+        fitted: dict[str, Any] = {
+            name: np.asarray(a, dtype=model.dtype) for name, a in attributes.items()
+        }
+        return fitted | {"_fitted_type": self.covariance_type}
 
     # ------------------------------------------------------------------ online
     @fit_context(prefer_skip_nested_validation=True)
@@ -489,9 +491,20 @@ class GaussianMixtureEM(FittedGaussianMixture):
                 starts, _ = self._make_starts(model, data, rng, {})
                 with data.row_blocks(self) as rows:
                     online = self._start_online(model, rows, starts)
+        elif (self._fitted_type, len(self.weights_)) != (self.covariance_type, self.n_components):
+            raise ValueError(
+                f"partial_fit began with covariance_type={self._fitted_type!r} and "
+                f"n_components={len(self.weights_)}, which cannot change on the way. Fit a clone."
+            )
         else:
             online = online.copy()
         online.model.incomplete |= data.incomplete
         with data.row_blocks(self) as rows:
             params = self._update_online(online, rows, first=not fitted)
         self.collapsed_ = online.model.collapsed(params, params.weights * online.weight)
+
+
+def _shares(weights: ArrayLike) -> NDArray:
+    """Weights as float64 that sum to one exactly."""
+    weights = np.asarray(weights, dtype=np.float64)
+    return weights / weights.sum()

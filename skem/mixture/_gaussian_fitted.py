@@ -48,6 +48,12 @@ class FittedGaussianMixture(BaseMixture):
 
     def _dense_covariances(self) -> NDArray:
         k, d = self.means_.shape
+        if self.means_.dtype == np.float32 and self.covariance_type in ("full", "tied"):
+            # rounded to float32 a covariance may be singular; its factor is not
+            factors = np.asarray(self.precisions_cholesky_, dtype=np.float64)
+            choleskys = np.linalg.inv(factors).swapaxes(-1, -2)
+            dense = choleskys @ choleskys.swapaxes(-1, -2)
+            return np.broadcast_to(dense, (k, d, d))
         return _density.dense_covariances(self.covariances_, self.covariance_type, k, d)
 
     def _n_parameters(self) -> int:

@@ -105,7 +105,7 @@ def check_initial_values(estimator: GaussianMixtureEM, d: int) -> dict[str, NDAr
                 "weights_init must be probabilities that sum to 1, got "
                 f"{weights.tolist()} (sum {weights.sum():g})."
             )
-        given["weights"] = weights
+        given["weights"] = weights / weights.sum()
     if estimator.means_init is not None:
         given["means"] = _array(estimator.means_init, (k, d), "means_init")
     if estimator.precisions_init is not None:

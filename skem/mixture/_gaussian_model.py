@@ -146,9 +146,11 @@ class GaussianModel(CollapseMixin, EMModelBase):
 
     def _check_conditions(self, covariances: NDArray, factors: NDArray) -> None:
         """Refuse covariances that are singular to working precision, or all rounding."""
-        size = np.sqrt(np.square(covariances).reshape(len(covariances), -1).sum(-1))
-        steepness = np.square(factors).reshape(len(factors), -1).sum(-1)
-        singular = (size * steepness > 1e14) | (size < 1e-28)
+        singular = covariances.reshape(len(covariances), -1).max(-1) < 1e-28
+        if self.structure.name == "full":  # condition of the correlation matrix, at most
+            deviations = np.sqrt(np.diagonal(covariances, axis1=1, axis2=2))
+            steepness = np.square(factors * deviations[:, None, :]).sum((1, 2))
+            singular |= steepness * self.d > 1e14
         if singular.any():
             raise NotPositiveDefiniteError(int(np.flatnonzero(singular)[0]))
 
@@ -332,9 +334,9 @@ class GaussianModel(CollapseMixin, EMModelBase):
         if params.theta is None and not self.incomplete:
             steepness = np.sqrt(steepness)
         eps = np.finfo(self.dtype).eps
-        return float(4 * eps * (1 + self.d * (1 + steepness))) + super().rounding(
-            statistics, params
-        )
+        of_prior = 64 * eps * abs(self.log_prior(params)) / statistics.weight
+        of_sums = float(4 * eps * (1 + self.d * (1 + steepness)))
+        return of_sums + of_prior + super().rounding(statistics, params)
 
     # ------------------------------------------------------------------ coordinates
     def to_vector(self, params: GaussianParams) -> NDArray:

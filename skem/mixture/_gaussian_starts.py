@@ -67,7 +67,7 @@ class GaussianStarts:
         self.k = n_components
         self.rng = rng
         by_name = self._by_name = isinstance(init_params, str)
-        rows = sample_rows(len(X), rng) if by_name else slice(None)
+        rows = sample_rows(len(X), rng, labels) if by_name else slice(None)
         Z = (X[rows].astype(np.float64) - model.center) * model.scale
         self.Z = np.where(np.isnan(Z), 0.0, Z)
         self.weight = np.ones(len(Z)) if weight is None else weight[rows]

@@ -159,8 +159,9 @@ class MixtureSelection:
         What the table is sorted by.
     table : list of dict
         A row a candidate, best first: n_components, covariance_type, n_parameters,
-        log_likelihood (sum, nats), bic, icl, aic, n_iter, converged, error (None, or why the
-        candidate could not be fitted).
+        log_likelihood (sum, nats), bic, icl, aic, n_iter, converged, collapsed (whether a
+        component did, which makes the likelihood meaningless: such candidates come last), error
+        (None, or why the candidate could not be fitted).
 
     Examples
     --------
@@ -201,6 +202,7 @@ class MixtureSelection:
             lines.append(
                 f"{head}{row['n_parameters']:>5} {row['log_likelihood']:>12.3f} "
                 f"{row['bic']:>12.3f} {row['icl']:>12.3f}"
+                + ("  collapsed" if row["collapsed"] else "")
             )
         return "\n".join(lines)
 
@@ -240,6 +242,9 @@ class _SharedPartitions:
         points = [coordinates(Z, w, scale, system) for system in SYSTEMS[: self._n_init]]
         labels = []
         for i in range(self._n_init):
+            if len(Z) < k:  # fewer distinct rows than components
+                labels.append((np.arange(len(Z)) % k)[which.ravel()])
+                continue
             kmeans = KMeans(k, n_init=1, random_state=self._rng)
             kmeans.fit(points[i % len(points)], sample_weight=w)
             labels.append(kmeans.labels_[which.ravel()])
@@ -314,18 +319,25 @@ def select_gaussian_mixture(
                 covariance_type=covariance_type,
                 init_params=partitions,
                 n_init=n_init,
-                random_state=random_state,
+                random_state=template.random_state if random_state is None else random_state,
             )
             partitions.restart()
             fitted.append(_fit_candidate(candidate, X, sample_weight))
     if all(mixture is None for _, mixture in fitted):
         raise ValueError(f"No candidate could be fitted: {fitted[0][0]['error']}")
-    fitted.sort(key=lambda pair: np.inf if pair[1] is None else pair[0][criterion])
+    fitted.sort(key=lambda pair: _rank(pair[0], criterion))
     best_row, best = fitted[0]
     assert best is not None
-    best.set_params(init_params=template.init_params)
+    best.set_params(init_params=template.init_params, n_init=template.n_init)
     best_params = {name: best_row[name] for name in ("n_components", "covariance_type")}
     return MixtureSelection(best, best_params, criterion, [row for row, _ in fitted])
+
+
+def _rank(row: dict[str, Any], criterion: str) -> tuple[int, float]:
+    """Sound candidates by the criterion, then those with collapsed components, then failures."""
+    if row["error"] is not None:
+        return 2, 0.0
+    return int(row["collapsed"]), row[criterion]
 
 
 def _check_candidates(sizes: list[int], types: list[str], criterion: str) -> None:
@@ -362,5 +374,6 @@ def _fit_candidate(
         "aic": aic,
         "n_iter": candidate.n_iter_,
         "converged": candidate.converged_,
+        "collapsed": bool(len(candidate.collapsed_)),
         "error": None,
     }, candidate

@@ -14,11 +14,24 @@ MAX_ROWS = 20_000
 """Rows that a start looks at; a random sample of them where there are more."""
 
 
-def sample_rows(n_rows: int, rng: np.random.RandomState) -> slice | NDArray[np.int64]:
-    """All rows, or a random sample of `MAX_ROWS` of them."""
+def sample_rows(
+    n_rows: int, rng: np.random.RandomState, labels: NDArray | None = None
+) -> slice | NDArray[np.int64]:
+    """All rows, or a random sample of about `MAX_ROWS` of them.
+
+    Labelled rows are few and precious: of each label all are kept, up to its share of `MAX_ROWS`.
+    """
     if n_rows <= MAX_ROWS:
         return slice(None)
-    return np.sort(rng.choice(n_rows, MAX_ROWS, replace=False))
+    chosen = rng.choice(n_rows, MAX_ROWS, replace=False)
+    if labels is not None:
+        known = np.unique(labels[labels >= 0])
+        for label in known:
+            own = np.flatnonzero(labels == label)
+            share = MAX_ROWS // len(known)
+            kept = own if len(own) <= share else rng.choice(own, share, replace=False)
+            chosen = np.union1d(chosen, kept)
+    return np.sort(chosen)
 
 
 def distinct_rows(X: NDArray, weight: NDArray) -> tuple[NDArray, NDArray]:

@@ -159,7 +159,10 @@ class ThreeCoinMixture(BernoulliRows):
     ) -> list[BernoulliParams]:
         if self.init is None:
             return [_params(*rng.uniform(0.05, 0.95, size=3)) for _ in range(self.n_init)]
-        start = np.asarray(self.init, dtype=np.float64)
+        try:
+            start = np.asarray(self.init, dtype=np.float64)
+        except (TypeError, ValueError):
+            start = np.empty(0)
         if start.shape != (3,) or not ((start >= 0) & (start <= 1)).all():
             raise ValueError(
                 "init must be three probabilities (pi, p, q), each between 0 and 1, got "
