@@ -122,8 +122,7 @@ class EMRun:
     def _reset(self) -> None:
         self._acceleration: Acceleration | None = make_acceleration(self._acceleration_name)
         self._gap = GapEstimator()
-        self._fallback: Any = None  # the plain EM step that an extrapolation replaced
-        self._plain = True
+        self._candidate: Any = None  # where an acceleration wants to go on, instead of params
         self._hits = 0  # consecutive iterations whose estimated gap was at most tol
         self._checks = 0  # plain EM maps still to take, to confirm the gap
         self.state.gap = math.inf
@@ -146,22 +145,20 @@ class EMRun:
             if not state.bounds:
                 raise
             state.interrupted = True
-        if self._fallback is not None:  # an extrapolation whose bound nobody has seen
-            state.params, self._fallback = self._fallback, None
-            self._plain = True
         return state
 
     def _step(self) -> None:
         """One EM map: E step at the current point, gate, M step, and where to go on."""
         state, model = self.state, self.model
-        params = state.params
+        plain = self._candidate is None
+        params = state.params if plain else self._candidate
         statistics = self.rows.reduce(lambda rows: model.expected_statistics(params, rows))
         bound = model.bound(statistics, params)
         state.n_iter += 1
-        if self._fallback is not None and not bound >= state.bound:
+        if not plain and not bound >= state.bound:
             self._undo()
             return
-        was_plain, self._plain, self._fallback = self._plain, True, None
+        self._candidate = None
         rounding = model.rounding(statistics, params)
         self._check(bound, rounding)
         state.bounds.append(max([bound, *state.bounds[-1:]]))
@@ -174,7 +171,7 @@ class EMRun:
         em_map = self._map(statistics, params)
         if self._acceleration is not None and em_map is not None:
             self._acceleration.observe(em_map)
-        if self._has_converged(em_map, bound, rounding, plain=was_plain):
+        if self._has_converged(em_map, bound, rounding, plain=plain):
             state.converged = True
         elif self._acceleration is not None and not self._checks:
             proposal = self._acceleration.propose()
@@ -250,21 +247,17 @@ class EMRun:
             self._checks = CHECKS
         return False
 
-    def _go_to(self, proposal: Any) -> bool:
-        """Make the proposal the next point, with the EM image to fall back on."""
-        state, model = self.state, self.model
-        plain_step = state.params if self._fallback is None else self._fallback
+    def _go_to(self, proposal: Any) -> None:
+        """Make the proposal the next point, if it is one; the EM image stays in the state."""
+        params = self.state.params
         with np.errstate(all="ignore"):
-            candidate = (
-                model.from_vector(proposal, plain_step) if np.isfinite(proposal).all() else None
-            )
-        if candidate is None:
+            finite = np.isfinite(proposal).all()
+            self._candidate = self.model.from_vector(proposal, params) if finite else None
+        if self._candidate is None:
             assert self._acceleration is not None
             again = self._acceleration.rejected()
-            return again is not None and self._go_to(again)
-        self._fallback, state.params = plain_step, candidate
-        self._plain = False
-        return True
+            if again is not None:
+                self._go_to(again)
 
     def _undo(self) -> None:
         """The proposal lowered the bound: try what the acceleration says, or the EM image."""
@@ -273,7 +266,7 @@ class EMRun:
         if state.path is not None:
             state.path.append(state.path[-1])
         assert self._acceleration is not None
+        self._candidate = None
         again = self._acceleration.rejected()
-        if again is None or not self._go_to(again):
-            state.params, self._fallback = self._fallback, None
-            self._plain = True
+        if again is not None:
+            self._go_to(again)

@@ -78,11 +78,12 @@ def fit_from_starts(
             except KeyboardInterrupt:  # before the first map of this start
                 if not alive:
                     raise
-                run.state.interrupted = True
-                return _best_of(alive, run)
+                return _interrupted(alive)
             alive.append(run)
-            if run.state.interrupted or run.state.stopped:  # the user's word ends the whole fit
-                return _best_of(alive, run)
+            if run.state.stopped:  # an observer is content with this run
+                return run.state
+            if run.state.interrupted:
+                return _interrupted(alive)
         if not alive:
             assert failure is not None
             raise failure
@@ -93,9 +94,8 @@ def fit_from_starts(
         budget = max_iter if len(runs) == 1 else 2 * budget
 
 
-def _best_of(runs: list[EMRun], ended: EMRun) -> EMState:
-    """The best run so far, which ends as the run did that was ended."""
+def _interrupted(runs: list[EMRun]) -> EMState:
+    """The best run so far, marked as interrupted: there might have been a better one."""
     state = max(runs, key=lambda run: run.state.bound).state
-    state.interrupted, state.stopped = ended.state.interrupted, ended.state.stopped
-    state.converged = state.converged and not state.interrupted
+    state.interrupted, state.converged = True, False
     return state

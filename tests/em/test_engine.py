@@ -370,3 +370,40 @@ def test_a_cluster_maps_and_reduces_the_statistics():
     with RowBlocks(X) as rows:
         reference = run(UnitNormals(), rows, tol=1e-9)
     np.testing.assert_allclose(state.params.means, reference.params.means, rtol=1e-9)
+
+
+def test_ctrl_c_among_several_starts_keeps_the_best_and_says_so(rows):
+    class Interrupted(UnitNormals):
+        n_calls = 0
+
+        def expected_statistics(self, params, block):
+            self.n_calls += 1
+            if self.n_calls == 14:
+                raise KeyboardInterrupt
+            return super().expected_statistics(params, block)
+
+    good, flat = MixtureParams(0.3, np.array([0.0, 2.0])), MixtureParams(0.5, np.array([1.0, 1.1]))
+    state = fit_from_starts(Interrupted(), rows, [good, flat, flat], tol=1e-12, max_iter=500)
+    assert state.interrupted
+    assert not state.converged
+    assert state.n_iter == 10
+    assert state.bound == EMRun(UnitNormals(), rows, good, tol=0).run(10).bound
+
+
+def test_an_observer_that_stops_ends_all_starts(rows):
+    seen = []
+
+    class Stop:
+        def __init__(self, number):
+            self.number = number
+
+        def begin(self, state):
+            seen.append(self.number)
+
+        def end(self, state):
+            return self.number == 1 and state.n_iter == 3
+
+    state = fit_from_starts(UnitNormals(), rows, [START] * 4, tol=1e-12, max_iter=500, observe=Stop)
+    assert state.stopped
+    assert state.n_iter == 3
+    assert set(seen) == {0, 1}

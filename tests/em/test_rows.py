@@ -8,9 +8,10 @@ import pytest
 import scipy.sparse
 from hypothesis import given
 from hypothesis import strategies as st
+from threadpoolctl import threadpool_info
 
 from skem.em import RowBlocks, add, effective_n_jobs, scale, total
-from skem.em._rows import MAX_BLOCKS, cut, map_rows
+from skem.em._rows import MAX_BLOCKS, cut, map_rows, one_blas_thread
 
 
 class Sums(NamedTuple):
@@ -107,3 +108,25 @@ def test_an_error_in_a_block_comes_through():
         pytest.raises(ValueError, match="bad block"),
     ):
         rows.reduce(fail)
+
+
+def test_overlapping_limits_of_blas_restore_what_was_there():
+    def threads():
+        return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+
+    with one_blas_thread():
+        pass
+    before = threads()
+    first, second = one_blas_thread(), one_blas_thread()
+    first.__enter__()
+    second.__enter__()
+    assert set(threads()) == {1}
+    first.__exit__(None, None, None)
+    assert set(threads()) == {1}
+    second.__exit__(None, None, None)
+    assert threads() == before
+
+
+def test_no_threads_at_all_are_refused():
+    with pytest.raises(ValueError, match="n_jobs must be"):
+        RowBlocks(np.zeros((3, 1)), n_jobs=0)

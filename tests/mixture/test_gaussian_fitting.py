@@ -9,6 +9,7 @@ import pytest
 from sklearn.exceptions import ConvergenceWarning
 
 from skem import GaussianMixtureEM
+from skem.mixture import select_gaussian_mixture
 from skem.mixture._gaussian_model import GaussianModel
 
 
@@ -338,3 +339,40 @@ def test_a_warm_start_needs_the_same_model(iris):
         with pytest.raises(ValueError, match="warm_start=False"):
             mixture.set_params(**change).fit(iris)
         assert mixture.means_ is means
+
+
+def test_initial_weights_may_be_rounded(iris):
+    """Weights that sum to one up to rounding are shares; the first bound is not inflated."""
+    fitted = GaussianMixtureEM(3, tol=1e-9, max_iter=500, random_state=0).fit(iris)
+    again = GaussianMixtureEM(
+        3,
+        weights_init=fitted.weights_ * (1 + 9e-7),
+        means_init=fitted.means_,
+        precisions_init=fitted.precisions_,
+    ).fit(iris)
+    assert again.lower_bound_ == pytest.approx(fitted.lower_bound_, abs=1e-8)
+
+
+def test_partial_fit_needs_the_model_it_began_with(iris):
+    mixture = GaussianMixtureEM(2, random_state=0).partial_fit(iris)
+    with pytest.raises(ValueError, match="cannot change on the way"):
+        mixture.set_params(covariance_type="diag").partial_fit(iris)
+
+
+def test_a_rounded_singular_covariance_can_be_used():
+    """float32, duplicate columns in large units: the factor is kept, the matrix is singular."""
+    rng = np.random.default_rng(0)
+    X = (100 * rng.standard_normal((300, 1))).repeat(2, axis=1).astype(np.float32)
+    mixture = GaussianMixtureEM(1, reg_covar=1e-2, random_state=0).fit(X)
+    drawn, _ = mixture.sample(1000)
+    assert np.abs(drawn[:, 0] - drawn[:, 1]).std() < 1
+    row = np.array([[50.0, np.nan]], dtype=np.float32)
+    assert mixture.impute(row)[0, 1] == pytest.approx(50, abs=0.5)
+
+
+def test_a_selection_ranks_collapsed_candidates_last(iris):
+    selection = select_gaussian_mixture(iris, covariance_types=["full"], random_state=0)
+    assert selection.best_params_ == {"n_components": 2, "covariance_type": "full"}
+    ranks = [bool(row["error"]) * 2 + row.get("collapsed", False) for row in selection.table]
+    assert ranks == sorted(ranks)
+    assert True in [row.get("collapsed") for row in selection.table]

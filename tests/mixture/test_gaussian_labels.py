@@ -112,3 +112,17 @@ def test_a_restart_keeps_components_that_hold_labelled_rows():
     with pytest.warns(UserWarning, match=r"Components \[1\] collapsed"):
         mixture = GaussianMixtureEM(2, collapse="restart", random_state=0).fit(X, labels=labels)
     np.testing.assert_allclose(mixture.means_[1], 9.0, atol=1e-6)
+
+
+def test_a_few_labels_among_many_rows_are_not_lost():
+    """Starts look at a sample of the rows, and at every labelled one."""
+    rng = np.random.default_rng(0)
+    means = np.array([[0.0, 0.0], [5.0, 0.0], [0.0, 5.0]])
+    y = rng.integers(0, 3, 60_000)
+    X = means[y] + rng.standard_normal((len(y), 2))
+    labels = np.full(len(y), -1)
+    for k in range(3):
+        labels[rng.choice(np.flatnonzero(y == k), 2, replace=False)] = k
+    for random_state in range(3):
+        mixture = GaussianMixtureEM(3, random_state=random_state).fit(X, labels=labels)
+        assert np.mean(mixture.predict(X) == y) > 0.95
