@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit
 
 from skem.em import EMModelBase, Geometry, Rows
-from skem.mixture._features import linear_e_step, linear_pairs, make_features
-from skem.mixture._kernels_content import BINARY, BINARY_MASKED
+from skem.mixture._features import binary_features, linear_e_step
 from skem.mixture._weights import solve_weights
 
 # Probabilities stay this far from 0 and 1, where log-odds are infinite.
@@ -83,9 +82,7 @@ class BernoulliModel(EMModelBase):
         self.beta = beta
         self.concentration = concentration
         self.dtype = np.dtype(dtype)
-        n_z = 2 * d if masked else d
-        content = BINARY_MASKED if masked else BINARY
-        self.features = make_features(linear_pairs(n_z), content=content, n_z=n_z + 1)
+        self.features = binary_features(d, masked=masked)
 
     def expected_statistics(self, params: BernoulliParams, rows: Rows) -> BernoulliStatistics:
         log_weights, log_zero, log_odds = log_joint_coefficients(*params, self.d)
@@ -94,7 +91,11 @@ class BernoulliModel(EMModelBase):
         else:
             theta = np.hstack([(log_weights + log_zero.sum(1))[:, None], log_odds])
         log_likelihood, sums = linear_e_step(
-            rows, theta, self.features, self.threshold, np.ones(self.d)
+            rows,
+            self.features.layout(theta, rows.X.dtype),
+            self.features,
+            self.threshold,
+            np.ones(self.d),
         )
         counts, ones = sums[:, 0], sums[:, 1 : 1 + self.d]
         known = sums[:, 1 + self.d :] if self.masked else np.repeat(counts[:, None], self.d, 1)

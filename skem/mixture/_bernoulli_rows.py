@@ -17,6 +17,7 @@ from skem.em import EMState, RowBlocks
 from skem.em._estimator import EMEstimatorMixin
 from skem.mixture._base import BaseMixture
 from skem.mixture._bernoulli_model import BernoulliModel, log_joint_coefficients
+from skem.mixture._features import plain_features
 
 
 class BernoulliRows(BaseMixture):
@@ -118,7 +119,7 @@ class BernoulliRows(BaseMixture):
 
     def _row_blocks(self, X: NDArray, weight: NDArray | None) -> RowBlocks:
         """The rows, cut into blocks."""
-        work = X.shape[1] * getattr(self, "n_components", 2)
+        work = plain_features(X.shape[1]).work(getattr(self, "n_components", 2))
         return RowBlocks(X, sample_weight=weight, row_values=work, n_jobs=self.n_jobs)
 
     def _log_joint(self, X: NDArray) -> NDArray:

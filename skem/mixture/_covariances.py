@@ -18,8 +18,7 @@ import scipy.linalg
 from numpy.typing import NDArray
 
 from skem.mixture import _features as feat
-from skem.mixture._features import Features, make_features
-from skem.mixture._kernels_content import PLAIN, SQUARED_NORM
+from skem.mixture._features import Features
 
 COVARIANCE_TYPES = ("full", "tied", "diag", "spherical", "tied_diag", "tied_spherical")
 
@@ -43,8 +42,7 @@ class Full:
     name = "full"
 
     def features(self, d: int) -> Features:
-        pairs = np.vstack([feat.linear_pairs(d), feat.product_pairs(d)])
-        return make_features(pairs, content=PLAIN, n_z=d + 1)
+        return feat.product_features(d)
 
     def shape(self, d: int) -> tuple[int, ...]:
         return (d, d)
@@ -182,8 +180,7 @@ class Diagonal:
     name = "diag"
 
     def features(self, d: int) -> Features:
-        pairs = np.vstack([feat.linear_pairs(d), feat.square_pairs(d)])
-        return make_features(pairs, content=PLAIN, n_z=d + 1)
+        return feat.square_features(d)
 
     def shape(self, d: int) -> tuple[int, ...]:
         return (d,)
@@ -270,8 +267,7 @@ class Spherical(Diagonal):
     name = "spherical"
 
     def features(self, d: int) -> Features:
-        pairs = feat.linear_pairs(d + 1)
-        return make_features(pairs, content=SQUARED_NORM, n_z=d + 2)
+        return feat.squared_norm_features(d)
 
     def shape(self, d: int) -> tuple[int, ...]:
         return ()

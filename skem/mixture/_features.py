@@ -2,67 +2,92 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from numpy.typing import NDArray
 
 from skem.em import Rows
+from skem.mixture._kernels_content import (
+    BINARY,
+    BINARY_MASKED,
+    PLAIN,
+    PRODUCTS,
+    SQUARED_NORM,
+    SQUARES,
+)
 
 _EMPTY_LABELS = np.empty(0, dtype=np.int64)
 # Measured on processors with 1 MiB of second-level cache a core: features of up to 640 fit it for
 # 256 rows at a time; more are built in panels of 64, which fit it together with the rows.
 _ONE_PANEL = 640
 _PANEL = 64
+# Numbers of the features that are built row by row: they and their products stay in the cache.
+_ROW_FEATURES = 1 << 14
 
 
-class Features(NamedTuple):
-    """A table of features and how it is cut into panels.
+class Features:
+    """The features of a row, in which its log-density under each component is linear.
+
+    Parameters
+    ----------
+    content : int
+        Which they are, see `_kernels_content`.
+    n_features : int
 
     Attributes
     ----------
     pairs : ndarray of shape (n_panels, m, 2)
-        Feature f is z[pairs[f, 0]] * z[pairs[f, 1]]; padded with the constant feature. Empty
-        (m = 0) where the features are z itself.
-    n_features : int
-        Without padding.
-    content : int
-        What z holds, see `_kernels`.
-    n_z : int
-        Length of z.
+        Where they are products, the columns of each, cut into panels that stay in the cache and
+        padded with the constant feature; else empty (m = 0).
     """
 
-    pairs: NDArray[np.int64]
-    n_features: int
-    content: int
-    n_z: int
+    def __init__(self, content: int, n_features: int, pairs: NDArray | None = None):
+        self.content, self.n_features = content, n_features
+        panel = 0 if pairs is None else n_features if n_features <= _ONE_PANEL else _PANEL
+        n_panels = -(-n_features // panel) if panel else 1
+        padded = np.zeros((n_panels * panel, 2), dtype=np.int64)
+        if pairs is not None:
+            padded[:n_features] = pairs
+        self.pairs = padded.reshape(n_panels, panel, 2)
+
+    def work(self, n_components: int) -> int:
+        """Work of an E step on one row, in the unit of `RowBlocks`."""
+        return max(1, n_components * (self.n_features + 16) // 8)  # 16: normalisation
+
+    def layout(self, theta: NDArray, dtype: np.dtype) -> NDArray:
+        """Coefficients (k, n_features) as the kernel takes them: (n_panels, k, m)."""
+        n_panels, panel, _ = self.pairs.shape
+        if panel == 0:
+            return np.ascontiguousarray(theta, dtype=dtype)[None]
+        padded = np.zeros((len(theta), n_panels * panel), dtype=dtype)
+        padded[:, : self.n_features] = theta
+        return np.ascontiguousarray(padded.reshape(-1, n_panels, panel).swapaxes(0, 1))
 
 
-def make_features(pairs: NDArray[np.int64], *, content: int, n_z: int) -> Features:
-    """Cut a table of pairs (n_features, 2) into panels that stay in the cache."""
-    n_features = len(pairs)
-    if n_features == n_z and n_z <= _ONE_PANEL and np.array_equal(pairs, linear_pairs(n_z - 1)):
-        return Features(np.empty((1, 0, 2), dtype=np.int64), n_features, content, n_z)
-    panel = n_features if n_features <= _ONE_PANEL else _PANEL
-    n_panels = -(-n_features // panel)
-    padded = np.zeros((n_panels * panel, 2), dtype=np.int64)
-    padded[:n_features] = pairs
-    return Features(padded.reshape(n_panels, panel, 2), n_features, content, n_z)
+def plain_features(d: int) -> Features:
+    """1 and z_1 ... z_d."""
+    return Features(PLAIN, 1 + d)
 
 
-def linear_pairs(n: int) -> NDArray[np.int64]:
-    """1 and z_1 ... z_n."""
-    return np.column_stack([np.zeros(n + 1, dtype=np.int64), np.arange(n + 1)])
+def square_features(d: int) -> Features:
+    """1, z_j, and z_j^2 for j = 1 ... d."""
+    return Features(SQUARES, 1 + 2 * d)
 
 
-def square_pairs(d: int) -> NDArray[np.int64]:
-    """z_j^2 for j = 1 ... d."""
-    return np.repeat(np.arange(1, d + 1)[:, None], 2, axis=1)
+def squared_norm_features(d: int) -> Features:
+    """1, z_j, and |z|^2."""
+    return Features(SQUARED_NORM, 2 + d)
 
 
-def product_pairs(d: int) -> NDArray[np.int64]:
-    """z_i z_j for d >= i >= j >= 1, in the order of np.tril_indices."""
-    return np.column_stack(np.tril_indices(d)) + 1
+def product_features(d: int) -> Features:
+    """1, z_j, and z_i z_j for d >= i >= j >= 1, in the order of np.tril_indices."""
+    linear = np.column_stack([np.zeros(d + 1, dtype=np.int64), np.arange(d + 1)])
+    pairs = np.vstack([linear, np.column_stack(np.tril_indices(d)) + 1])
+    return Features(PRODUCTS, len(pairs), pairs)
+
+
+def binary_features(d: int, *, masked: bool) -> Features:
+    """1, [x_j > threshold_j], and with missing values [x_j is known]."""
+    return Features(BINARY_MASKED, 1 + 2 * d) if masked else Features(BINARY, 1 + d)
 
 
 def plain_rows(X: NDArray) -> NDArray:
@@ -72,17 +97,20 @@ def plain_rows(X: NDArray) -> NDArray:
     return X
 
 
-def block_height(n_rows: int, n_components: int, n_panels: int) -> int:
+def block_height(n_rows: int, largest: int = 256) -> int:
     """Rows that the kernel works on at a time, so that what it touches stays in the cache.
 
-    At most about 256, or 176 where much else wants the cache: a multiple of 8 that leaves the
-    least of the last part empty.
+    At most about ``largest``: a multiple of 8 that leaves the least of the last part empty.
     """
-    largest = 256 if n_panels == 1 and n_components <= 128 else 176
     if n_rows <= largest:
         return 8 * -(-n_rows // 8)
     heights = range(3 * largest // 4 // 8 * 8, largest + 1, 8)
     return min(heights, key=lambda height: (-(-n_rows // height) * height, -height))
+
+
+def product_height(n_rows: int, n_components: int, n_panels: int) -> int:
+    """`block_height` where products of columns, or components, want much of the cache."""
+    return block_height(n_rows, 256 if n_panels == 1 and n_components <= 128 else 176)
 
 
 def kernel_rows(rows: Rows) -> tuple[NDArray, NDArray, NDArray]:
@@ -101,10 +129,11 @@ def linear_e_step(
     Parameters
     ----------
     rows : Rows
-    theta : ndarray of shape (n_components, n_features)
+    theta : ndarray of shape (n_panels, n_components, m)
+        As `Features.layout` makes it.
     features : Features
     center, scale : ndarray of shape (d,)
-        The rows enter z as (x - center) * scale.
+        The features are those of z = (x - center) * scale.
 
     Returns
     -------
@@ -116,21 +145,13 @@ def linear_e_step(
     from skem.mixture import _kernels
 
     X, weight, labels = kernel_rows(rows)
-    n_panels, panel, _ = features.pairs.shape
-    panel = panel or features.n_features
-    k = len(theta)
-    padded = np.zeros((k, n_panels * panel), dtype=X.dtype)
-    padded[:, : features.n_features] = theta
-    log_likelihood, sums = _kernels.linear_e_step(
-        X,
-        weight,
-        labels,
-        np.ascontiguousarray(padded.reshape(k, n_panels, panel).swapaxes(0, 1)),
-        features.pairs,
-        center.astype(X.dtype),
-        scale.astype(X.dtype),
-        features.content,
-        features.n_z,
-        block_height(len(X), k, n_panels),
+    units = center.astype(X.dtype), scale.astype(X.dtype)
+    n_panels, k, _ = theta.shape
+    if not features.pairs.size:
+        height = block_height(len(X), min(256, max(32, _ROW_FEATURES // features.n_features)))
+        return _kernels.row_e_step(X, weight, labels, theta[0], *units, features.content, height)
+    height = product_height(len(X), k, n_panels)
+    log_likelihood, sums = _kernels.product_e_step(
+        X, weight, labels, theta, features.pairs, *units, height
     )
     return log_likelihood, sums.swapaxes(0, 1).reshape(k, -1)[:, : features.n_features]

@@ -12,6 +12,7 @@ from sklearn.utils import check_array
 from skem._validation import check_labels, check_weights
 from skem.em import RowBlocks
 from skem.mixture._covariances import NotPositiveDefiniteError, Structure, structure_of
+from skem.mixture._features import plain_features, plain_rows
 from skem.mixture._gaussian_params import Priors
 from skem.mixture._missing import pattern_order
 
@@ -31,16 +32,16 @@ def column_units(
     ValueError
         If a column holds no value, or values too large to square.
     """
-    d = X.shape[1]
-    center, count = _column_sums(X, weight, np.zeros(d), squared=False)
+    from skem.mixture import _kernels
+
+    weight = np.empty(0) if weight is None else weight.astype(np.float64)
+    center, squares, count = _kernels.column_moments(plain_rows(X), weight)
     if (count == 0).any():
         raise ValueError(
             f"Columns {np.flatnonzero(count == 0).tolist()} of X hold no value at all (all NaN). "
             "Drop them."
         )
-    center = center / count
-    variance, _ = _column_sums(X, weight, center, squared=True)
-    variance = variance / count
+    variance = squares / count
     if not np.isfinite(variance).all():
         columns = np.flatnonzero(~np.isfinite(variance)).tolist()
         raise ValueError(
@@ -50,30 +51,8 @@ def column_units(
     noise = np.square(64 * np.finfo(X.dtype).eps * np.abs(center))
     variance = np.where(variance > noise, variance, 0.0)
     if common_scale:
-        variance = np.full(d, variance.mean())
+        variance = np.full_like(variance, variance.mean())
     return center, np.where(variance > 0, 1 / np.sqrt(np.where(variance > 0, variance, 1)), 1.0)
-
-
-def _column_sums(
-    X: NDArray, weight: NDArray | None, center: NDArray, *, squared: bool
-) -> tuple[NDArray, NDArray]:
-    """Weighted sums of x - center, or of its square, over known values, and their weights."""
-    d = X.shape[1]
-    total, count = np.zeros(d), np.zeros(d)
-    for start in range(0, len(X), 4096):
-        part = slice(start, start + 4096)
-        w = None if weight is None else weight[part]
-        with np.errstate(over="ignore", invalid="ignore"):
-            block = X[part] - center  # float64, as center is
-            seen: Any = len(block) if w is None else w.sum()
-            if np.isnan(block.sum()):
-                known = ~np.isnan(block)
-                block = np.where(known, block, 0.0)
-                seen = known.sum(0) if w is None else w @ known
-            values = block * block if squared else block
-            total += values.sum(0) if w is None else w @ values
-        count += seen
-    return total, count
 
 
 def check_size(n_components: int, d: int, covariance_type: str) -> None:
@@ -227,10 +206,13 @@ class TrainingData:
 
     def row_blocks(self, estimator: GaussianMixtureEM) -> RowBlocks:
         """The rows, cut into blocks."""
+        d = self.X.shape[1]
+        structure, tied = structure_of(estimator.covariance_type)
+        features = plain_features(d) if tied else structure.features(d)
         return RowBlocks(
             self.X,
             sample_weight=self.weight,
             labels=self.labels,
-            row_values=self.X.shape[1] * estimator.n_components,
+            row_values=features.work(estimator.n_components),
             n_jobs=estimator.n_jobs,
         )

@@ -26,14 +26,12 @@ from skem.mixture._covariances import (
 )
 from skem.mixture._features import (
     Features,
-    block_height,
     kernel_rows,
     linear_e_step,
-    linear_pairs,
-    make_features,
+    plain_features,
+    product_height,
 )
 from skem.mixture._gaussian_params import GaussianParams, GaussianStatistics, Priors
-from skem.mixture._kernels_content import PLAIN
 from skem.mixture._missing import missing_statistics
 from skem.mixture._weights import solve_weights
 
@@ -96,9 +94,7 @@ class GaussianModel(CollapseMixin, EMModelBase):
         self.n_repairs = 0
         self.moments_about_origin = False  # statistics of different parameters can be mixed
         self.features: Features = (
-            make_features(linear_pairs(self.d), content=PLAIN, n_z=self.d + 1)
-            if self.tied
-            else self.structure.features(self.d)
+            plain_features(self.d) if self.tied else self.structure.features(self.d)
         )
 
     # ------------------------------------------------------------------ parameters
@@ -141,7 +137,7 @@ class GaussianModel(CollapseMixin, EMModelBase):
             parts = [constant[:, None], linear]
             if not self.tied:
                 parts.append(structure.coefficients(precisions))
-            theta = np.hstack(parts)
+            theta = self.features.layout(np.hstack(parts), self.dtype)
         return GaussianParams(weights, means, covariances, factors, log_constants, theta)
 
     def _check_conditions(self, covariances: NDArray, factors: NDArray) -> None:
@@ -224,7 +220,7 @@ class GaussianModel(CollapseMixin, EMModelBase):
             factors.astype(self.dtype),
             self.center.astype(self.dtype),
             self.scale.astype(self.dtype),
-            block_height(len(rows.X), len(params.means), 1 + self.d // 64),
+            product_height(len(rows.X), len(params.means), 1 + self.d // 64),
         )
         if self.structure.name == "spherical":
             squares = squares.sum(-1)

@@ -16,7 +16,7 @@ class GaussianParams(NamedTuple):
     covariances: NDArray  # (k or 1, structure)
     factors: NDArray  # (k or 1, structure)
     log_constants: NDArray  # (k,) log weight + log normaliser - blur, without the quadratic form
-    theta: NDArray | None  # (k, n_features) coefficients of the features; None: too steep for them
+    theta: NDArray | None  # coefficients of the features, laid out; None: too steep for them
 
 
 class GaussianStatistics(NamedTuple):

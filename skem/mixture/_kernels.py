@@ -2,21 +2,19 @@
 
 Every mixture here is an exponential family: the log-density of a row under component k is linear
 in features of the row, log p(x|k) = theta_k . f(x), and the expected statistics are the weighted
-sums S_k = sum_i r_ik f(x_i). With the features of B rows as the columns of a matrix F, both steps
-are matrix products, L = theta F and S += R F'. Each feature is a product of two entries of
-z = (1, x_1, ..., x_d, ...), so one table of pairs describes a model.
+sums S_k = sum_i r_ik f(x_i). With the features of B rows as the rows of a matrix F, both steps
+are matrix products, L = theta F' and S += R F. Two kernels build the features of
+z = (x - center) * scale: `row_e_step` those that are as few as the columns, row by row, and
+`product_e_step` those that are all products of two columns, a panel of them at a time.
 
 Conventions:
     X.shape = (n, d)                     rows of the block, C-contiguous
-    theta.shape = (n_panels, k, m)       coefficients of the features, cut into panels of m
-    pairs.shape = (n_panels, m, 2)       feature f is z[pairs[f, 0]] * z[pairs[f, 1]]
     L.shape = R.shape = (k, B)           log joint densities, then responsibilities
     weight.shape = (n,) or (0,)          weights of the rows; empty is all ones
     labels.shape = (n,) or (0,)          known components, -1 unknown; empty is all unknown
 
-Rows run along the last axis, so every loop vectorises over rows. A panel of features stays in
-the cache between its construction and its product, and is built again for the statistics, which
-is cheaper than to keep all features. Log-likelihoods and statistics are summed in float64.
+Where work is done on each row alone, rows run along the last axis, so that it vectorises over
+them. Log-likelihoods and statistics are summed in float64.
 """
 
 from __future__ import annotations
@@ -28,7 +26,7 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic, overload
 
-from skem.mixture._kernels_content import BINARY_MASKED, PLAIN, SQUARED_NORM
+from skem.mixture._kernels_content import BINARY_MASKED, PLAIN, SQUARED_NORM, SQUARES
 
 _VECTORISE = {"contract", "nsz", "arcp", "reassoc"}
 
@@ -137,35 +135,72 @@ def _normalise(L, n_rows, weight, labels, start, top, norm):
 
 
 @njit(nogil=True, cache=True, fastmath=_VECTORISE)
-def _load(X, start, n_rows, center, scale, content, Z):
-    """Z[:, :n_rows] <- z of the rows, z[0] = 1; what is left of Z is zero."""
+def _load_features(X, start, n_rows, center, scale, content, F):
+    """F[:n_rows, 1:] <- features of the rows."""
     d = X.shape[1]
-    B = Z.shape[1]
-    for first in range(0, n_rows, 16):  # a transpose: 16 rows at a time stay in the cache
-        last = min(first + 16, n_rows)
-        if content in (PLAIN, SQUARED_NORM):
+    if content <= SQUARES:
+        for i in range(n_rows):
             for j in range(d):
-                for i in range(first, last):
-                    Z[1 + j, i] = (X[start + i, j] - center[j]) * scale[j]
-        else:
+                F[i, 1 + j] = (X[start + i, j] - center[j]) * scale[j]
+    if content == SQUARES:
+        for i in range(n_rows):
             for j in range(d):
-                for i in range(first, last):
-                    Z[1 + j, i] = X[start + i, j] > center[j]
+                F[i, 1 + d + j] = F[i, 1 + j] * F[i, 1 + j]
+    elif content == SQUARED_NORM:
+        for i in range(n_rows):
+            norm = 0.0
+            for j in range(d):
+                norm += F[i, 1 + j] * F[i, 1 + j]
+            F[i, 1 + d] = norm
+    elif content != PLAIN:
+        for i in range(n_rows):
+            for j in range(d):
+                F[i, 1 + j] = X[start + i, j] > center[j]
         if content == BINARY_MASKED:
-            for j in range(d):
-                for i in range(first, last):
-                    Z[1 + d + j, i] = X[start + i, j] == X[start + i, j]
-    if n_rows < B:
-        Z[1:, n_rows:] = 0
-    if content == SQUARED_NORM:
-        Z[1 + d, :] = 0
-        for j in range(d):
-            for i in range(B):
-                Z[1 + d, i] += Z[1 + j, i] * Z[1 + j, i]
+            for i in range(n_rows):
+                for j in range(d):
+                    F[i, 1 + d + j] = X[start + i, j] == X[start + i, j]
+
+
+@njit(nogil=True, cache=True)
+def row_e_step(X, weight, labels, theta, center, scale, content, B):
+    """E step: the sum of the log-likelihood, and S of shape (k, m) as theta has it."""
+    k, m = theta.shape
+    n = X.shape[0]
+    F = np.zeros((B, m), theta.dtype)
+    F[:, 0] = 1
+    L = np.empty((k, B), theta.dtype)
+    top = np.empty(B, theta.dtype)
+    norm = np.empty(B, theta.dtype)
+    product = np.empty((k, m), theta.dtype)
+    S = np.zeros((k, m))
+    log_likelihood = 0.0
+    for start in range(0, n, B):
+        n_rows = min(B, n - start)
+        _load_features(X, start, n_rows, center, scale, content, F)
+        np.dot(theta, F.T, L)
+        log_likelihood += _normalise(L, n_rows, weight, labels, start, top, norm)
+        np.dot(L, F, product)
+        for j in range(k):
+            for f in range(m):
+                S[j, f] += product[j, f]
+    return log_likelihood, S
 
 
 @njit(nogil=True, cache=True, fastmath=_VECTORISE)
-def _features(Z, pairs, F):
+def _load(X, start, n_rows, center, scale, Z):
+    """Z[1:, :n_rows] <- z of the rows, Z[0] stays; what is left of Z is zero."""
+    for first in range(0, n_rows, 16):  # a transpose: 16 rows at a time stay in the cache
+        last = min(first + 16, n_rows)
+        for j in range(X.shape[1]):
+            for i in range(first, last):
+                Z[1 + j, i] = (X[start + i, j] - center[j]) * scale[j]
+    if n_rows < Z.shape[1]:
+        Z[1:, n_rows:] = 0
+
+
+@njit(nogil=True, cache=True, fastmath=_VECTORISE)
+def _products(Z, pairs, F):
     for f in range(F.shape[0]):
         a, b = pairs[f, 0], pairs[f, 1]
         for i in range(F.shape[1]):
@@ -173,16 +208,18 @@ def _features(Z, pairs, F):
 
 
 @njit(nogil=True, cache=True)
-def linear_e_step(X, weight, labels, theta, pairs, center, scale, content, n_z, B):
-    """E step through features: the sum of the log-likelihood, and S of shape (n_panels, k, m).
+def product_e_step(X, weight, labels, theta, pairs, center, scale, B):
+    """E step with products of two entries of (1, z) as features, in panels.
 
-    Empty pairs say that the features are z itself.
+    Feature f of a panel is z[pairs[f, 0]] * z[pairs[f, 1]]; pairs.shape = (n_panels, m, 2), and
+    theta and S have shape (n_panels, k, m). A panel stays in the cache between its construction
+    and its product, and is built again for the statistics: cheaper than to keep all features.
     """
     n_panels, k, m = theta.shape
-    n = X.shape[0]
-    Z = np.empty((n_z, B), theta.dtype)
+    n, d = X.shape
+    Z = np.empty((d + 1, B), theta.dtype)
     Z[0, :] = 1
-    F = np.empty((m, B), theta.dtype) if pairs.size else Z
+    F = np.empty((m, B), theta.dtype)
     L = np.empty((k, B), theta.dtype)
     part = np.empty((k, B), theta.dtype)
     top = np.empty(B, theta.dtype)
@@ -192,12 +229,11 @@ def linear_e_step(X, weight, labels, theta, pairs, center, scale, content, n_z, 
     log_likelihood = 0.0
     for start in range(0, n, B):
         n_rows = min(B, n - start)
-        _load(X, start, n_rows, center, scale, content, Z)
-        if pairs.size:
-            _features(Z, pairs[0], F)
+        _load(X, start, n_rows, center, scale, Z)
+        _products(Z, pairs[0], F)
         np.dot(theta[0], F, L)
         for panel in range(1, n_panels):
-            _features(Z, pairs[panel], F)
+            _products(Z, pairs[panel], F)
             np.dot(theta[panel], F, part)
             for j in range(k):
                 for i in range(B):
@@ -205,7 +241,7 @@ def linear_e_step(X, weight, labels, theta, pairs, center, scale, content, n_z, 
         log_likelihood += _normalise(L, n_rows, weight, labels, start, top, norm)
         for panel in range(n_panels - 1, -1, -1):
             if panel < n_panels - 1:
-                _features(Z, pairs[panel], F)
+                _products(Z, pairs[panel], F)
             np.dot(L, F.T, product)
             for j in range(k):
                 for f in range(m):
@@ -269,7 +305,7 @@ def centred_e_step(X, weight, labels, log_constant, means, factors, center, scal
     log_likelihood = 0.0
     for start in range(0, n, B):
         n_rows = min(B, n - start)
-        _load(X, start, n_rows, center, scale, PLAIN, Z)
+        _load(X, start, n_rows, center, scale, Z)
         for j in range(k):
             _differences(Z, means[j], D)
             np.dot(factors[min(j, factors.shape[0] - 1)], D, Y)
@@ -301,7 +337,7 @@ def centred_diagonal_e_step(X, weight, labels, log_constant, means, factors, cen
     log_likelihood = 0.0
     for start in range(0, n, B):
         n_rows = min(B, n - start)
-        _load(X, start, n_rows, center, scale, PLAIN, Z)
+        _load(X, start, n_rows, center, scale, Z)
         for j in range(k):
             for i in range(B):
                 L[j, i] = log_constant[j]
@@ -326,3 +362,41 @@ def centred_diagonal_e_step(X, weight, labels, log_constant, means, factors, cen
                 sums[j, a] += first
                 squares[j, a] += second
     return log_likelihood, counts, sums, squares
+
+
+@njit(nogil=True, cache=True, fastmath=_VECTORISE)
+def column_moments(X, weight):
+    """Weighted mean of each column, sum of squares about it, and weight; NaN are left out.
+
+    Parts that stay in the cache are passed over twice, and merged (Chan, Golub & LeVeque 1983).
+    """
+    n, d = X.shape
+    height = max(1, 32768 // d)
+    mean, squares, count = np.zeros(d), np.zeros(d), np.zeros(d)
+    part_mean, part_squares, part_count = np.empty(d), np.empty(d), np.empty(d)
+    for start in range(0, n, height):
+        stop = min(start + height, n)
+        part_mean[:] = 0
+        part_squares[:] = 0
+        part_count[:] = 0
+        for i in range(start, stop):
+            w = weight[i] if weight.size else 1.0
+            for j in range(d):
+                if X[i, j] == X[i, j]:
+                    part_mean[j] += w * X[i, j]
+                    part_count[j] += w
+        for j in range(d):
+            part_mean[j] /= max(part_count[j], 1e-300)
+        for i in range(start, stop):
+            w = weight[i] if weight.size else 1.0
+            for j in range(d):
+                if X[i, j] == X[i, j]:
+                    rest = X[i, j] - part_mean[j]
+                    part_squares[j] += w * rest * rest
+        for j in range(d):
+            count[j] += part_count[j]
+            share = part_count[j] / max(count[j], 1e-300)
+            apart = part_mean[j] - mean[j]
+            squares[j] += part_squares[j] + (count[j] - part_count[j]) * share * apart * apart
+            mean[j] += share * apart
+    return mean, squares, count
