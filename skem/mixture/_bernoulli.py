@@ -7,8 +7,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.cluster import kmeans_plusplus
-from sklearn.metrics import pairwise_distances_argmin
 from sklearn.utils import check_array, check_random_state
 
 from skem._sklearn import Interval, StrOptions, fit_context
@@ -21,7 +19,7 @@ from skem.mixture._bernoulli_model import (
     BernoulliStatistics,
 )
 from skem.mixture._bernoulli_rows import BernoulliRows
-from skem.mixture._starts import distinct_rows, sample_rows
+from skem.mixture._bernoulli_starts import INIT_PARAMS, BernoulliStarts
 
 
 class BernoulliMixtureEM(BernoulliRows):
@@ -106,7 +104,7 @@ class BernoulliMixtureEM(BernoulliRows):
     _parameter_constraints: dict = {
         **BernoulliRows._parameter_constraints,
         "n_components": [Interval(Integral, 1, None, closed="left")],
-        "init_params": [StrOptions({"k-means++", "random"})],
+        "init_params": [StrOptions(set(INIT_PARAMS))],
         "weights_init": ["array-like", None],
         "probabilities_init": ["array-like", None],
         "weight_concentration_prior": [Interval(Real, 1, None, closed="left")],
@@ -181,43 +179,26 @@ class BernoulliMixtureEM(BernoulliRows):
         weight: NDArray | None,
         rng: np.random.RandomState,
     ) -> list[BernoulliParams]:
-        k, d = self.n_components, X.shape[1]
-        given = self._given(d)
+        given = self._given(X.shape[1])
         if len(given) == 2:
             return [BernoulliParams(given["weights"], given["probabilities"])]
-        chosen = sample_rows(len(X), rng)
-        w = np.ones(len(X[chosen])) if weight is None else weight[chosen]
-        known = ~np.isnan(X[chosen])
-        both = np.column_stack([X[chosen] > model.threshold, known]).astype(np.float64)
-        both, w = distinct_rows(both, w)
-        ones, known = both[:, :d], both[:, d:] > 0
-        mean = np.clip((w @ ones + 1) / (w @ known + 2), MARGIN, 1 - MARGIN)
-        points = np.where(known, ones, mean)
-        n_starts = 1 if k == 1 else self.n_init
-        starts = []
-        for _ in range(n_starts):
-            if self.init_params == "random" or k == 1 or len(w) < k:
-                responsibilities = rng.dirichlet(np.ones(k), len(w)) * w[:, None]
-            else:
-                seeds, _ = kmeans_plusplus(points, k, sample_weight=w, random_state=rng)
-                nearest = pairwise_distances_argmin(points, seeds)
-                responsibilities = np.eye(k)[nearest] * w[:, None]
-            # two rows of average composition keep each component open to all rows
-            statistics = BernoulliStatistics(
-                0.0,
-                w.sum(),
-                responsibilities.sum(0) + 1,
-                responsibilities.T @ ones + 2 * mean,
-                responsibilities.T @ known + 2.0,
+        starts = BernoulliStarts(
+            model,
+            X,
+            weight=weight,
+            n_components=self.n_components,
+            init_params=self.init_params,
+            rng=rng,
+        )
+        n_starts = 1 if self.n_components == 1 else self.n_init
+        made = (starts.make() for _ in range(n_starts))
+        return [
+            BernoulliParams(
+                given.get("weights", start.weights),
+                given.get("probabilities", start.probabilities),
             )
-            start = model.maximize(statistics)
-            starts.append(
-                BernoulliParams(
-                    given.get("weights", start.weights),
-                    given.get("probabilities", start.probabilities),
-                )
-            )
-        return starts
+            for start in made
+        ]
 
     def _given(self, d: int) -> dict[str, NDArray]:
         """Initial values of the user, by name."""
