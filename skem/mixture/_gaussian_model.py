@@ -31,6 +31,7 @@ from skem.mixture._features import (
     plain_features,
     product_height,
 )
+from skem.mixture._gaussian_moments import MomentsMixin, expand
 from skem.mixture._gaussian_params import GaussianParams, GaussianStatistics, Priors
 from skem.mixture._missing import missing_statistics
 from skem.mixture._weights import solve_weights
@@ -42,7 +43,7 @@ _LOSS_ALLOWED = {8: 1e-9, 4: 3e-3}
 NO_PRIORS = Priors()
 
 
-class GaussianModel(CollapseMixin, EMModelBase):
+class GaussianModel(MomentsMixin, CollapseMixin, EMModelBase):
     """EM for a Gaussian mixture with any covariance type, weights, labels and missing values.
 
     Parameters
@@ -150,10 +151,6 @@ class GaussianModel(CollapseMixin, EMModelBase):
         if singular.any():
             raise NotPositiveDefiniteError(int(np.flatnonzero(singular)[0]))
 
-    def _reference(self, params: GaussianParams) -> NDArray:
-        """Points that the moments are taken about, (k, d)."""
-        return np.zeros_like(params.means) if params.theta is not None else params.means
-
     # ------------------------------------------------------------------ E step
     def expected_statistics(self, params: GaussianParams, rows: Rows) -> GaussianStatistics:
         n_complete = self._n_complete(rows)
@@ -228,102 +225,9 @@ class GaussianModel(CollapseMixin, EMModelBase):
             squares = squares.sum(0, keepdims=True)
         return log_likelihood, weight, counts, sums, self.structure.pack(squares)
 
-    # ------------------------------------------------------------------ M step
-    def maximize(self, statistics: GaussianStatistics, params: GaussianParams) -> GaussianParams:
-        return self.params(*self._moments_to_parameters(statistics, self._reference(params)))
-
-    def _moments_to_parameters(
-        self, statistics: GaussianStatistics, reference: NDArray
-    ) -> tuple[NDArray, NDArray, NDArray]:
-        structure, priors = self.structure, self.priors
-        counts = np.maximum(statistics.counts, 10 * np.finfo(np.float64).tiny)
-        weights = np.maximum(statistics.counts + priors.concentration - 1, 0.0)
-        weights = weights / weights.sum()
-        shift = statistics.sums / counts[:, None]
-        means = reference + shift
-        squares = structure.unpack(statistics.squares, self.d)
-        within = structure.square(shift) * _expand(counts, structure.square(shift))
-        squares = squares - (within.sum(0, keepdims=True) if self.tied else within)
-        degrees = 0.0
-        if priors.mean is not None:
-            kappa = priors.mean_precision
-            pull = structure.square(means - priors.mean)
-            pull = pull * _expand(kappa * counts / (counts + kappa), pull)
-            squares = squares + (pull.sum(0, keepdims=True) if self.tied else pull)
-            means = (counts[:, None] * means + kappa * priors.mean) / (counts + kappa)[:, None]
-            degrees += len(counts) if self.tied else 1
-        if priors.scatter is not None:
-            squares = squares + priors.scatter
-            degrees += priors.degrees + self.d + 1
-        if self.tied:
-            counts = counts.sum(keepdims=True)
-        squares = squares + _expand(counts, squares) * structure.diagonal(self.reg)
-        return weights, means, structure.divide(squares, counts + degrees, self.d)
-
-    def start(
-        self, counts: NDArray, means: NDArray, squares: NDArray, pooled: NDArray
-    ) -> GaussianParams:
-        """Parameters out of a first partition of the rows, with squares about its means.
-
-        A component whose covariance those moments do not determine starts with the pooled one.
-        """
-        packed = self.structure.pack(squares.sum(0, keepdims=True) if self.tied else squares)
-        about = GaussianStatistics(0.0, counts.sum(), counts, np.zeros_like(means), packed)
-        weights, means, covariances = self._moments_to_parameters(about, means)
-        ridge = 1e-6 * np.trace(self.structure.dense(pooled[None], self.d)[0]) / self.d
-        proper = pooled + self.structure.diagonal(np.full(self.d, ridge))  # if pooled is singular
-        for k in range(len(covariances)):
-            if not self._well_determined(covariances[k]):
-                covariances[k] = proper
-        return self.params(weights, means, covariances)
-
-    def pooled(self, counts: NDArray, means: NDArray, squares: NDArray) -> NDArray:
-        """The covariance of all rows, out of their squares about the mean."""
-        packed = self.structure.pack(squares)
-        about = GaussianStatistics(0.0, counts.sum(), counts, np.zeros_like(means), packed)
-        _, _, covariances = self._moments_to_parameters(about, means)
-        return covariances[0]
-
-    def statistics_of(self, params: GaussianParams, weight: float) -> GaussianStatistics:
-        """Moments of rows of that total weight that have exactly these parameters."""
-        counts = params.weights * weight
-        means = params.means - self._reference(params)
-        structure = self.structure
-        own = structure.square(means) * _expand(counts, structure.square(means))
-        blur = structure.diagonal(self.reg)
-        group = np.array([weight]) if self.tied else counts
-        n = self.d if structure.name == "spherical" else 1
-        within = (params.covariances * n - blur) * _expand(group, params.covariances)
-        squares = within + (own.sum(0, keepdims=True) if self.tied else own)
-        sums = counts[:, None] * means
-        return GaussianStatistics(0.0, weight, counts, sums, structure.pack(squares))
-
-    def _well_determined(self, covariance: NDArray) -> bool:
-        values = np.linalg.eigvalsh(self.structure.dense(covariance[None], self.d)[0])
-        return bool(values[0] > 1e-8 * values[-1] and values[-1] > 1e-24)
-
     # ------------------------------------------------------------------ objective
     def bound(self, statistics: GaussianStatistics, params: GaussianParams) -> float:
         return float((statistics.log_likelihood + self.log_prior(params)) / statistics.weight)
-
-    def log_prior(self, params: GaussianParams) -> float:
-        """Log prior density up to a constant, in nats."""
-        structure, priors = self.structure, self.priors
-        value = 0.0
-        if priors.concentration != 1.0:
-            value += float((priors.concentration - 1) * np.log(params.weights).sum())
-        if priors.mean is None and priors.scatter is None:
-            return value
-        precisions = structure.precision(params.factors)
-        log_det = 2 * structure.log_det_factor(params.factors, self.d)
-        if priors.mean is not None:
-            squares = structure.square(params.means - priors.mean)
-            quadratic = structure.trace(precisions, squares)
-            value += float((log_det - priors.mean_precision * quadratic).sum()) / 2
-        if priors.scatter is not None:
-            traces = structure.trace(precisions, priors.scatter[None])
-            value += float(((priors.degrees + self.d + 1) * log_det - traces).sum()) / 2
-        return value
 
     def rounding(self, statistics: GaussianStatistics, params: GaussianParams) -> float:
         steepness = np.square(params.factors).reshape(len(params.factors), -1).sum(-1).max()
@@ -381,7 +285,7 @@ class GaussianModel(CollapseMixin, EMModelBase):
             degrees = degrees * d  # one variance, d directions
         move = new.means - params.means
         pull = structure.square(move)
-        pull = pull * _expand(strength, pull)
+        pull = pull * expand(strength, pull)
         if self.tied:
             pull = pull.sum(0, keepdims=True)
         slope, solve_covariances = structure.geometry(
@@ -403,11 +307,6 @@ class GaussianModel(CollapseMixin, EMModelBase):
     def ready(self, statistics: GaussianStatistics) -> bool:
         """Whether every component has seen enough rows for an M step (online EM)."""
         return bool((statistics.counts > (self.d + 1) * self.row_weight).all())
-
-
-def _expand(values: NDArray, like: NDArray) -> NDArray:
-    """``values`` with as many trailing axes as ``like`` has more."""
-    return values.reshape(values.shape + (1,) * (like.ndim - values.ndim))
 
 
 def _split(rows: Rows, n_first: int) -> tuple[Rows, Rows]:
