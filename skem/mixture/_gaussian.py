@@ -3,34 +3,23 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
 from numbers import Integral, Real
 from typing import Any
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
 from skem._callbacks import with_callbacks
 from skem._sklearn import Interval, StrOptions, fit_context
-from skem._validation import (
-    unchanged_on_error,
-)
+from skem._validation import unchanged_on_error
 from skem.em import StepwiseEM
 from skem.em._estimator import EMEstimatorMixin
-from skem.mixture import _density
-from skem.mixture._covariances import COVARIANCE_TYPES, structure_of
+from skem.mixture._covariances import COVARIANCE_TYPES
 from skem.mixture._gaussian_fitted import FittedGaussianMixture
-from skem.mixture._gaussian_init import (
-    TrainingData,
-    check_initial_values,
-    column_units,
-    make_priors,
-)
-from skem.mixture._gaussian_model import GaussianModel
-from skem.mixture._gaussian_params import GaussianParams
-from skem.mixture._gaussian_starts import INIT_PARAMS, GaussianStarts, check_responsibilities
+from skem.mixture._gaussian_init import TrainingData
+from skem.mixture._gaussian_starts import INIT_PARAMS
+from skem.mixture._gaussian_working import make_model, make_starts, to_working
 from skem.mixture._information import gaussian_standard_errors
 
 
@@ -284,8 +273,8 @@ class GaussianMixtureEM(FittedGaussianMixture):
         previous = dict(self.__dict__) if warm else {}
         data = TrainingData(self, X, sample_weight, labels)
         rng = check_random_state(self.random_state)
-        model = self._make_model(data, rng)
-        starts, n_starts = self._make_starts(model, data, rng, previous)
+        model = make_model(self, data, rng)
+        starts, n_starts = make_starts(self, model, data, rng, previous)
         with data.row_blocks(self) as rows:
             state, attributes = self._run_em(
                 model, rows, starts, n_starts=n_starts, X=X, sample_weight=sample_weight
@@ -311,133 +300,6 @@ class GaussianMixtureEM(FittedGaussianMixture):
                 ConvergenceWarning,
                 stacklevel=4,
             )
-
-    def _make_model(self, data: TrainingData, rng: np.random.RandomState) -> GaussianModel:
-        """The model in working coordinates, priors and regularisation included."""
-        structure, _ = structure_of(self.covariance_type)
-        d = data.X.shape[1]
-        center, scale = column_units(
-            data.X, data.weight, common_scale=structure.name == "spherical"
-        )
-        protected = None
-        if data.labels is not None:
-            protected = np.unique(data.labels[data.labels >= 0])
-            if self.collapse == "remove":
-                raise ValueError(
-                    "collapse='remove' cannot be used with labels: removing a component would "
-                    "renumber the others. Use collapse='restart' or 'report'."
-                )
-        return GaussianModel(
-            self.covariance_type,
-            center=center,
-            scale=scale,
-            reg=np.full(d, float(self.reg_covar)) * scale**2,
-            priors=make_priors(self, structure, center, scale),
-            dtype=data.X.dtype,
-            collapse=self.collapse,
-            rng=rng,
-            protected=protected,
-            row_weight=min(1.0, data.total_weight / len(data.X)),
-            incomplete=data.incomplete,
-        )
-
-    def _make_starts(
-        self,
-        model: GaussianModel,
-        data: TrainingData,
-        rng: np.random.RandomState,
-        previous: dict[str, Any],
-    ) -> tuple[list[GaussianParams], int]:
-        """Parameters to start from, with what the user gave in its place."""
-        if previous:
-            check = (previous["means_"].shape[1], len(previous["weights_"]))
-            if check != (model.d, self.n_components):
-                raise ValueError(
-                    f"warm_start=True, but the last fit had {check[1]} components in {check[0]} "
-                    f"dimensions and this one has {self.n_components} in {model.d}. Set "
-                    "warm_start=False."
-                )
-            return [self._to_working(model, previous)], 1
-        given = check_initial_values(self, model.d)
-        if len(given) == 3:
-            return [self._given_params(model, given, None)], 1
-        if not isinstance(self.init_params, str) and not callable(self.init_params):
-            init = check_responsibilities(self.init_params, len(data.X_given), self.n_components)
-            init = init[data.order]
-        else:
-            init = self.init_params
-        starts = GaussianStarts(
-            model,
-            data.X,
-            weight=data.weight,
-            labels=data.labels,
-            n_components=self.n_components,
-            init_params=init,
-            rng=rng,
-            X_given=data.X_given,
-            order=data.order,
-        )
-        n_starts = self.n_init
-        if starts.deterministic:
-            n_starts = self.n_init if callable(init) and self.n_components > 1 else 1
-        elif init in ("kmeans", "k-means++"):
-            n_starts = max(2, self.n_init)
-        n_starts += starts.has_labelled_start
-        made = (starts.make(number) for number in range(n_starts))
-        return [self._given_params(model, given, start) for start in made], n_starts
-
-    def _given_params(
-        self, model: GaussianModel, given: dict[str, NDArray], start: GaussianParams | None
-    ) -> GaussianParams:
-        """A start with initial values of the user in their place."""
-        if not given:
-            assert start is not None
-            return start
-        parts: dict[str, NDArray] = {} if start is None else start._asdict()
-        if "weights" in given:
-            parts["weights"] = given["weights"]
-        if "means" in given:
-            parts["means"] = (given["means"] - model.center) * model.scale
-        if "covariances" in given:
-            parts["covariances"] = model.structure.rescale(given["covariances"], model.scale)
-        return model.params(parts["weights"], parts["means"], parts["covariances"])
-
-    def _to_working(self, model: GaussianModel, fitted: Mapping[str, Any]) -> GaussianParams:
-        """Fitted attributes as parameters of the model."""
-        covariances = np.asarray(fitted["covariances_"], dtype=np.float64)
-        if fitted.get("_fitted_type", self.covariance_type) != self.covariance_type:
-            raise ValueError(
-                f"covariance_type={self.covariance_type!r} cannot go on from the last fit, which "
-                "had another one. Set warm_start=False, or fit a clone."
-            )
-        return model.params(
-            _shares(fitted["weights_"]),
-            (np.asarray(fitted["means_"], dtype=np.float64) - model.center) * model.scale,
-            model.structure.rescale(covariances[None] if model.tied else covariances, model.scale),
-        )
-
-    def _attributes(self, model: GaussianModel, params: GaussianParams) -> dict[str, Any]:
-        """Fitted attributes in the user's units and in the dtype of X."""
-        structure = model.structure
-        covariances = structure.rescale(params.covariances, 1 / model.scale)
-        if structure.name == "full":
-            factors = _density.refine_factors(covariances, params.factors * model.scale)
-            choleskys = factors.swapaxes(-1, -2)
-        else:
-            factors = choleskys = structure.factor(covariances)
-        attributes = {
-            "covariances_": covariances,
-            "precisions_": structure.precision(factors),
-            "precisions_cholesky_": choleskys,
-        }
-        if model.tied:
-            attributes = {name: value[0] for name, value in attributes.items()}
-        attributes["weights_"] = params.weights
-        attributes["means_"] = params.means / model.scale + model.center
-        fitted: dict[str, Any] = {
-            name: np.asarray(a, dtype=model.dtype) for name, a in attributes.items()
-        }
-        return fitted | {"_fitted_type": self.covariance_type}
 
     # ------------------------------------------------------------------ online
     @fit_context(prefer_skip_nested_validation=True)
@@ -480,15 +342,15 @@ class GaussianMixtureEM(FittedGaussianMixture):
         online: StepwiseEM | None = getattr(self, "_online", None)
         if online is None:
             rng = check_random_state(self.random_state)
-            model = self._make_model(data, rng)
+            model = make_model(self, data, rng)
             model.collapse, model.moments_about_origin = "report", True
             if fitted:
-                online = StepwiseEM(model, self._to_working(model, self.__dict__))
+                online = StepwiseEM(model, to_working(self, model, self.__dict__))
                 online.seed(
                     model.statistics_of(online.current, self._total_weight), data.total_weight
                 )
             else:
-                starts, _ = self._make_starts(model, data, rng, {})
+                starts, _ = make_starts(self, model, data, rng, {})
                 with data.row_blocks(self) as rows:
                     online = self._start_online(model, rows, starts)
         elif (self._fitted_type, len(self.weights_)) != (self.covariance_type, self.n_components):
@@ -502,9 +364,3 @@ class GaussianMixtureEM(FittedGaussianMixture):
         with data.row_blocks(self) as rows:
             params = self._update_online(online, rows, first=not fitted)
         self.collapsed_ = online.model.collapsed(params, params.weights * online.weight)
-
-
-def _shares(weights: ArrayLike) -> NDArray:
-    """Weights as float64 that sum to one exactly."""
-    weights = np.asarray(weights, dtype=np.float64)
-    return weights / weights.sum()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from skem.mixture import _density
 from skem.mixture._base import BaseMixture
 from skem.mixture._covariances import n_free_parameters
 from skem.mixture._gaussian_model import GaussianModel
+from skem.mixture._gaussian_params import GaussianParams
 
 
 class FittedGaussianMixture(BaseMixture):
@@ -28,7 +29,29 @@ class FittedGaussianMixture(BaseMixture):
     precisions_cholesky_: NDArray
     n_features_in_: int
     feature_names_in_: NDArray
-    _attributes: Callable[..., dict[str, Any]]
+
+    def _attributes(self, model: GaussianModel, params: GaussianParams) -> dict[str, Any]:
+        """Fitted attributes in the user's units and in the dtype of X."""
+        structure = model.structure
+        covariances = structure.rescale(params.covariances, 1 / model.scale)
+        if structure.name == "full":
+            factors = _density.refine_factors(covariances, params.factors * model.scale)
+            choleskys = factors.swapaxes(-1, -2)
+        else:
+            factors = choleskys = structure.factor(covariances)
+        attributes = {
+            "covariances_": covariances,
+            "precisions_": structure.precision(factors),
+            "precisions_cholesky_": choleskys,
+        }
+        if model.tied:
+            attributes = {name: value[0] for name, value in attributes.items()}
+        attributes["weights_"] = params.weights
+        attributes["means_"] = params.means / model.scale + model.center
+        fitted: dict[str, Any] = {
+            name: np.asarray(a, dtype=model.dtype) for name, a in attributes.items()
+        }
+        return fitted | {"_fitted_type": self.covariance_type}
 
     def _log_joint(self, X: NDArray) -> NDArray:
         with np.errstate(divide="ignore"):

@@ -1,0 +1,147 @@
+"""Between what a user gives a Gaussian mixture and the model in its working coordinates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from skem.mixture._covariances import structure_of
+from skem.mixture._gaussian_init import (
+    TrainingData,
+    check_initial_values,
+    column_units,
+    make_priors,
+)
+from skem.mixture._gaussian_model import GaussianModel
+from skem.mixture._gaussian_params import GaussianParams
+from skem.mixture._gaussian_starts import GaussianStarts, check_responsibilities
+
+if TYPE_CHECKING:
+    from skem.mixture._gaussian import GaussianMixtureEM
+
+
+def make_model(
+    estimator: GaussianMixtureEM, data: TrainingData, rng: np.random.RandomState
+) -> GaussianModel:
+    """The model in working coordinates, priors and regularisation included."""
+    structure, _ = structure_of(estimator.covariance_type)
+    d = data.X.shape[1]
+    center, scale = column_units(data.X, data.weight, common_scale=structure.name == "spherical")
+    protected = None
+    if data.labels is not None:
+        protected = np.unique(data.labels[data.labels >= 0])
+        if estimator.collapse == "remove":
+            raise ValueError(
+                "collapse='remove' cannot be used with labels: removing a component would "
+                "renumber the others. Use collapse='restart' or 'report'."
+            )
+    return GaussianModel(
+        estimator.covariance_type,
+        center=center,
+        scale=scale,
+        reg=np.full(d, float(estimator.reg_covar)) * scale**2,
+        priors=make_priors(estimator, structure, center, scale),
+        dtype=data.X.dtype,
+        collapse=estimator.collapse,
+        rng=rng,
+        protected=protected,
+        row_weight=min(1.0, data.total_weight / len(data.X)),
+        incomplete=data.incomplete,
+    )
+
+
+def make_starts(
+    estimator: GaussianMixtureEM,
+    model: GaussianModel,
+    data: TrainingData,
+    rng: np.random.RandomState,
+    previous: dict[str, Any],
+) -> tuple[list[GaussianParams], int]:
+    """Parameters to start from, with what the user gave in its place."""
+    if previous:
+        return [_go_on(estimator, model, previous)], 1
+    given = check_initial_values(estimator, model.d)
+    if len(given) == 3:
+        return [_given_params(model, given, None)], 1
+    if not isinstance(estimator.init_params, str) and not callable(estimator.init_params):
+        init = check_responsibilities(
+            estimator.init_params, len(data.X_given), estimator.n_components
+        )
+        init = init[data.order]
+    else:
+        init = estimator.init_params
+    starts = GaussianStarts(
+        model,
+        data.X,
+        weight=data.weight,
+        labels=data.labels,
+        n_components=estimator.n_components,
+        init_params=init,
+        rng=rng,
+        X_given=data.X_given,
+        order=data.order,
+    )
+    n_starts = estimator.n_init
+    if starts.deterministic:
+        n_starts = estimator.n_init if callable(init) and estimator.n_components > 1 else 1
+    elif init in ("kmeans", "k-means++"):
+        n_starts = max(2, estimator.n_init)
+    n_starts += starts.has_labelled_start
+    made = (starts.make(number) for number in range(n_starts))
+    return [_given_params(model, given, start) for start in made], n_starts
+
+
+def _go_on(
+    estimator: GaussianMixtureEM, model: GaussianModel, previous: dict[str, Any]
+) -> GaussianParams:
+    """The parameters of the last fit, as a start."""
+    k, d = previous["means_"].shape
+    if (k, d) != (estimator.n_components, model.d):
+        raise ValueError(
+            f"warm_start=True, but the last fit had {k} components in {d} dimensions and this one "
+            f"has {estimator.n_components} in {model.d}. Set warm_start=False."
+        )
+    return to_working(estimator, model, previous)
+
+
+def _given_params(
+    model: GaussianModel, given: dict[str, NDArray], start: GaussianParams | None
+) -> GaussianParams:
+    """A start with initial values of the user in their place."""
+    if not given:
+        assert start is not None
+        return start
+    parts: dict[str, NDArray] = {} if start is None else start._asdict()
+    if "weights" in given:
+        parts["weights"] = given["weights"]
+    if "means" in given:
+        parts["means"] = (given["means"] - model.center) * model.scale
+    if "covariances" in given:
+        parts["covariances"] = model.structure.rescale(given["covariances"], model.scale)
+    return model.params(parts["weights"], parts["means"], parts["covariances"])
+
+
+def to_working(
+    estimator: GaussianMixtureEM, model: GaussianModel, fitted: Mapping[str, Any]
+) -> GaussianParams:
+    """Fitted attributes as parameters of the model."""
+    covariances = np.asarray(fitted["covariances_"], dtype=np.float64)
+    if fitted.get("_fitted_type", estimator.covariance_type) != estimator.covariance_type:
+        raise ValueError(
+            f"covariance_type={estimator.covariance_type!r} cannot go on from the last fit, which "
+            "had another one. Set warm_start=False, or fit a clone."
+        )
+    return model.params(
+        _shares(fitted["weights_"]),
+        (np.asarray(fitted["means_"], dtype=np.float64) - model.center) * model.scale,
+        model.structure.rescale(covariances[None] if model.tied else covariances, model.scale),
+    )
+
+
+def _shares(weights: ArrayLike) -> NDArray:
+    """Weights as float64 that sum to one exactly."""
+    weights = np.asarray(weights, dtype=np.float64)
+    return weights / weights.sum()
