@@ -1,11 +1,11 @@
 """The EM engine: one loop for every model whose sufficient statistics add."""
 
 from skem.em._acceleration import ACCELERATIONS, Geometry, QuasiNewton, Squarem, make_acceleration
-from skem.em._loop import BoundDecreasedError, EMRun, EMState
+from skem.em._loop import BoundDecreasedError, DegenerateFitError, EMRun, EMState
 from skem.em._model import EMModel, EMModelBase, Rows, add, scale, total
 from skem.em._online import StepwiseEM
 from skem.em._rows import RowBlocks, RowSource, effective_n_jobs
-from skem.em._starts import DegenerateFitError, fit_from_starts
+from skem.em._starts import fit_from_starts
 from skem.em._stopping import GapEstimator
 
 __all__ = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -20,6 +21,21 @@ CHECKS = 3
 
 class BoundDecreasedError(RuntimeError):
     """An EM step lowered the bound: the model's E step and M step do not belong together."""
+
+
+class DegenerateFitError(ValueError):
+    """The model has no finite maximum where this run went (a collapsed component).
+
+    Parameters
+    ----------
+    message : str
+    components : sequence of int, default=()
+        Components that the M step cannot make, for a `repair` of the model.
+    """
+
+    def __init__(self, message: str, components: Sequence[int] = ()):
+        super().__init__(message)
+        self.components = tuple(components)
 
 
 @dataclass
@@ -43,6 +59,11 @@ class EMState:
         Statistics of the last accepted E step.
     path : list or None
         With ``keep_path``: the parameters that entered each EM map, in step with ``bounds``.
+    n_repairs : int
+        How often the model has mended its parameters in this run.
+    failure : DegenerateFitError or None
+        While the model mends an M step that failed: its error; ``params`` are then those that
+        entered it.
     """
 
     params: Any
@@ -54,6 +75,8 @@ class EMState:
     stopped: bool = False
     statistics: Any = None
     path: list | None = None
+    n_repairs: int = 0
+    failure: DegenerateFitError | None = None
     bound_before_repair: float = -math.inf
 
     @property
@@ -165,7 +188,13 @@ class EMRun:
         if state.path is not None:
             state.path.append(params)
         state.statistics = statistics
-        state.params = model.maximize(statistics, params)
+        try:
+            state.params = model.maximize(statistics, params)
+        except DegenerateFitError as error:
+            state.params, state.failure = params, error
+            if not self._repair():
+                raise
+            return
         if self._repair():
             return
         em_map = self._map(statistics, params)
@@ -196,8 +225,10 @@ class EMRun:
         """Let the model mend its parameters (a collapsed component); the trace begins anew."""
         repair = getattr(self.model, "repair", None)
         mended = None if repair is None else repair(self.state)
+        self.state.failure = None
         if mended is None:
             return False
+        self.state.n_repairs += 1
         self.state.params = mended
         self.state.bound_before_repair = self.state.bound
         self.state.bounds.clear()

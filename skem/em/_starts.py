@@ -5,15 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from skem.em._loop import EMRun, EMState, Observer
+from skem.em._loop import DegenerateFitError, EMRun, EMState, Observer
 from skem.em._rows import RowSource
 
 SHORT_RUN = 10
 """EM maps of the first round; each round doubles them and halves the number of runs."""
-
-
-class DegenerateFitError(ValueError):
-    """A start ended where the model has no finite maximum (a collapsed component)."""
 
 
 def fit_from_starts(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from skem.mixture._covariances import Structure
 
 MAX_REPAIRS = 20
-"""Restarts and removals of one fit; then a collapse is only reported."""
+"""Restarts and removals of one run; then a collapse is only reported."""
 
 
 class CollapseMixin:
@@ -29,7 +29,6 @@ class CollapseMixin:
     collapse: str
     rng: Any
     protected: NDArray
-    n_repairs: int
     params: Callable[..., GaussianParams]
 
     def collapsed(self, params: GaussianParams, counts: NDArray) -> NDArray:
@@ -60,13 +59,14 @@ class CollapseMixin:
 
     def repair(self, state: EMState) -> GaussianParams | None:
         """Restart or remove collapsed components, if that was asked for."""
-        if self.collapse == "report" or self.n_repairs >= MAX_REPAIRS:
+        if self.collapse == "report" or state.n_repairs >= MAX_REPAIRS:
             return None
         params = state.params
-        bad = np.setdiff1d(self.collapsed(params, state.statistics.counts), self.protected)
+        collapsed = self.collapsed(params, state.statistics.counts)
+        failed = () if state.failure is None else state.failure.components
+        bad = np.setdiff1d(np.union1d(collapsed, failed).astype(int), self.protected)
         if not len(bad) or len(bad) == len(params.weights):
             return None
-        self.n_repairs += 1
         if self.collapse == "remove":
             keep = np.setdiff1d(np.arange(len(params.weights)), bad)
             covariances = params.covariances if self.tied else params.covariances[keep]

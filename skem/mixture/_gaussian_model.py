@@ -92,7 +92,6 @@ class GaussianModel(MomentsMixin, CollapseMixin, EMModelBase):
         self.row_weight = row_weight
         self.incomplete = incomplete
         self.d = len(center)
-        self.n_repairs = 0
         self.moments_about_origin = False  # statistics of different parameters can be mixed
         self.features: Features = (
             plain_features(self.d) if self.tied else self.structure.features(self.d)
@@ -117,7 +116,8 @@ class GaussianModel(MomentsMixin, CollapseMixin, EMModelBase):
                 f"The covariance {which} is not positive definite: its rows lie in a subspace "
                 "(constant or duplicate columns, or fewer distinct rows than dimensions). "
                 "Increase reg_covar, lower n_components, set covariance_prior, or choose a "
-                "simpler covariance_type."
+                "simpler covariance_type.",
+                components=() if self.tied else (error.index,),
             ) from None
         precisions = structure.precision(factors)
         with np.errstate(divide="ignore"):

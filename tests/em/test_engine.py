@@ -171,6 +171,55 @@ def test_repair_begins_a_new_trace(rows):
     assert (np.diff(state.bounds) >= 0).all()
 
 
+def test_an_m_step_that_fails_can_be_mended(rows):
+    """The model sees the parameters that entered the map, and which components failed."""
+    entered = MixtureParams(0.5, np.array([-9.0, 9.0]))
+
+    class Fragile(UnitNormals):
+        def maximize(self, statistics, params):
+            if params.means[0] < -5:
+                raise DegenerateFitError("collapsed", components=[0])
+            return super().maximize(statistics, params)
+
+        def repair(self, state):
+            if state.failure is None:
+                return None
+            assert state.failure.components == (0,)
+            assert state.params is entered
+            return START
+
+    state = run(Fragile(), rows, entered)
+    assert state.converged
+    assert state.n_repairs == 1
+    assert state.failure is None
+    assert state.bound == pytest.approx(run(UnitNormals(), rows).bound, abs=1e-11)
+
+
+def test_an_m_step_that_fails_unmended_raises(rows):
+    class Hopeless(UnitNormals):
+        def maximize(self, statistics, params):
+            raise DegenerateFitError("collapsed")
+
+        def repair(self, state):
+            return None
+
+    with pytest.raises(DegenerateFitError, match="collapsed"):
+        run(Hopeless(), rows)
+
+
+def test_each_run_counts_its_own_repairs(rows):
+    class Mended(UnitNormals):
+        def repair(self, state):
+            counts.append(state.n_repairs)
+            return START if state.n_repairs < 2 else None
+
+    counts: list[int] = []
+    fit_from_starts(Mended(), rows, [START, START, START], tol=1e-9, max_iter=1)
+    assert counts == [0, 0, 0]
+    state = fit_from_starts(Mended(), rows, [START, START], tol=1e-9, max_iter=5000)
+    assert state.n_repairs == 2
+
+
 def test_an_observer_sees_each_map_and_can_stop(rows):
     class Watcher:
         begun = ended = 0

@@ -207,6 +207,47 @@ def test_without_regularisation_a_collapse_is_an_error_with_the_way_out(with_a_s
     assert vars(mixture) == before
 
 
+@pytest.mark.parametrize("kind", ["full", "diag", "spherical"])
+def test_without_regularisation_a_collapsed_component_can_be_removed(with_a_spike, kind):
+    """Its covariance is singular in one M step: there is no collapse to be seen before."""
+    settings = {"covariance_type": kind, "reg_covar": 0.0, "max_iter": 1000}
+    mixture = GaussianMixtureEM(
+        2, collapse="remove", init_params=spike_start(with_a_spike), **settings
+    ).fit(with_a_spike)
+    np.testing.assert_allclose(mixture.means_[0], with_a_spike.mean(axis=0))
+    assert mixture.bic(with_a_spike) == pytest.approx(
+        GaussianMixtureEM(1, **settings).fit(with_a_spike).bic(with_a_spike)
+    )
+
+
+@pytest.mark.parametrize("kind", ["full", "diag", "spherical"])
+def test_without_regularisation_a_collapsed_component_can_be_restarted(kind):
+    """The second component begins on a point that is there twice, between two clouds."""
+    rng = np.random.default_rng(0)
+    clouds = rng.standard_normal((200, 2)) + 8.0 * (np.arange(200) < 100)[:, None]
+    X = np.vstack([clouds, np.full((2, 2), 4.0)])
+    settings = {"covariance_type": kind, "reg_covar": 0.0, "max_iter": 500, "random_state": 0}
+    mixture = GaussianMixtureEM(
+        2, collapse="restart", means_init=[[4.0, 4.0], [4.0, 4.0]], weights_init=[0.98, 0.02],
+        precisions_init={
+            "full": [0.05 * np.eye(2), 1e6 * np.eye(2)],
+            "diag": [[0.05, 0.05], [1e6, 1e6]],
+            "spherical": [0.05, 1e6],
+        }[kind], **settings,
+    ).fit(X)  # fmt: skip
+    np.testing.assert_allclose(np.sort(mixture.means_[:, 0]), [0, 8], atol=0.5)
+    assert mixture.score(X) >= GaussianMixtureEM(2, n_init=5, **settings).fit(X).score(X) - 0.01
+
+
+@pytest.mark.parametrize("collapse", ["restart", "remove"])
+@pytest.mark.parametrize("kind", ["full", "tied"])
+def test_columns_that_leave_no_way_out_are_an_error_whatever_the_repair(kind, collapse):
+    x = np.random.default_rng(0).standard_normal((60, 1))
+    mixture = GaussianMixtureEM(2, covariance_type=kind, reg_covar=0.0, collapse=collapse)
+    with pytest.raises(ValueError, match=r"duplicate columns.*Increase reg_covar"):
+        mixture.fit(np.hstack([x, x]))
+
+
 def test_a_covariance_prior_prevents_collapse(with_a_spike):
     mixture = GaussianMixtureEM(
         2, init_params=spike_start(with_a_spike), reg_covar=0.0, covariance_prior=np.eye(2)
