@@ -16,7 +16,6 @@ from skem.mixture._bernoulli_model import (
     MARGIN,
     BernoulliModel,
     BernoulliParams,
-    BernoulliStatistics,
 )
 from skem.mixture._bernoulli_rows import BernoulliRows
 from skem.mixture._bernoulli_starts import INIT_PARAMS, BernoulliStarts
@@ -279,7 +278,7 @@ class BernoulliMixtureEM(BernoulliRows):
                     )
                     online = StepwiseEM(model, params)
                     seen = len(X) if weight is None else float(weight.sum())
-                    online.seed(_statistics_of(params, self._total_weight), seen)
+                    online.seed(model.statistics_of(params, self._total_weight), seen)
             else:
                 online = online.copy()
             with self._row_blocks(X, weight) as rows:
@@ -302,10 +301,3 @@ class BernoulliMixtureEM(BernoulliRows):
             Component of each row.
         """
         return self._draw(n_samples)
-
-
-def _statistics_of(params: BernoulliParams, weight: float) -> BernoulliStatistics:
-    """Statistics of rows of that total weight that have exactly these parameters."""
-    counts = params.weights * weight
-    known = np.repeat(counts[:, None], params.probabilities.shape[1], axis=1)
-    return BernoulliStatistics(0.0, weight, counts, known * params.probabilities, known)

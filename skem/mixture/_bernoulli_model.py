@@ -17,7 +17,7 @@ from scipy.special import expit, logit
 
 from skem.em import EMModelBase, Geometry, Rows
 from skem.mixture._features import binary_features, linear_e_step
-from skem.mixture._weights import solve_weights
+from skem.mixture._weights import counts_of, solve_weights
 
 # Probabilities stay this far from 0 and 1, where log-odds are infinite.
 MARGIN = 1e-12
@@ -118,6 +118,18 @@ class BernoulliModel(EMModelBase):
             probabilities = np.where(total > 0, probabilities, params.probabilities)
         probabilities = np.clip(probabilities, MARGIN, 1 - MARGIN)
         return BernoulliParams(weights / weights.sum(), probabilities)
+
+    def statistics_of(self, params: BernoulliParams, weight: float) -> BernoulliStatistics:
+        """Statistics of complete rows of that total weight whose M step gives these parameters.
+
+        The pseudo-counts of the priors are taken off again. No rows have negative counts: where
+        the parameters are not a MAP estimate under these priors, they get the nearest there are.
+        """
+        a, b = self.beta
+        counts = counts_of(params.weights, weight, self.concentration)
+        known = np.repeat(counts[:, None], self.d, axis=1)
+        ones = np.clip(params.probabilities * (known + a + b - 2) - (a - 1), 0.0, known)
+        return BernoulliStatistics(0.0, weight, counts, ones, known)
 
     def bound(self, statistics: BernoulliStatistics, params: BernoulliParams) -> float:
         value = statistics.log_likelihood

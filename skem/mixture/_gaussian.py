@@ -287,7 +287,7 @@ class GaussianMixtureEM(FittedGaussianMixture):
         attributes["collapsed_"] = model.collapsed(state.params, counts)
         for name in ("standard_errors_", "_online"):
             self.__dict__.pop(name, None)
-        self.__dict__.update(attributes, _total_weight=data.total_weight)
+        self.__dict__.update(attributes, _total_weight=data.total_weight, _mean_of_fit=model.center)
         self._warn_if_not_converged(state)
         self._warn_if_collapsed()
 
@@ -342,7 +342,7 @@ class GaussianMixtureEM(FittedGaussianMixture):
         online: StepwiseEM | None = getattr(self, "_online", None)
         if online is None:
             rng = check_random_state(self.random_state)
-            model = make_model(self, data, rng)
+            model = make_model(self, data, rng, getattr(self, "_mean_of_fit", None))
             model.collapse, model.moments_about_origin = "report", True
             if fitted:
                 online = StepwiseEM(model, to_working(self, model, self.__dict__))

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skem.mixture._gaussian_params import GaussianParams, GaussianStatistics, Priors
+from skem.mixture._weights import counts_of
 
 if TYPE_CHECKING:
     from skem.mixture._covariances import Structure
@@ -80,17 +81,33 @@ class MomentsMixin:
         return covariances[0]
 
     def statistics_of(self, params: GaussianParams, weight: float) -> GaussianStatistics:
-        """Moments of rows of that total weight that have exactly these parameters."""
-        counts = params.weights * weight
-        means = params.means - self._reference(params)
-        structure = self.structure
-        own = structure.square(means) * expand(counts, structure.square(means))
-        blur = structure.diagonal(self.reg)
-        group = np.array([weight]) if self.tied else counts
-        n = self.d if structure.name == "spherical" else 1
-        within = (params.covariances * n - blur) * expand(group, params.covariances)
-        squares = within + (own.sum(0, keepdims=True) if self.tied else own)
+        """Moments of rows of that total weight whose M step gives exactly these parameters.
+
+        What the M step adds to the moments of the rows (pseudo-rows of the priors, ``reg``) is
+        taken off again.
+        """
+        structure, priors, k = self.structure, self.priors, len(params.weights)
+        counts = counts_of(params.weights, weight, priors.concentration)
+        reference = self._reference(params)
+        means = params.means - reference
+        kappa = priors.mean_precision
+        own = structure.square(means)
+        own = own * expand(counts + kappa, own)
         sums = counts[:, None] * means
+        degrees = 0.0
+        if priors.mean is not None:
+            sums = sums + kappa * (params.means - priors.mean)
+            own = own - kappa * structure.square(priors.mean - reference)
+            degrees += k if self.tied else 1
+        if priors.scatter is not None:
+            degrees += priors.degrees + self.d + 1
+        group = counts.sum(keepdims=True) if self.tied else counts
+        n = self.d if structure.name == "spherical" else 1
+        squares = params.covariances * n * expand(group + degrees, params.covariances)
+        squares = squares - expand(group, squares) * structure.diagonal(self.reg)
+        squares = squares + (own.sum(0, keepdims=True) if self.tied else own)
+        if priors.scatter is not None:
+            squares = squares - priors.scatter
         return GaussianStatistics(0.0, weight, counts, sums, structure.pack(squares))
 
     def _well_determined(self, covariance: NDArray) -> bool:

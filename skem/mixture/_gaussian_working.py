@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,9 +25,15 @@ if TYPE_CHECKING:
 
 
 def make_model(
-    estimator: GaussianMixtureEM, data: TrainingData, rng: np.random.RandomState
+    estimator: GaussianMixtureEM,
+    data: TrainingData,
+    rng: np.random.RandomState,
+    mean_of_fit: NDArray | None = None,
 ) -> GaussianModel:
-    """The model in working coordinates, priors and regularisation included."""
+    """The model in working coordinates, priors and regularisation included.
+
+    ``mean_of_fit`` is where the default mean prior of the last fit was, if that one goes on.
+    """
     structure, _ = structure_of(estimator.covariance_type)
     d = data.X.shape[1]
     center, scale = column_units(data.X, data.weight, common_scale=structure.name == "spherical")
@@ -38,12 +45,15 @@ def make_model(
                 "collapse='remove' cannot be used with labels: removing a component would "
                 "renumber the others. Use collapse='restart' or 'report'."
             )
+    priors = make_priors(estimator, structure, center, scale)
+    if priors.mean is not None and estimator.mean_prior is None and mean_of_fit is not None:
+        priors = replace(priors, mean=(mean_of_fit - center) * scale)
     return GaussianModel(
         estimator.covariance_type,
         center=center,
         scale=scale,
         reg=np.full(d, float(estimator.reg_covar)) * scale**2,
-        priors=make_priors(estimator, structure, center, scale),
+        priors=priors,
         dtype=data.X.dtype,
         collapse=estimator.collapse,
         rng=rng,

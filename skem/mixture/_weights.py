@@ -10,3 +10,14 @@ def solve_weights(q: NDArray, weights: NDArray, total: float) -> NDArray:
     """Inverse information of log weights (which are free up to a constant) times q."""
     step = q / np.maximum(total * weights, 1e-300)
     return step - weights @ step
+
+
+def counts_of(weights: NDArray, total: float, concentration: float) -> NDArray:
+    """Counts of rows, ``total`` in all, whose M step under a Dirichlet prior gives these weights.
+
+    No rows have negative counts: weights more uneven than the prior lets any rows make them get
+    the nearest there are.
+    """
+    extra = concentration - 1
+    counts = np.maximum(weights * (total + len(weights) * extra) - extra, 0.0)
+    return counts * (total / max(counts.sum(), np.finfo(np.float64).tiny))

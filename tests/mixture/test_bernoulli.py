@@ -265,3 +265,43 @@ def test_bic_counts_weights_and_probabilities():
     log_likelihood = mixture.score_samples(X).sum()
     assert mixture.bic(X) == pytest.approx(-2 * log_likelihood + (2 + 3 * 4) * np.log(80))
     assert mixture.aic(X) == pytest.approx(-2 * log_likelihood + 2 * (2 + 3 * 4))
+
+
+# ---------------------------------------------------------------------- batches after a fit
+@pytest.mark.parametrize("missing", [0.0, 0.2])
+def test_a_batch_after_a_map_fit_counts_the_priors_once(missing):
+    """One component: the share of ones among all known values of both and the pseudo-counts."""
+    X, _ = draw(3, missing=missing)
+    mixture = BernoulliMixtureEM(1, beta_prior=(5.0, 3.0), tol=1e-12).fit(X)
+    before = mixture.probabilities_[0]
+    np.testing.assert_allclose(
+        before, (np.nansum(X, axis=0) + 4) / ((~np.isnan(X)).sum(axis=0) + 6), rtol=1e-9
+    )
+    mixture.partial_fit(X)
+    if not missing:
+        twice = (2 * X.sum(axis=0) + 4) / (2 * len(X) + 6)
+        np.testing.assert_allclose(mixture.probabilities_[0], twice, rtol=1e-9)
+    np.testing.assert_allclose(mixture.probabilities_[0], np.nanmean(X, axis=0), atol=0.06)
+
+
+@pytest.mark.parametrize("weight", [1.0, 1e-4, 1e-12])
+def test_batches_of_little_weight_leave_a_map_estimate_where_it_is(weight):
+    X, _ = draw(4)
+    mixture = BernoulliMixtureEM(
+        2, beta_prior=(9.0, 4.0), weight_concentration_prior=15.0, tol=1e-14, random_state=0
+    ).fit(X)
+    weights, probabilities = mixture.weights_, mixture.probabilities_
+    for _ in range(3):
+        mixture.partial_fit(X, sample_weight=np.full(len(X), weight / len(X)))
+    tolerance = 0.05 * weight + 1e-6
+    np.testing.assert_allclose(mixture.weights_, weights, rtol=tolerance)
+    np.testing.assert_allclose(mixture.probabilities_, probabilities, rtol=tolerance)
+
+
+def test_batches_may_begin_from_parameters_that_no_rows_give():
+    """Probabilities near 0 and 1, which this Beta prior does not let any rows have."""
+    X, _ = draw(5)
+    mixture = BernoulliMixtureEM(2, random_state=0).fit(X)
+    mixture.set_params(beta_prior=(1e4, 1e4), weight_concentration_prior=1e4).partial_fit(X)
+    np.testing.assert_allclose(mixture.weights_, 0.5, atol=0.05)
+    np.testing.assert_allclose(mixture.probabilities_, 0.5, atol=0.05)

@@ -122,6 +122,61 @@ def test_priors_are_in_the_units_of_the_data(iris, scale):
     np.testing.assert_allclose(b.covariances_, a.covariances_ * scale**2, rtol=1e-5)
 
 
+# ---------------------------------------------------------------------- batches after a fit
+def all_priors(covariance_type):
+    """Priors of every parameter for three columns, none of them weak."""
+    return {
+        "covariance_type": covariance_type,
+        "reg_covar": 0.01,
+        "weight_concentration_prior": 20.0,
+        "mean_precision_prior": 30.0,
+        "mean_prior": [5.0, 3.0, 3.0],
+        "degrees_of_freedom_prior": 40.0,
+        "covariance_prior": prior_of(covariance_type, 3, 10.0),
+    }
+
+
+def test_a_batch_after_a_map_fit_counts_the_priors_once(covariance_type, iris):
+    """One component: the rows of the fit and the batch together have a closed form."""
+    X = iris[:, :3]
+    mixture = GaussianMixtureEM(**all_priors(covariance_type), **TIGHT).fit(X)
+    mixture.partial_fit(X)
+    twice = GaussianMixtureEM(**all_priors(covariance_type), **TIGHT)
+    twice.fit(X, sample_weight=np.full(150, 2.0))
+    np.testing.assert_allclose(mixture.means_, twice.means_, rtol=1e-9)
+    np.testing.assert_allclose(mixture.covariances_, twice.covariances_, rtol=1e-8)
+
+
+@pytest.mark.parametrize("weight", [1.0, 1e-4, 1e-12])
+def test_batches_of_little_weight_leave_a_map_estimate_where_it_is(covariance_type, iris, weight):
+    X = iris[:, :3]
+    mixture = GaussianMixtureEM(3, **all_priors(covariance_type), **TIGHT).fit(X)
+    before = {name: getattr(mixture, name) for name in ("weights_", "means_", "covariances_")}
+    for _ in range(3):
+        mixture.partial_fit(X, sample_weight=np.full(150, weight / 150))
+    for name, value in before.items():
+        np.testing.assert_allclose(getattr(mixture, name), value, rtol=0.05 * weight + 1e-6)
+
+
+def test_the_default_mean_prior_stays_where_the_fit_had_it(iris):
+    """It is the mean of the rows of the fit, whatever the first batch."""
+    mixture = GaussianMixtureEM(2, mean_precision_prior=100.0, **TIGHT).fit(iris)
+    means = mixture.means_
+    mixture.partial_fit(iris[:1], sample_weight=[1e-9])
+    np.testing.assert_allclose(mixture.means_, means, rtol=1e-6)
+
+
+def test_batches_may_begin_from_parameters_that_no_rows_give(covariance_type, iris):
+    """Weights as uneven as no rows make them under this Dirichlet prior."""
+    X = iris[:, :3]
+    mixture = GaussianMixtureEM(2, covariance_type=covariance_type, random_state=0).fit(X[:60])
+    mixture.set_params(**all_priors(covariance_type) | {"weight_concentration_prior": 1e4})
+    for batch in np.array_split(X, 5):
+        mixture.partial_fit(batch)
+    assert np.isfinite(mixture.score(X))
+    np.testing.assert_allclose(mixture.weights_, 0.5, atol=0.01)
+
+
 # ---------------------------------------------------------------------- collapse
 @pytest.fixture(scope="module")
 def with_a_spike():
