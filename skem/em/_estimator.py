@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable
 from numbers import Integral, Real
 from time import perf_counter
@@ -13,6 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skem._callbacks import CallbackSupportMixin, IterationCallbacks
 from skem._sklearn import Interval, StrOptions
+from skem._warnings import warn_user
 from skem.em._acceleration import ACCELERATIONS
 from skem.em._loop import EMState
 from skem.em._online import StepwiseEM
@@ -127,24 +127,22 @@ class EMEstimatorMixin(CallbackSupportMixin):
     def _warn_if_not_converged(self, state: EMState) -> None:
         """Say what ended the fit, and what to do, unless it ended at the limit."""
         if state.interrupted:
-            warnings.warn(
+            warn_user(
                 f"Fit interrupted after {state.n_iter} EM iterations; the estimator holds the "
                 f"best parameters so far, an estimated {state.gap:.3g} nats per unit of weight "
                 "below the limit. Set warm_start=True, where there is one, to go on from here.",
                 ConvergenceWarning,
-                stacklevel=4,
             )
         elif not state.converged and not state.stopped and self.max_iter > 0:
             why = f"more than tol={self.tol:.3g}"
             if state.gap <= self.tol:
                 why = "an estimate that was not confirmed yet"
-            warnings.warn(
+            warn_user(
                 f"EM did not converge in max_iter={self.max_iter} iterations: the bound is an "
                 f"estimated {state.gap:.3g} nats per unit of weight below its limit, {why}. "
                 "Increase max_iter, or tol if that is near enough; try other "
                 "starts (n_init, init_params), or check for degenerate data.",
                 ConvergenceWarning,
-                stacklevel=4,
             )
 
 

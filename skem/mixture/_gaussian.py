@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from numbers import Integral, Real
 from typing import Any
 
@@ -13,6 +12,7 @@ from sklearn.utils import check_random_state
 from skem._callbacks import with_callbacks
 from skem._sklearn import Interval, StrOptions, fit_context
 from skem._validation import unchanged_on_error
+from skem._warnings import warn_user
 from skem.em import StepwiseEM
 from skem.em._estimator import EMEstimatorMixin
 from skem.mixture._covariances import COVARIANCE_TYPES
@@ -293,12 +293,11 @@ class GaussianMixtureEM(FittedGaussianMixture):
 
     def _warn_if_collapsed(self) -> None:
         if len(self.collapsed_):
-            warnings.warn(
+            warn_user(
                 f"Components {self.collapsed_.tolist()} collapsed: they hold less than one row, or "
                 "their variance in some direction is all reg_covar. Lower n_components, set "
                 "covariance_prior, or choose collapse='restart' or 'remove'.",
                 ConvergenceWarning,
-                stacklevel=4,
             )
 
     # ------------------------------------------------------------------ online

@@ -12,11 +12,10 @@ Its derivative is taken by central differences, two E steps a parameter.
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 from numpy.typing import NDArray
 
+from skem._warnings import warn_user
 from skem.em import RowSource
 from skem.mixture._covariances import n_free_parameters
 from skem.mixture._gaussian_model import GaussianModel
@@ -149,12 +148,11 @@ def gaussian_standard_errors(
         np.linalg.cholesky(information)
         covariance = np.linalg.inv(information)
     except np.linalg.LinAlgError:
-        warnings.warn(
+        warn_user(
             "The observed information is not positive definite: the fit is not at an interior "
             "maximum, and standard_errors_ are NaN. Lower tol, raise max_iter or lower "
             "n_components.",
             RuntimeWarning,
-            stacklevel=5,
         )
         covariance = np.full_like(information, np.nan)
     errors = np.sqrt(np.diagonal(covariance))
