@@ -188,6 +188,7 @@ class BernoulliMixtureEM(BernoulliRows):
             n_components=self.n_components,
             init_params=self.init_params,
             rng=rng,
+            n_jobs=self.n_jobs,
         )
         n_starts = 1 if self.n_components == 1 else self.n_init
         made = (starts.make() for _ in range(n_starts))

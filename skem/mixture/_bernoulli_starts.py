@@ -13,7 +13,7 @@ from skem.mixture._bernoulli_model import (
     BernoulliParams,
     BernoulliStatistics,
 )
-from skem.mixture._starts import distinct_rows, sample_rows
+from skem.mixture._starts import distinct_rows, sample_rows, start_threads
 
 INIT_PARAMS = ("k-means++", "random")
 
@@ -30,6 +30,8 @@ class BernoulliStarts:
     n_components : int
     init_params : {"k-means++", "random"}
     rng : RandomState
+    n_jobs : int or None, default=None
+        Threads that distances may take.
     """
 
     def __init__(
@@ -41,8 +43,10 @@ class BernoulliStarts:
         n_components: int,
         init_params: str,
         rng: np.random.RandomState,
+        n_jobs: int | None = None,
     ):
-        self.model, self.k, self.init_params, self.rng = model, n_components, init_params, rng
+        self.model, self.k, self.n_jobs = model, n_components, n_jobs
+        self.init_params, self.rng = init_params, rng
         chosen = sample_rows(len(X), rng)
         w = np.ones(len(X[chosen])) if weight is None else weight[chosen]
         known = ~np.isnan(X[chosen])
@@ -72,5 +76,8 @@ class BernoulliStarts:
         if self.init_params == "random" or self.k == 1 or len(self.weight) < self.k:
             return self.rng.dirichlet(np.ones(self.k), len(self.weight))
         points = np.where(self.known > 0, self.ones, mean)
-        seeds, _ = kmeans_plusplus(points, self.k, sample_weight=self.weight, random_state=self.rng)
-        return np.eye(self.k)[pairwise_distances_argmin(points, seeds)]
+        with start_threads(self.n_jobs):
+            seeds, _ = kmeans_plusplus(
+                points, self.k, sample_weight=self.weight, random_state=self.rng
+            )
+            return np.eye(self.k)[pairwise_distances_argmin(points, seeds)]

@@ -8,7 +8,7 @@ the covariance of their part, or with the pooled one where their part does not d
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from sklearn.metrics import pairwise_distances_argmin
 
 from skem.mixture._gaussian_model import GaussianModel
 from skem.mixture._gaussian_params import GaussianParams
-from skem.mixture._starts import distinct_rows, sample_rows
+from skem.mixture._starts import distinct_rows, sample_rows, start_threads
 
 INIT_PARAMS = ("kmeans", "k-means++", "random", "random_from_data")
 
@@ -46,6 +46,8 @@ class GaussianStarts:
         The rows as the user gave them, for a callable.
     order : index
         ``X = X_given[order]``.
+    n_jobs : int or None, default=None
+        Threads that k-means and distances may take.
     """
 
     def __init__(
@@ -60,11 +62,12 @@ class GaussianStarts:
         rng: np.random.RandomState,
         X_given: NDArray,
         order: Any,
+        n_jobs: int | None = None,
     ):
         self.model = model
         self._X_given, self._order = X_given, order
         self.init_params = init_params
-        self.k = n_components
+        self.k, self.n_jobs = n_components, n_jobs
         self.rng = rng
         by_name = self._by_name = isinstance(init_params, str)
         rows = sample_rows(len(X), rng, labels) if by_name else slice(None)
@@ -74,7 +77,7 @@ class GaussianStarts:
         self.labels = None if labels is None else labels[rows]
         if by_name:
             self._merge_equal_rows()
-        self.pooled = model.pooled(*self._moments(np.ones((len(self.Z), 1))))
+        self.pooled = model.pooled(*(m[None] for m in self._moments(self.Z, self.weight)))
 
     def _merge_equal_rows(self) -> None:
         if self.labels is None:
@@ -94,7 +97,8 @@ class GaussianStarts:
         init = self.init_params
         if self.has_labelled_start:
             if number == 0:
-                return self._from_labels()
+                assert self.labels is not None
+                return self._from_parts(self.labels)
             number -= 1
         if self.k == 1:
             return self._from_responsibilities(np.ones((len(self.Z), 1)))
@@ -104,14 +108,18 @@ class GaussianStarts:
             return self._from_responsibilities(np.asarray(init, dtype=np.float64))
         if init == "random" or len(self.Z) < self.k:  # fewer distinct rows than components
             return self._from_responsibilities(self.rng.dirichlet(np.ones(self.k), len(self.Z)))
+        with start_threads(self.n_jobs):
+            return self._from_centres(number)
+
+    def _from_centres(self, number: int) -> GaussianParams:
+        """Seeds, and k-means or the nearest of them, in the coordinates of that start."""
         systems = _COORDINATES[self.model.structure.name]
         points = coordinates(self.Z, self.weight, self.model.scale, systems[number % len(systems)])
-        centres = self._centres(points, init)
-        if init == "kmeans":
+        centres = self._centres(points, self.init_params)
+        if self.init_params == "kmeans":
             kmeans = KMeans(self.k, init=centres, n_init=1, random_state=self.rng)
-            part = kmeans.fit(points, sample_weight=self.weight).labels_
-            return self._from_responsibilities(np.eye(self.k)[part])
-        return self._from_responsibilities(self._nearest(points, centres))
+            return self._from_parts(kmeans.fit(points, sample_weight=self.weight).labels_)
+        return self._from_parts(pairwise_distances_argmin(points, centres))
 
     def _centres(self, points: NDArray, init: str) -> NDArray:
         """Seeds of the components; a component with labelled rows gets their mean."""
@@ -136,23 +144,12 @@ class GaussianStarts:
             seeds[open_seeds] = chosen
         return seeds
 
-    def _nearest(self, points: NDArray, centres: NDArray) -> NDArray:
-        """Responsibilities that give each row to the nearest centre."""
-        return np.eye(self.k)[pairwise_distances_argmin(points, centres)]
-
     @property
     def has_labelled_start(self) -> bool:
         """Whether every component has labelled rows: the first start is made of them alone."""
         if self.labels is None or not self._by_name:
             return False
         return len(np.unique(self.labels[self.labels >= 0])) == self.k
-
-    def _from_labels(self) -> GaussianParams:
-        assert self.labels is not None
-        responsibilities = np.zeros((len(self.Z), self.k))
-        known = self.labels >= 0
-        responsibilities[known] = np.eye(self.k)[self.labels[known]]
-        return self.model.start(*self._moments(responsibilities), pooled=self.pooled)
 
     def _from_callable(self, init: Callable[..., Any]) -> GaussianParams:
         """Call ``init(X, n_components, random_state)``; it returns responsibilities or means."""
@@ -163,7 +160,8 @@ class GaussianStarts:
             return self._from_responsibilities(value[self._order])
         if value.shape == (self.k, d) and np.isfinite(value).all():
             centres = (value - self.model.center) * self.model.scale
-            start = self._from_responsibilities(self._nearest(self.Z, centres))
+            with start_threads(self.n_jobs):
+                start = self._from_parts(pairwise_distances_argmin(self.Z, centres))
             equal = np.full(self.k, 1 / self.k)
             return self.model.params(equal, centres, start.covariances)
         raise ValueError(
@@ -177,18 +175,26 @@ class GaussianStarts:
             known = self.labels >= 0
             responsibilities = responsibilities.copy()
             responsibilities[known] = np.eye(responsibilities.shape[1])[self.labels[known]]
-        return self.model.start(*self._moments(responsibilities), pooled=self.pooled)
+        return self._start((self.Z, r * self.weight) for r in responsibilities.T)
 
-    def _moments(self, responsibilities: NDArray) -> tuple[NDArray, NDArray, NDArray]:
-        """Counts and means of the parts, and their squares about these means."""
-        weighted = responsibilities * self.weight[:, None]
-        counts = weighted.sum(0)
-        means = weighted.T @ self.Z / np.maximum(counts, 1e-300)[:, None]
-        squares = [
-            self.model.structure.total(self.Z - mean, column)
-            for mean, column in zip(means, weighted.T, strict=True)
-        ]
-        return counts, means, np.array(squares)
+    def _from_parts(self, part: NDArray) -> GaussianParams:
+        """Start from the component of each row, -1 for none; known labels are kept."""
+        if self.labels is not None:
+            part = np.where(self.labels >= 0, self.labels, part)
+        chosen = (np.flatnonzero(part == k) for k in range(self.k))
+        return self._start((self.Z[own], self.weight[own]) for own in chosen)
+
+    def _start(self, parts: Iterable[tuple[NDArray, NDArray]]) -> GaussianParams:
+        """Start from the rows of each component and their weights."""
+        moments = [self._moments(Z, weight) for Z, weight in parts]
+        counts, means, squares = (np.array(values) for values in zip(*moments, strict=True))
+        return self.model.start(counts, means, squares, pooled=self.pooled)
+
+    def _moments(self, Z: NDArray, weight: NDArray) -> tuple[NDArray, NDArray, NDArray]:
+        """Count and mean of rows, and their squares about this mean."""
+        count = weight.sum()
+        mean = weight @ Z / max(count, 1e-300)
+        return count, mean, self.model.structure.total(Z - mean, weight)
 
 
 def coordinates(Z: NDArray, weight: NDArray, scale: NDArray, system: str) -> NDArray:

@@ -93,6 +93,7 @@ def make_starts(
         rng=rng,
         X_given=data.X_given,
         order=data.order,
+        n_jobs=estimator.n_jobs,
     )
     n_starts = estimator.n_init
     if starts.deterministic:

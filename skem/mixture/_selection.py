@@ -19,6 +19,7 @@ from skem.mixture._covariances import COVARIANCE_TYPES
 from skem.mixture._gaussian import GaussianMixtureEM
 from skem.mixture._gaussian_init import column_units
 from skem.mixture._gaussian_starts import coordinates
+from skem.mixture._starts import start_threads
 
 CRITERIA = ("bic", "icl", "aic")
 SYSTEMS = ("standardised", "whitened", "raw")
@@ -214,8 +215,15 @@ class _SharedPartitions:
     variance, whitened and as given; they are found once and kept.
     """
 
-    def __init__(self, n_init: int, sample_weight: ArrayLike | None, random_state: Any):
+    def __init__(
+        self,
+        n_init: int,
+        sample_weight: ArrayLike | None,
+        random_state: Any,
+        n_jobs: int | None,
+    ):
         self._n_init = n_init
+        self._n_jobs = n_jobs
         self._weight = sample_weight
         self._rng = check_random_state(random_state)
         self._labels: dict[int, list[NDArray]] = {}
@@ -227,7 +235,8 @@ class _SharedPartitions:
 
     def __call__(self, X: NDArray, n_components: int, random_state: Any) -> NDArray:
         if n_components not in self._labels:
-            self._labels[n_components] = self._partitions(X, n_components)
+            with start_threads(self._n_jobs):
+                self._labels[n_components] = self._partitions(X, n_components)
         partitions = self._labels[n_components]
         labels = partitions[self._calls % len(partitions)]
         self._calls += 1
@@ -310,7 +319,7 @@ def select_gaussian_mixture(
     sizes, types = list(n_components), list(covariance_types)
     _check_candidates(sizes, types, criterion)
     template = GaussianMixtureEM(tol=1e-6, max_iter=1000) if estimator is None else estimator
-    partitions = _SharedPartitions(n_init, sample_weight, random_state)
+    partitions = _SharedPartitions(n_init, sample_weight, random_state, template.n_jobs)
     fitted: list[tuple[dict[str, Any], GaussianMixtureEM | None]] = []
     for k in sizes:
         for covariance_type in types:

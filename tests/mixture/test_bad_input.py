@@ -46,6 +46,7 @@ BAD_FOR_ALL = {
     "tol": ({"tol": -1.0}, X, {}, "'tol'.*must be"),
     "max_iter": ({"max_iter": -1}, X, {}, "'max_iter'.*must be"),
     "acceleration": ({"acceleration": "warp"}, X, {}, "'acceleration'.*squarem"),
+    "n_jobs": ({"n_jobs": 0}, X, {}, "'n_jobs'.*None"),
     "n_init": ({"n_init": 0}, X, {}, "'n_init'.*must be"),
 }
 

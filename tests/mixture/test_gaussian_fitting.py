@@ -7,8 +7,10 @@ from contextlib import redirect_stdout
 import numpy as np
 import pytest
 from sklearn.exceptions import ConvergenceWarning
+from threadpoolctl import threadpool_info
 
 from skem import GaussianMixtureEM
+from skem.mixture import _gaussian_starts as starts
 from skem.mixture import select_gaussian_mixture
 from skem.mixture._gaussian_model import GaussianModel
 
@@ -71,6 +73,45 @@ def test_more_starts_never_end_lower(faithful):
         for n in (2, 8, 20)
     ]
     assert bounds[2] >= bounds[0] - 1e-6
+
+
+@pytest.mark.parametrize(
+    ("init_params", "name"),
+    [
+        ("kmeans", "KMeans.fit"),
+        ("kmeans", "kmeans_plusplus"),
+        ("k-means++", "kmeans_plusplus"),
+        ("k-means++", "pairwise_distances_argmin"),
+    ],
+)
+def test_starts_take_the_threads_of_the_fit(monkeypatch, iris, init_params, name):
+    seen = []
+    owner = starts.KMeans if name == "KMeans.fit" else starts
+    attribute = name.rpartition(".")[2]
+    original = getattr(owner, attribute)
+
+    def watched(*args, **kwargs):
+        pools = threadpool_info()
+        seen.append(max(pool["num_threads"] for pool in pools))
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(owner, attribute, watched)
+    before = [pool["num_threads"] for pool in threadpool_info()]
+    GaussianMixtureEM(3, init_params=init_params, n_jobs=1, random_state=0).fit(iris)
+    assert set(seen) == {1}
+    assert [pool["num_threads"] for pool in threadpool_info()] == before
+
+
+def test_a_callable_keeps_its_threads(iris):
+    seen = []
+
+    def init(X, n_components, random_state):
+        seen.append([pool["num_threads"] for pool in threadpool_info()])
+        return X[:n_components]
+
+    before = [pool["num_threads"] for pool in threadpool_info()]
+    GaussianMixtureEM(3, init_params=init, n_jobs=1, random_state=0).fit(iris)
+    assert seen == [before]
 
 
 # ---------------------------------------------------------------------- warm start
