@@ -60,7 +60,7 @@ class ThreeCoinMixture(BernoulliRows):
     information_ : ndarray of shape (3, 3)
         Expected Fisher information of (pi, p, q) per row, at the fitted values.
     information_rank_ : int
-        Its rank.
+        Its rank: how many parameters the data determine. `bic` and `aic` count these.
     identifiable_ : bool
         Whether that rank is 3, so that the data determine (pi, p, q) near the fitted values, up
         to an exchange of B and C. With one toss a row the rank is at most 1 and with two at most
@@ -87,7 +87,8 @@ class ThreeCoinMixture(BernoulliRows):
     -----
     With one toss a row only the probability of heads, pi p + (1 - pi) q, can be learned: every
     (pi, p, q) with the same value of it has the same likelihood, and where EM ends depends on
-    where it starts.
+    where it starts. Such directions fit nothing, so criteria do not charge for them: with one toss
+    `bic` is that of a single coin.
 
     References
     ----------
@@ -196,7 +197,7 @@ class ThreeCoinMixture(BernoulliRows):
         return np.clip(np.array([[self.p_], [self.q_]]), MARGIN, 1 - MARGIN)
 
     def _n_parameters(self) -> int:
-        return 3
+        return self.information_rank_
 
     def sample(self, n_samples: int = 1) -> tuple[NDArray, NDArray]:
         """Throw coin A and toss the coin it chooses.

@@ -92,6 +92,27 @@ def test_equal_coins_are_not_identifiable_with_any_number_of_tosses():
     assert not coins.identifiable_
 
 
+@pytest.mark.parametrize(("n_tosses", "rank"), [(1, 1), (2, 2), (3, 3), (5, 3)])
+def test_criteria_count_the_parameters_that_the_data_determine(n_tosses, rank):
+    rng = np.random.default_rng(0)
+    coin = np.where(rng.uniform(size=(500, 1)) < 0.4, 0.9, 0.2)
+    y = (rng.uniform(size=(500, n_tosses)) < coin).astype(float)
+    coins = ThreeCoinMixture(init=(0.45, 0.8, 0.3)).fit(y)
+    log_likelihood = coins.score_samples(y).sum()
+    assert coins.bic(y) == pytest.approx(rank * np.log(500) - 2 * log_likelihood)
+    assert coins.aic(y) == pytest.approx(2 * rank - 2 * log_likelihood)
+
+
+def test_three_coins_that_are_one_have_the_criteria_of_one():
+    """One toss, or equal coins: the same likelihood as a single coin, and the same criterion."""
+    y = (np.random.default_rng(0).uniform(size=(300, 4)) < 0.3).astype(float)
+    for X, init in ((y[:, :1], (0.4, 0.9, 0.3)), (y, (0.5, 0.5, 0.5))):
+        heads = X.mean()
+        one_coin = X.size * (heads * np.log(heads) + (1 - heads) * np.log1p(-heads))
+        bic = ThreeCoinMixture(init=init).fit(X).bic(X)
+        assert bic == pytest.approx(np.log(300) - 2 * one_coin)
+
+
 def test_one_toss_cannot_tell_parameters_apart_that_three_tosses_can():
     a, b = (0.4, 0.9, 0.3), (0.5, 0.6, 0.48)
     np.testing.assert_allclose(probabilities(*a, 1), probabilities(*b, 1))
