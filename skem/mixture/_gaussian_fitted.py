@@ -113,7 +113,8 @@ class FittedGaussianMixture(BaseMixture):
         Returns
         -------
         mixture : GaussianMixtureEM
-            A fitted mixture with ``covariance_type="full"`` over the other columns, in order.
+            A fitted mixture with ``covariance_type="full"`` over the other columns, in order;
+            of the same dtype.
         """
         check_is_fitted(self)
         row = self._given_row(given)
@@ -136,6 +137,7 @@ class FittedGaussianMixture(BaseMixture):
             new_means,
             np.array([part.covariance for part in parts]),
             None if names is None else names[~observed],
+            dtype=self.means_.dtype,
         )
 
     def _given_row(self, given: Mapping[Any, float] | ArrayLike) -> NDArray:
@@ -163,11 +165,19 @@ class FittedGaussianMixture(BaseMixture):
         return row
 
     def _set_parameters(
-        self, weights: NDArray, means: NDArray, covariances: NDArray, names: NDArray | None
+        self,
+        weights: NDArray,
+        means: NDArray,
+        covariances: NDArray,
+        names: NDArray | None,
+        *,
+        dtype: Any = np.float64,
     ) -> Any:
         """Become a fitted mixture with these parameters (covariance type 'full')."""
         d = means.shape[1]
-        model = GaussianModel("full", center=np.zeros(d), scale=np.ones(d), reg=np.zeros(d))
+        model = GaussianModel(
+            "full", center=np.zeros(d), scale=np.ones(d), reg=np.zeros(d), dtype=dtype
+        )
         self.__dict__.update(
             self._attributes(model, model.params(weights, means, covariances)),
             converged_=True,

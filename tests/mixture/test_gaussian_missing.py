@@ -115,6 +115,19 @@ def test_float32_holes(gaussian, holes, covariance_type):
 
 
 # ---------------------------------------------------------------------- conditional mixtures
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_conditional_mixture_has_the_dtype_of_the_whole(iris, covariance_type, dtype):
+    X = iris.astype(dtype)
+    settings = {"covariance_type": covariance_type, "random_state": 0, "reg_covar": 1e-3}
+    mixture = GaussianMixtureEM(2, **settings).fit(X)
+    conditional = mixture.conditional({0: 5.0, 3: 0.3})
+    for name in ("weights_", "means_", "covariances_", "precisions_cholesky_"):
+        assert getattr(conditional, name).dtype == dtype
+    assert conditional.score_samples(X[:, [1, 2]]).dtype == dtype
+    double = GaussianMixtureEM(2, **settings).fit(iris).conditional({0: 5.0, 3: 0.3})
+    np.testing.assert_allclose(conditional.means_, double.means_, rtol=0.01)
+
+
 def test_a_conditional_density_is_joint_over_marginal(gaussian, fitted):
     X, _ = gaussian.draw(np.random.default_rng(3), 5, 2, 3, separation=5.0)
     for given in ([1], [0, 2]):
