@@ -123,7 +123,8 @@ class MomentsMixin:
         structure, priors = self.structure, self.priors
         value = 0.0
         if priors.concentration != 1.0:
-            value += float((priors.concentration - 1) * np.log(params.weights).sum())
+            log_weights = np.log(np.maximum(params.weights, 1e-300))
+            value += float((priors.concentration - 1) * log_weights.sum())
         if priors.mean is None and priors.scatter is None:
             return value
         precisions = structure.precision(params.factors)

@@ -59,6 +59,18 @@ def test_the_weights_are_the_mode_of_the_dirichlet_posterior(iris):
     np.testing.assert_allclose(mixture.weights_, expected, rtol=1e-4)
 
 
+def test_a_weight_of_zero_is_left_at_once_under_a_dirichlet_prior(iris):
+    """Its density is zero there, so the first bound is very low, but a number."""
+    settings = {"weight_concentration_prior": 3.0, "init_params": np.eye(2)[np.arange(150) // 75]}
+    mixture = GaussianMixtureEM(2, weights_init=[0.0, 1.0], **settings, **TIGHT).fit(iris)
+    assert np.isfinite(mixture.lower_bounds_).all()
+    assert (np.diff(mixture.lower_bounds_) >= 0).all()
+    assert (mixture.weights_ > 0.01).all()
+    np.testing.assert_allclose(
+        mixture.predict_proba(iris).sum(axis=0) + 2.0, mixture.weights_ * 154, rtol=1e-4
+    )
+
+
 def test_a_fixed_point_of_map_em_is_a_maximum_of_the_posterior(gaussian, covariance_type, iris):
     X = iris[:, :3]
     mixture = GaussianMixtureEM(
