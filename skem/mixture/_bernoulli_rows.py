@@ -29,7 +29,7 @@ class BernoulliRows(BaseMixture):
 
     _parameter_constraints: dict = {
         **EMEstimatorMixin._parameter_constraints,
-        "binarize": [Real, None],
+        "binarize": [Interval(Real, None, None, closed="neither"), None],
         "n_init": [Interval(Integral, 1, None, closed="left")],
         "random_state": ["random_state"],
     }

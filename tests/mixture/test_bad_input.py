@@ -135,6 +135,8 @@ BAD_FOR_GAUSSIAN = {
 }  # fmt: skip
 
 BAD_FOR_BERNOULLI = {
+    "binarize=NaN": ({"binarize": np.nan}, X, {}, "'binarize'.*None.*nan"),
+    "binarize=inf": ({"binarize": np.inf}, X, {}, "'binarize'.*None.*inf"),
     "binarize=None": ({"binarize": None}, X, {}, "binarize=None.*0, 1 and NaN.*threshold"),
     "fewer rows than components": ({"n_components": 41}, X, {}, "n_components = 41.*Lower"),
     "column of NaN": ({}, EMPTY_COLUMN, {}, r"\[1\].*NaN"),
@@ -155,6 +157,8 @@ BAD_FOR_COINS = {
     "init, two": ({"init": (0.5, 0.5)}, X, {}, r"init must be three.*\(pi, p, q\)"),
     "init, range": ({"init": (0.5, 0.5, 1.5)}, X, {}, "init must be three.*between 0 and 1"),
     "init, NaN": ({"init": (0.5, 0.5, np.nan)}, X, {}, "init must be three"),
+    "binarize=NaN": ({"binarize": np.nan}, X, {}, "'binarize'.*None.*nan"),
+    "binarize=inf": ({"binarize": np.inf}, X, {}, "'binarize'.*None.*inf"),
     "binarize=None": ({"binarize": None}, X, {}, "binarize=None.*0, 1 and NaN.*threshold"),
     "no toss seen": ({}, np.full((5, 3), np.nan), {}, "NaN"),
 }
