@@ -110,20 +110,24 @@ class EMEstimatorMixin(CallbackSupportMixin):
         )
         return StepwiseEM(model, state.params)
 
-    def _update_online(self, online: StepwiseEM, rows: RowSource, *, first: bool) -> Any:
-        """One step of online EM; sets the fitted attributes and returns the parameters."""
+    def _update_online(self, online: StepwiseEM, rows: RowSource) -> Any:
+        """One step of online EM; sets the fitted attributes and returns the parameters.
+
+        The trace begins anew with the first batch: bounds of batches are not bounds of a fit.
+        """
         model, current = online.model, online.current
         statistics = rows.reduce(lambda block: model.expected_statistics(current, block))
         bound = model.bound(statistics, current)
         params = online.update(statistics)
+        bounds = [*(self.lower_bounds_ if hasattr(self, "_online") else []), bound]
         self.__dict__.update(
             self._attributes(model, params),
             _online=online,
             _total_weight=online.weight,
             converged_=False,
-            n_iter_=online.n_batches,
+            n_iter_=len(bounds),
             lower_bound_=bound,
-            lower_bounds_=[*([] if first else self.lower_bounds_), bound],
+            lower_bounds_=bounds,
             optimality_gap_=np.inf,
         )
         return params

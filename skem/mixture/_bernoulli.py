@@ -68,15 +68,18 @@ class BernoulliMixtureEM(BernoulliRows):
     probabilities_ : ndarray of shape (n_components, n_features)
         Probability of a one.
     converged_ : bool
-        Whether ``optimality_gap_ <= tol``.
+        Whether ``optimality_gap_ <= tol``; False after `partial_fit`.
     n_iter_ : int
-        EM maps of the best start.
+        EM maps of the best start; after `partial_fit` the batches since the last `fit`.
     lower_bound_ : float
-        Last bound, nats per row (per unit of weight); log prior included.
+        The last of `lower_bounds_`.
     lower_bounds_ : list of float
-        Bound at the start of each EM map; never falls.
+        Bound at the start of each EM map, nats per row (per unit of weight), log prior included;
+        never falls. After `partial_fit` the bound of each batch at the parameters that it met,
+        which may fall.
     optimality_gap_ : float
-        Estimated distance of `lower_bound_` to its limit, nats per row (Aitken).
+        Estimated distance of `lower_bound_` to its limit, nats per row (Aitken); infinite after
+        `partial_fit`.
     n_features_in_ : int
     feature_names_in_ : ndarray of shape (n_features,)
 
@@ -283,7 +286,7 @@ class BernoulliMixtureEM(BernoulliRows):
             else:
                 online = online.copy()
             with self._row_blocks(X, weight) as rows:
-                self._update_online(online, rows, first=first)
+                self._update_online(online, rows)
         return self
 
     def sample(self, n_samples: int = 1) -> tuple[NDArray, NDArray]:

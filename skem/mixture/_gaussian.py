@@ -103,15 +103,18 @@ class GaussianMixtureEM(FittedGaussianMixture):
     precisions_cholesky_ : ndarray
         Factors P with P P' = precision, upper triangular; same shape.
     converged_ : bool
-        Whether ``optimality_gap_ <= tol``.
+        Whether ``optimality_gap_ <= tol``; False after `partial_fit`.
     n_iter_ : int
-        EM maps of the best start.
+        EM maps of the best start; after `partial_fit` the batches since the last `fit`.
     lower_bound_ : float
-        Last bound, nats per row (per unit of weight); log prior included.
+        The last of `lower_bounds_`.
     lower_bounds_ : list of float
-        Bound at the start of each EM map; never falls.
+        Bound at the start of each EM map, nats per row (per unit of weight), log prior included;
+        never falls, and begins anew when a component is restarted or removed. After `partial_fit`
+        the bound of each batch at the parameters that it met, which may fall.
     optimality_gap_ : float
-        Estimated distance of `lower_bound_` to its limit, nats per row (Aitken).
+        Estimated distance of `lower_bound_` to its limit, nats per row (Aitken); infinite after
+        `partial_fit`.
     collapsed_ : ndarray of int
         Components that hold less than one row or whose variance is all regularisation.
     standard_errors_ : dict
@@ -361,5 +364,5 @@ class GaussianMixtureEM(FittedGaussianMixture):
             online = online.copy()
         online.model.incomplete |= data.incomplete
         with data.row_blocks(self) as rows:
-            params = self._update_online(online, rows, first=not fitted)
+            params = self._update_online(online, rows)
         self.collapsed_ = online.model.collapsed(params, params.weights * online.weight)

@@ -6,10 +6,11 @@ from contextlib import redirect_stdout
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_info
 
-from skem import GaussianMixtureEM
+from skem import BernoulliMixtureEM, GaussianMixtureEM
 from skem.mixture import _gaussian_starts as starts
 from skem.mixture import select_gaussian_mixture
 from skem.mixture._gaussian_model import GaussianModel
@@ -167,6 +168,29 @@ def test_partial_fit_goes_on_from_a_fit(gaussian):
     mixture.partial_fit(X[1000:1100])
     np.testing.assert_allclose(mixture.means_, means, atol=0.5)
     assert mixture.score(X) == pytest.approx(before, abs=0.05)
+
+
+@pytest.mark.parametrize("after_fit", [False, True])
+@pytest.mark.parametrize(
+    "estimator",
+    [GaussianMixtureEM(2, random_state=0), BernoulliMixtureEM(2, binarize=3.0, random_state=0)],
+    ids=lambda estimator: type(estimator).__name__,
+)
+def test_the_trace_of_batches_has_one_bound_a_batch(iris, estimator, after_fit):
+    """The bound of a batch is the mean log-density of its rows before the update."""
+    mixture = clone(estimator)
+    if after_fit:
+        mixture.fit(iris)
+    expected = []
+    for batch in (iris[::3], iris[1::3], iris[2::3]):
+        if hasattr(mixture, "weights_"):
+            expected.append(mixture.score(batch))
+        mixture.partial_fit(batch)
+    assert len(mixture.lower_bounds_) == mixture.n_iter_ == 3
+    np.testing.assert_allclose(mixture.lower_bounds_[-len(expected) :], expected, atol=1e-3)
+    assert mixture.lower_bound_ == mixture.lower_bounds_[-1]
+    assert not mixture.converged_
+    assert mixture.optimality_gap_ == np.inf
 
 
 def test_partial_fit_takes_weights_labels_and_holes(gaussian):
