@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import reprlib
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils.validation import _check_sample_weight, check_array
 
 
 @contextlib.contextmanager
@@ -23,23 +23,97 @@ def unchanged_on_error(estimator: Any) -> Iterator[None]:
         raise
 
 
+def check_numbers(value: Any, name: str, shape: tuple[int, ...], axes: str) -> NDArray:
+    """Finite numbers of that shape, as float64.
+
+    Parameters
+    ----------
+    value : Any
+        What the user gave.
+    name : str
+        The parameter.
+    shape : tuple of int
+    axes : str
+        The shape in words, such as "(n_components, n_features)".
+
+    Raises
+    ------
+    ValueError
+        If it is anything else; the message names the parameter, and says what it must be.
+    """
+    expected = f"{axes} = {shape}" if shape else "() (a single number)"
+    array = as_numbers(value)
+    if array is None:
+        raise ValueError(
+            f"{name} must hold real numbers, in shape {expected}; got {reprlib.repr(value)}."
+        )
+    if array.shape != shape:
+        raise ValueError(f"{name} has shape {array.shape}, expected {expected}.")
+    if not np.isfinite(array).all():
+        what = "NaN" if np.isnan(array).any() else "infinity"
+        raise ValueError(f"{name} contains {what}. It must hold finite numbers, {expected}.")
+    return array
+
+
+def as_numbers(value: Any) -> NDArray | None:
+    """An array of float64, or None for text, complex numbers and ragged lists."""
+    try:
+        array = np.asarray(value)
+        return None if array.dtype.kind in "cSUV" else array.astype(np.float64, copy=False)
+    except (TypeError, ValueError):
+        return None
+
+
 def check_weights(sample_weight: ArrayLike | None, X: Any) -> NDArray | None:
     """Weights as float64 of shape (n_samples,), or None for all ones.
 
     Raises
     ------
     ValueError
-        If the shape is wrong, or if weights are negative, not finite, or all zero.
+        If the shape is wrong, or if weights are not numbers, negative, not finite, all zero, or
+        so large or so small that sums over the rows are not finite in the dtype of X.
     """
     if sample_weight is None:
         return None
-    weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
+    weight = as_numbers(sample_weight)
+    if weight is None:
+        raise ValueError(
+            "sample_weight must hold real numbers, one for each row of X; got "
+            f"{reprlib.repr(sample_weight)}."
+        )
+    if weight.ndim == 0:
+        weight = np.full(X.shape[0], weight)
+    if weight.shape != (X.shape[0],):
+        raise ValueError(
+            f"sample_weight has shape {weight.shape}, expected (n_samples,) = ({X.shape[0]},): one "
+            "weight for each row of X."
+        )
+    if not np.isfinite(weight).all():
+        what = "NaN" if np.isnan(weight).any() else "infinity"
+        raise ValueError(f"sample_weight contains {what}. Leave rows out by a weight of 0.")
     if (weight < 0).any():
         raise ValueError(
             f"Negative values in data passed to `sample_weight` (smallest {weight.min():g}): "
             "weights are counts of rows and cannot be negative. Leave rows out by a weight of 0."
         )
+    if not weight.any():
+        raise ValueError("sample_weight is zero for all rows. Give some row a positive weight.")
+    _check_total(weight, X.dtype)
     return weight
+
+
+def _check_total(weight: NDArray, dtype: np.dtype) -> None:
+    """Refuse weights whose sum comes so near to the range of the dtype that products leave it."""
+    info = np.finfo(dtype)
+    low, high = float(info.tiny) ** 0.75, float(info.max) ** 0.75
+    with np.errstate(over="ignore"):
+        total = float(weight.sum())
+    if not low <= total <= high:
+        raise ValueError(
+            f"The sum of sample_weight is {total:.3g}; with X of dtype {dtype} it must be from "
+            f"{low:.0e} to {high:.0e}. Only ratios of weights matter to a fit without priors: "
+            "divide them by their mean."
+        )
 
 
 def check_labels(labels: ArrayLike | None, n_samples: int, n_components: int) -> NDArray | None:
@@ -52,21 +126,26 @@ def check_labels(labels: ArrayLike | None, n_samples: int, n_components: int) ->
     """
     if labels is None:
         return None
-    values = check_array(labels, ensure_2d=False, dtype=None, input_name="labels")
-    if values.dtype.kind not in "biuf":
+    values = as_numbers(labels)
+    if values is None:
         raise ValueError(
-            f"labels must be integers, -1 for unknown; got dtype {values.dtype}. Encode the names "
-            "of classes first (sklearn.preprocessing.LabelEncoder)."
+            f"labels must be integers, -1 for unknown; got {reprlib.repr(labels)}. Encode the "
+            "names of classes first (sklearn.preprocessing.LabelEncoder)."
         )
     if values.shape != (n_samples,):
-        raise ValueError(f"labels has shape {values.shape}, expected ({n_samples},).")
-    integers = values.astype(np.int64)
-    if (integers != values).any() or (integers < -1).any() or (integers >= n_components).any():
+        raise ValueError(
+            f"labels has shape {values.shape}, expected (n_samples,) = ({n_samples},): one for "
+            "each row of X, -1 where it is unknown."
+        )
+    if np.isnan(values).any():
+        raise ValueError("labels contains NaN. Give -1 where the component of a row is unknown.")
+    low, high = values.min(), values.max()
+    if (values != np.floor(values)).any() or low < -1 or high >= n_components:
         raise ValueError(
             f"labels must be integers from 0 to n_components - 1 = {n_components - 1}, or -1 for "
-            f"unknown; got values from {values.min()} to {values.max()}."
+            f"unknown; got values from {low:g} to {high:g}."
         )
-    return None if (integers < 0).all() else integers
+    return None if high < 0 else values.astype(np.int64)
 
 
 def check_positive_integer(value: Any, name: str) -> int:

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils import check_array, check_random_state
+from sklearn.utils import check_random_state
 
 from skem._sklearn import Interval, StrOptions, fit_context
-from skem._validation import unchanged_on_error
+from skem._validation import as_numbers, check_numbers, unchanged_on_error
 from skem.em import EMState, StepwiseEM
 from skem.mixture._bernoulli_model import (
     MARGIN,
@@ -160,8 +160,13 @@ class BernoulliMixtureEM(BernoulliRows):
         return X, weight
 
     def _make_model(self, X: NDArray, *, masked: bool | None = None) -> BernoulliModel:
-        beta = np.asarray(self.beta_prior, dtype=np.float64)
-        if beta.shape != (2,) or not (beta >= 1).all() or not np.isfinite(beta).all():
+        beta = as_numbers(self.beta_prior)
+        if (
+            beta is None
+            or beta.shape != (2,)
+            or not (beta >= 1).all()
+            or not np.isfinite(beta).all()
+        ):
             raise ValueError(
                 f"beta_prior must be two numbers (a, b), each at least 1, got {self.beta_prior!r}."
             )
@@ -205,20 +210,18 @@ class BernoulliMixtureEM(BernoulliRows):
 
     def _given(self, d: int) -> dict[str, NDArray]:
         """Initial values of the user, by name."""
+        k = self.n_components
         given: dict[str, NDArray] = {}
-        for name, shape in (
-            ("weights", (self.n_components,)),
-            ("probabilities", (self.n_components, d)),
+        for name, shape, axes in (
+            ("weights", (k,), "(n_components,)"),
+            ("probabilities", (k, d), "(n_components, n_features)"),
         ):
             value = getattr(self, f"{name}_init")
             if value is None:
                 continue
-            array = check_array(value, dtype=np.float64, ensure_2d=False, input_name=f"{name}_init")
-            if array.shape != shape:
-                raise ValueError(f"{name}_init has shape {array.shape}, expected {shape}.")
-            if (array < 0).any() or (array > 1).any():
+            given[name] = check_numbers(value, f"{name}_init", shape, axes)
+            if (given[name] < 0).any() or (given[name] > 1).any():
                 raise ValueError(f"{name}_init must hold probabilities, between 0 and 1.")
-            given[name] = array
         if "weights" in given and abs(given["weights"].sum() - 1) > 1e-6:
             raise ValueError(
                 f"weights_init must sum to 1, got a sum of {given['weights'].sum():g}."

@@ -8,6 +8,7 @@ the covariance of their part, or with the pooled one where their part does not d
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from sklearn.cluster import KMeans, kmeans_plusplus
 from sklearn.metrics import pairwise_distances_argmin
 
+from skem._validation import as_numbers, check_numbers
 from skem.mixture._gaussian_model import GaussianModel
 from skem.mixture._gaussian_params import GaussianParams
 from skem.mixture._starts import distinct_rows, sample_rows, start_threads
@@ -153,19 +155,21 @@ class GaussianStarts:
 
     def _from_callable(self, init: Callable[..., Any]) -> GaussianParams:
         """Call ``init(X, n_components, random_state)``; it returns responsibilities or means."""
-        value = np.asarray(init(self._X_given, self.k, self.rng), dtype=np.float64)
+        returned = init(self._X_given, self.k, self.rng)
+        value = as_numbers(returned)
         n, d = self._X_given.shape
-        if value.shape == (n, self.k):
+        if value is not None and value.shape == (n, self.k):
             value = check_responsibilities(value, n, self.k)
             return self._from_responsibilities(value[self._order])
-        if value.shape == (self.k, d) and np.isfinite(value).all():
+        if value is not None and value.shape == (self.k, d) and np.isfinite(value).all():
             centres = (value - self.model.center) * self.model.scale
             with start_threads(self.n_jobs):
                 start = self._from_parts(pairwise_distances_argmin(self.Z, centres))
             equal = np.full(self.k, 1 / self.k)
             return self.model.params(equal, centres, start.covariances)
+        what = reprlib.repr(returned) if value is None else f"an array of shape {value.shape}"
         raise ValueError(
-            f"The callable init_params returned an array of shape {value.shape}; it must return "
+            f"The callable init_params returned {what}; it must return "
             f"finite responsibilities of shape (n_samples, n_components) = ({n}, {self.k}) or "
             f"means of shape (n_components, n_features) = ({self.k}, {d})."
         )
@@ -214,18 +218,18 @@ def check_responsibilities(value: Any, n_samples: int, n_components: int) -> NDA
     Raises
     ------
     ValueError
-        If the shape is wrong, a value is negative or not finite, or a row sums to zero.
+        If the shape is wrong, a value is negative or no finite number, or a row sums to zero.
     """
-    value = np.asarray(value, dtype=np.float64)
-    if value.shape != (n_samples, n_components):
-        raise ValueError(
-            f"init_params given as responsibilities has shape {value.shape}, expected "
-            f"(n_samples, n_components) = ({n_samples}, {n_components})."
-        )
+    value = check_numbers(
+        value,
+        "init_params given as responsibilities",
+        (n_samples, n_components),
+        "(n_samples, n_components)",
+    )
     sums = value.sum(axis=1, keepdims=True)
-    if not np.isfinite(value).all() or (value < 0).any() or (sums <= 0).any():
+    if (value < 0).any() or (sums <= 0).any():
         raise ValueError(
-            "init_params given as responsibilities must be finite and non-negative, with a "
-            "positive sum in each row."
+            "init_params given as responsibilities must be non-negative, with a positive sum in "
+            "each row."
         )
     return value / sums

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import binom
 from sklearn.utils.validation import check_is_fitted
 
+from skem._validation import as_numbers
 from skem.em import EMState
 from skem.mixture._bernoulli_model import MARGIN, BernoulliModel, BernoulliParams
 from skem.mixture._bernoulli_rows import BernoulliRows
@@ -160,11 +161,8 @@ class ThreeCoinMixture(BernoulliRows):
     ) -> list[BernoulliParams]:
         if self.init is None:
             return [_params(*rng.uniform(0.05, 0.95, size=3)) for _ in range(self.n_init)]
-        try:
-            start = np.asarray(self.init, dtype=np.float64)
-        except (TypeError, ValueError):
-            start = np.empty(0)
-        if start.shape != (3,) or not ((start >= 0) & (start <= 1)).all():
+        start = as_numbers(self.init)
+        if start is None or start.shape != (3,) or not ((start >= 0) & (start <= 1)).all():
             raise ValueError(
                 "init must be three probabilities (pi, p, q), each between 0 and 1, got "
                 f"{self.init!r}."

@@ -43,12 +43,19 @@ BAD_FOR_ALL = {
     "infinite weights": ({}, X, {"sample_weight": np.inf * ONES}, "infinity"),
     "too few weights": ({}, X, {"sample_weight": ONES[:-1]}, r"sample_weight.*\(3?9|40"),
     "weights in two dimensions": ({}, X, {"sample_weight": ONES[:, None]}, "[Ss]ample.?weight"),
+    "weights of text": ({}, X, {"sample_weight": ["a"] * 40}, "sample_weight.*numbers.*each row"),
+    "huge weights": ({}, X, {"sample_weight": 1e300 * ONES}, "sample_weight.*float64.*divide"),
+    "huge weights, float32": (
+        {}, X.astype(np.float32), {"sample_weight": 1e38 * ONES}, "sample_weight.*float32.*divide",
+    ),
+    "tiny weights": ({}, X, {"sample_weight": 1e-300 * ONES}, "sample_weight.*divide"),
+    "NaN weights": ({}, X, {"sample_weight": np.nan * ONES}, "sample_weight contains NaN.*0"),
     "tol": ({"tol": -1.0}, X, {}, "'tol'.*must be"),
     "max_iter": ({"max_iter": -1}, X, {}, "'max_iter'.*must be"),
     "acceleration": ({"acceleration": "warp"}, X, {}, "'acceleration'.*squarem"),
     "n_jobs": ({"n_jobs": 0}, X, {}, "'n_jobs'.*None"),
     "n_init": ({"n_init": 0}, X, {}, "'n_init'.*must be"),
-}
+}  # fmt: skip
 
 BAD_FOR_GAUSSIAN = {
     "column of NaN": ({}, EMPTY_COLUMN, {}, r"\[1\].*NaN.*Drop"),
@@ -68,7 +75,13 @@ BAD_FOR_GAUSSIAN = {
     "label not an integer": ({}, X, {"labels": np.full(40, 0.5)}, "labels must be integers"),
     "label NaN": ({}, X, {"labels": np.full(40, np.nan)}, "labels.*NaN"),
     "label text": ({}, X, {"labels": np.full(40, "a")}, "labels must be integers"),
-    "too few labels": ({}, X, {"labels": np.zeros(39, int)}, r"labels.*\(39,\).*\(40,\)"),
+    "too few labels": (
+        {}, X, {"labels": np.zeros(39, int)}, r"labels.*\(39,\).*\(40,\).*each row.*-1",
+    ),
+    "labels in two dimensions": ({}, X, {"labels": np.zeros((40, 1))}, r"labels.*\(40, 1\).*each"),
+    "labels, one number": ({}, X, {"labels": 1}, r"labels.*\(\).*\(40,\)"),
+    "labels, ragged": ({}, X, {"labels": [[0], [0, 1]]}, "labels must be integers"),
+    "labels, complex": ({}, X, {"labels": 1j * ONES}, "labels must be integers"),
     "labels and remove": ({"collapse": "remove"}, X, {"labels": np.arange(40) % 2}, "collapse="),
     "weights_init, shape": ({"weights_init": [1.0]}, X, {}, r"weights_init.*\(1,\).*\(2,\)"),
     "weights_init, sum": ({"weights_init": [0.5, 0.6]}, X, {}, "weights_init.*sum"),
@@ -109,6 +122,15 @@ BAD_FOR_GAUSSIAN = {
     "responsibilities, empty row": (
         {"init_params": np.zeros((40, 2))}, X, {}, "init_params.*positive sum",
     ),
+    "responsibilities, text": (
+        {"init_params": np.full((40, 2), "a")}, X, {}, r"init_params.*numbers.*\(40, 2\)",
+    ),
+    "callable, text": (
+        {"init_params": lambda X, k, rng: "abc"}, X, {}, r"init_params returned 'abc'.*\(40, 2\)",
+    ),
+    "callable, ragged": (
+        {"init_params": lambda X, k, rng: [[1], [1, 2]]}, X, {}, r"init_params.*\(2, 3\)",
+    ),
     "callable, shape": (
         {"init_params": lambda X, k, rng: np.ones(3)}, X, {}, r"init_params.*\(3,\).*\(40, 2\)",
     ),
@@ -148,6 +170,18 @@ BAD_FOR_BERNOULLI = {
     "probabilities_init, range": (
         {"probabilities_init": np.full((2, 3), 1.5)}, X, {}, "probabilities_init.*between 0 and 1",
     ),
+    "weights_init, text": ({"weights_init": ["a", "b"]}, X, {}, r"weights_init.*numbers.*\(2,\)"),
+    "probabilities_init, text": (
+        {"probabilities_init": [["a"] * 3] * 2}, X, {}, r"probabilities_init.*numbers.*\(2, 3\)",
+    ),
+    "probabilities_init, ragged": (
+        {"probabilities_init": [[0.1], [0.1, 0.2]]}, X, {}, "probabilities_init must hold",
+    ),
+    "probabilities_init, NaN": (
+        {"probabilities_init": np.full((2, 3), np.nan)}, X, {}, "probabilities_init contains NaN",
+    ),
+    "beta_prior, text": ({"beta_prior": ("a", "b")}, X, {}, "beta_prior must be two numbers"),
+    "beta_prior, ragged": ({"beta_prior": [[1], [1, 2]]}, X, {}, "beta_prior must be two numbers"),
     "beta_prior": ({"beta_prior": (0.5, 1.0)}, X, {}, "beta_prior.*at least 1"),
     "beta_prior, shape": ({"beta_prior": (1.0, 1.0, 1.0)}, X, {}, "beta_prior must be two"),
     "concentration": ({"weight_concentration_prior": 0.5}, X, {}, "weight_concentration_prior"),
@@ -156,6 +190,8 @@ BAD_FOR_BERNOULLI = {
 BAD_FOR_COINS = {
     "init, two": ({"init": (0.5, 0.5)}, X, {}, r"init must be three.*\(pi, p, q\)"),
     "init, range": ({"init": (0.5, 0.5, 1.5)}, X, {}, "init must be three.*between 0 and 1"),
+    "init, text": ({"init": ("a", "b", "c")}, X, {}, "init must be three"),
+    "init, ragged": ({"init": (0.1, [0.1, 0.2], 0.3)}, X, {}, "init must be three"),
     "init, NaN": ({"init": (0.5, 0.5, np.nan)}, X, {}, "init must be three"),
     "binarize=NaN": ({"binarize": np.nan}, X, {}, "'binarize'.*None.*nan"),
     "binarize=inf": ({"binarize": np.inf}, X, {}, "'binarize'.*None.*inf"),
