@@ -17,6 +17,15 @@ if TYPE_CHECKING:
 MAX_REPAIRS = 20
 """Restarts and removals of one run; then a collapse is only reported."""
 
+AT_FLOOR = 2.0
+"""A variance below so many ``reg`` is all regularisation.
+
+Measured with the default ``reg_covar`` on Old Faithful, iris and small random sets, 3 to 12
+components, 15 maps or 2000: what collapses ends within 1% of ``reg``, what does not above ten times
+that. With ``reg_covar=1e-3`` there is no such gap, and a larger factor would call thin components
+of many rows collapsed.
+"""
+
 
 class CollapseMixin:
     """What `GaussianModel` does about components that collapse."""
@@ -34,8 +43,9 @@ class CollapseMixin:
     def collapsed(self, params: GaussianParams, counts: NDArray) -> NDArray:
         """Components that hold less than one row, or whose variance is all regularisation.
 
-        In some direction the component's own variance is below ``reg`` while the component's
-        peers have a hundred times that: the likelihood would be infinite there without ``reg``.
+        In some direction the component's own variance is below ``reg`` (its covariance, of which
+        ``reg`` is a part, below `AT_FLOOR` times that), while the component's peers have a hundred
+        times that: the likelihood would be infinite there without ``reg``.
         """
         starved = counts < self.row_weight
         if self.tied or len(counts) == 1:
@@ -43,7 +53,7 @@ class CollapseMixin:
         if self.structure.name != "full":
             variances = params.covariances.reshape(len(counts), -1)
             pooled = params.weights @ variances
-            floor = np.maximum(2 * self.reg[: pooled.size], 1e-12 * pooled.mean())
+            floor = np.maximum(AT_FLOOR * self.reg[: pooled.size], 1e-12 * pooled.mean())
             at_floor = ((variances < floor) & (pooled > 100 * floor)).any(axis=1)
             return np.flatnonzero(starved | at_floor)
         dense = params.covariances
@@ -52,7 +62,7 @@ class CollapseMixin:
         for k, covariance in enumerate(dense):
             values, vectors = np.linalg.eigh(covariance)
             reg = np.square(vectors.T) @ self.reg
-            floor = np.maximum(2 * reg, 1e-12 * np.trace(pooled) / self.d)
+            floor = np.maximum(AT_FLOOR * reg, 1e-12 * np.trace(pooled) / self.d)
             spread = np.einsum("ji,jk,ki->i", vectors, pooled, vectors)
             at_floor[k] = ((values < floor) & (spread > 100 * floor)).any()
         return np.flatnonzero(starved | at_floor)

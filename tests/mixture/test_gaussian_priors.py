@@ -210,6 +210,26 @@ def test_a_collapsed_component_is_reported(with_a_spike, kind):
     np.testing.assert_allclose(mixture.means_[1], 3.0, atol=1e-6)
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("max_iter", [15, 500])
+@pytest.mark.parametrize("kind", ["full", "diag", "spherical"])
+def test_a_collapsed_component_has_the_variance_of_the_noise_and_no_other_is_near(
+    iris, faithful, kind, max_iter
+):
+    """So it does not matter much where between them the line is drawn."""
+    small = np.random.default_rng(0).standard_normal((30, 3))
+    for X in (iris, faithful, small):
+        mixture = GaussianMixtureEM(
+            12, covariance_type=kind, max_iter=max_iter, random_state=0
+        ).fit(X)  # fmt: skip
+        least = np.array([np.linalg.eigvalsh(c).min() if kind == "full" else np.min(c)
+                          for c in mixture.covariances_]) / mixture.reg_covar  # fmt: skip
+        held = mixture.weights_ * len(X) >= 1
+        collapsed = np.isin(np.arange(12), mixture.collapsed_)
+        assert (least[collapsed & held] < 1.1).all()
+        assert (least[~collapsed] > 10).all()
+
+
 @pytest.mark.parametrize("kind", ["full", "diag", "spherical"])
 def test_remove_goes_on_without_the_collapsed_component(with_a_spike, kind):
     mixture = GaussianMixtureEM(
