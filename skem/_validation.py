@@ -23,7 +23,7 @@ def unchanged_on_error(estimator: Any) -> Iterator[None]:
         raise
 
 
-def check_numbers(value: Any, name: str, shape: tuple[int, ...], axes: str) -> NDArray:
+def check_numbers(value: Any, name: str, shape: tuple[int, ...], axes: tuple[str, ...]) -> NDArray:
     """Finite numbers of that shape, as float64.
 
     Parameters
@@ -33,15 +33,16 @@ def check_numbers(value: Any, name: str, shape: tuple[int, ...], axes: str) -> N
     name : str
         The parameter.
     shape : tuple of int
-    axes : str
-        The shape in words, such as "(n_components, n_features)".
+    axes : tuple of str
+        What the numbers of the shape are, such as ("n_components", "n_features").
 
     Raises
     ------
     ValueError
         If it is anything else; the message names the parameter, and says what it must be.
     """
-    expected = f"{axes} = {shape}" if shape else "() (a single number)"
+    words = f"({', '.join(axes)}{',' * (len(axes) == 1)})"
+    expected = f"{words} = {shape}" if shape else "(): a single number"
     array = as_numbers(value)
     if array is None:
         raise ValueError(

@@ -213,8 +213,8 @@ class BernoulliMixtureEM(BernoulliRows):
         k = self.n_components
         given: dict[str, NDArray] = {}
         for name, shape, axes in (
-            ("weights", (k,), "(n_components,)"),
-            ("probabilities", (k, d), "(n_components, n_features)"),
+            ("weights", (k,), ("n_components",)),
+            ("probabilities", (k, d), ("n_components", "n_features")),
         ):
             value = getattr(self, f"{name}_init")
             if value is None:

@@ -224,7 +224,7 @@ def check_responsibilities(value: Any, n_samples: int, n_components: int) -> NDA
         value,
         "init_params given as responsibilities",
         (n_samples, n_components),
-        "(n_samples, n_components)",
+        ("n_samples", "n_components"),
     )
     sums = value.sum(axis=1, keepdims=True)
     if (value < 0).any() or (sums <= 0).any():
