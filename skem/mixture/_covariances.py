@@ -168,9 +168,6 @@ class Full:
     def dense(self, covariances: NDArray, d: int) -> NDArray:
         return covariances
 
-    def of_dense(self, squares: NDArray) -> NDArray:
-        return squares
-
     def total(self, X: NDArray, weight: NDArray | None) -> NDArray:
         """Weighted sum of the squares of the rows."""
         return (X if weight is None else X * weight[:, None]).T @ X
@@ -255,9 +252,6 @@ class Diagonal:
     def dense(self, covariances: NDArray, d: int) -> NDArray:
         return covariances[..., None] * np.eye(d)
 
-    def of_dense(self, squares: NDArray) -> NDArray:
-        return np.diagonal(squares, axis1=-2, axis2=-1)
-
     def total(self, X: NDArray, weight: NDArray | None) -> NDArray:
         squares = np.square(X)
         return squares.sum(0) if weight is None else weight @ squares
@@ -313,9 +307,6 @@ class Spherical(Diagonal):
 
     def dense(self, covariances: NDArray, d: int) -> NDArray:
         return covariances[..., None, None] * np.eye(d)
-
-    def of_dense(self, squares: NDArray) -> NDArray:
-        return np.trace(squares, axis1=-2, axis2=-1)
 
     def total(self, X: NDArray, weight: NDArray | None) -> NDArray:
         return super().total(X, weight).sum()

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils import check_array
 
-from skem._validation import check_labels, check_weights
+from skem._validation import check_labels, check_numbers, check_weights
 from skem.em import RowBlocks
 from skem.mixture._covariances import NotPositiveDefiniteError, Structure, structure_of
 from skem.mixture._features import plain_features, plain_rows
@@ -78,7 +77,7 @@ def check_initial_values(estimator: GaussianMixtureEM, d: int) -> dict[str, NDAr
     k = estimator.n_components
     given: dict[str, NDArray] = {}
     if estimator.weights_init is not None:
-        weights = _array(estimator.weights_init, (k,), "weights_init")
+        weights = check_numbers(estimator.weights_init, "weights_init", (k,), ("n_components",))
         if (weights < 0).any() or (weights > 1).any() or abs(weights.sum() - 1) > 1e-6:
             raise ValueError(
                 "weights_init must be probabilities that sum to 1, got "
@@ -86,27 +85,22 @@ def check_initial_values(estimator: GaussianMixtureEM, d: int) -> dict[str, NDAr
             )
         given["weights"] = weights / weights.sum()
     if estimator.means_init is not None:
-        given["means"] = _array(estimator.means_init, (k, d), "means_init")
+        given["means"] = check_numbers(
+            estimator.means_init, "means_init", (k, d), ("n_components", "n_features")
+        )
     if estimator.precisions_init is not None:
         given["covariances"] = _covariances_of(estimator, d)
     return given
 
 
-def _array(value: Any, shape: tuple[int, ...], name: str) -> NDArray:
-    array = check_array(
-        value, dtype=np.float64, ensure_2d=False, allow_nd=True, ensure_min_samples=0,
-        input_name=name,
-    ) if np.ndim(value) else np.asarray(value, dtype=np.float64)  # fmt: skip
-    if array.shape != shape:
-        raise ValueError(f"{name} has shape {array.shape}, expected {shape}.")
-    return array
-
-
 def _covariances_of(estimator: GaussianMixtureEM, d: int) -> NDArray:
     """Covariances (k or 1, structure) out of ``precisions_init``."""
     structure, tied = structure_of(estimator.covariance_type)
-    shape = structure.shape(d) if tied else (estimator.n_components, *structure.shape(d))
-    precisions = _array(estimator.precisions_init, shape, "precisions_init")
+    shape = structure.shape(d)
+    axes = ("n_features",) * len(shape)
+    if not tied:
+        shape, axes = (estimator.n_components, *shape), ("n_components", *axes)
+    precisions = check_numbers(estimator.precisions_init, "precisions_init", shape, axes)
     precisions = precisions[None] if tied else precisions
     symmetric = structure.name != "full" or np.allclose(precisions, precisions.swapaxes(-1, -2))
     try:
@@ -135,12 +129,15 @@ def make_priors(
     if kappa is not None:
         mean = np.zeros(d)
         if estimator.mean_prior is not None:
-            mean = (_array(estimator.mean_prior, (d,), "mean_prior") - center) * scale
+            mean = check_numbers(estimator.mean_prior, "mean_prior", (d,), ("n_features",))
+            mean = (mean - center) * scale
     scatter, degrees = None, estimator.degrees_of_freedom_prior
     if estimator.covariance_prior is None and degrees is not None:
         raise ValueError("degrees_of_freedom_prior needs covariance_prior, the scatter matrix.")
     if estimator.covariance_prior is not None:
-        value = _array(estimator.covariance_prior, structure.shape(d), "covariance_prior")
+        shape = structure.shape(d)
+        axes = ("n_features",) * len(shape)
+        value = check_numbers(estimator.covariance_prior, "covariance_prior", shape, axes)
         try:
             if structure.name == "full" and not np.allclose(value, value.T):
                 raise NotPositiveDefiniteError(0)

@@ -113,6 +113,23 @@ BAD_FOR_GAUSSIAN = {
         {"precisions_init": -1.0, "covariance_type": "tied_spherical"}, X, {},
         "precisions_init.*positive",
     ),
+    "means_init, text": ({"means_init": [["a"] * 3] * 2}, X, {}, r"means_init.*numbers.*\(2, 3\)"),
+    "means_init, ragged": ({"means_init": [[1], [1, 2]]}, X, {}, r"means_init.*numbers.*\(2, 3\)"),
+    "weights_init, text": ({"weights_init": ["a", "b"]}, X, {}, r"weights_init.*numbers.*\(2,\)"),
+    "precisions_init, text": (
+        {"precisions_init": [["a"] * 3] * 2, "covariance_type": "diag"}, X, {},
+        r"precisions_init.*numbers.*\(n_components, n_features\) = \(2, 3\)",
+    ),
+    "precisions_init, infinite": (
+        {"precisions_init": np.inf, "covariance_type": "tied_spherical"}, X, {},
+        "precisions_init contains infinity",
+    ),
+    "mean_prior, text": (
+        {"mean_prior": ["a"] * 3, "mean_precision_prior": 1.0}, X, {}, r"mean_prior.*\(3,\)",
+    ),
+    "covariance_prior, text": (
+        {"covariance_prior": [["a"] * 3] * 3}, X, {}, r"covariance_prior.*numbers.*\(3, 3\)",
+    ),
     "responsibilities, shape": (
         {"init_params": np.ones((40, 3))}, X, {}, r"init_params.*\(40, 3\).*\(40, 2\)",
     ),
