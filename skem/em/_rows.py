@@ -46,6 +46,8 @@ def effective_n_jobs(n_jobs: int | None) -> int:
     config = getattr(joblib.parallel._backend, "config", {})
     if isinstance(config.get("n_jobs"), int):
         return backend.effective_n_jobs(context_n_jobs)
+    if backend.nesting_level and threading.current_thread() is not threading.main_thread():
+        return 1  # one of joblib's own threads: the others have the other cores
     if backend.nesting_level:  # inside a joblib worker: its share, which it gets as OpenMP's
         return max(1, min(backend.effective_n_jobs(-1), openmp_threads()))
     return max(1, min(joblib.cpu_count(), openmp_threads()))
@@ -59,7 +61,7 @@ def cut(n_rows: int, row_values: int) -> list[slice]:
 
 
 @functools.cache
-def _threadpools() -> ThreadpoolController:
+def threadpools() -> ThreadpoolController:
     import scipy.linalg  # noqa: F401  (the BLAS that compiled kernels call)
 
     return ThreadpoolController()
@@ -80,7 +82,7 @@ def one_blas_thread() -> Iterator[None]:
     global _n_limiting, _limiter
     with _limit_lock:
         if _n_limiting == 0:
-            _limiter = _threadpools().limit(limits=1, user_api="blas")
+            _limiter = threadpools().limit(limits=1, user_api="blas")
         _n_limiting += 1
     try:
         yield

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from skem.em._rows import _threadpools, effective_n_jobs, one_blas_thread
+from skem.em._rows import threadpools, effective_n_jobs, one_blas_thread
 
 MAX_ROWS = 20_000
 """Rows that a start looks at; a random sample of them where there are more."""
@@ -23,7 +23,7 @@ MAX_ROWS = 20_000
 def start_threads(n_jobs: int | None) -> Iterator[None]:
     """Hold k-means and distances to the threads that a fit may take, and BLAS to one."""
     n_threads = effective_n_jobs(n_jobs)
-    with one_blas_thread(), _threadpools().limit(limits=n_threads, user_api="openmp"):
+    with one_blas_thread(), threadpools().limit(limits=n_threads, user_api="openmp"):
         yield
 
 
