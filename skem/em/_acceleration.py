@@ -124,8 +124,7 @@ class QuasiNewton:
         Pairs of steps and changes of the gradient.
     onset : float, default=1e-2
         Proposals begin when gradient x EM step is at most this, in nats per unit of weight. Before
-        that, plain EM decides which maximum is climbed (measured: earlier, more fits end at another
-        one; later, more maps).
+        that, plain EM decides which maximum is climbed.
     """
 
     def __init__(self, memory: int = 10, onset: float = 1e-2):
