@@ -124,8 +124,7 @@ class QuasiNewton:
         Pairs of steps and changes of the gradient.
     onset : float, default=1e-2
         Proposals begin when gradient x EM step is at most this, in nats per unit of weight. Before
-        that, plain EM decides which maximum is climbed (measured: earlier, more fits end at another
-        one; later, more maps).
+        that, plain EM decides which maximum is climbed.
     """
 
     def __init__(self, memory: int = 10, onset: float = 1e-2):
@@ -146,15 +145,17 @@ class QuasiNewton:
         geometry = em_map.geometry
         assert geometry is not None
         gradient = geometry.gradient
-        concave = self._learn(em_map.x, gradient)
         self._em_step = em_map.image - em_map.x
+        concave = self._learn(em_map.x, geometry)
+        if math.isfinite(self._onset) and float(gradient @ self._em_step) <= self._onset:
+            self._onset = math.inf
+            while len(self._pairs) > 1:  # the others were seen further from the maximum
+                self._pairs.popleft()
         newton = self._newton_step(geometry)
         gain = float(gradient @ newton)  # twice the gain that the quadratic model promises
         usable = concave and bool(self._pairs) and gain > 0
         self._newton = newton if usable else None
         self.gap = max(gain, float(gradient @ self._em_step)) / 2 if usable else math.inf
-        if float(gradient @ self._em_step) <= self._onset:
-            self._onset = math.inf
         self._last = (em_map.x, gradient)
         self._proposed = None
 
@@ -189,8 +190,13 @@ class QuasiNewton:
         self._rest, self._penalty = self._penalty, min(2 * self._penalty, 16)
         return None
 
-    def _learn(self, x: NDArray, gradient: NDArray) -> bool:
-        """Take in the change of the gradient; return whether the objective is concave there."""
+    def _learn(self, x: NDArray, geometry: Geometry) -> bool:
+        """Take in the change of the gradient; return whether the objective is concave there.
+
+        The information that is observed is the complete-data information less what is missing, so
+        near the maximum y' I^-1 y <= s'y with the complete-data information I. Where a pair says
+        otherwise, the objective was no quadratic along it, and the pair is left out.
+        """
         if self._last is None:
             return True
         if self._proposed is not None and not self._retried:
@@ -200,9 +206,9 @@ class QuasiNewton:
         if self._proposed is not None:
             self._penalty = 1
         self._retried = False
-        s, y = x - self._last[0], self._last[1] - gradient
+        s, y = x - self._last[0], self._last[1] - geometry.gradient
         curvature, slope = float(s @ y), float(s @ self._last[1])
-        if curvature > 1e-8 * abs(slope):
+        if curvature > 1e-8 * abs(slope) and float(y @ geometry.solve(y)) <= curvature:
             self._pairs.append((s, y))
         concave = curvature > 0 or slope <= 1e-9
         self._stretch = 1.0 if concave else min(2 * self._stretch, 64.0)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, logit
+from scipy.special import logit
 
 from skem.em import EMModelBase, Geometry, Rows
 from skem.mixture._features import binary_features, linear_e_step
@@ -148,14 +148,20 @@ class BernoulliModel(EMModelBase):
         return 4 * eps * self.d * (1 + steepest) + super().rounding(statistics, params)
 
     def to_vector(self, params: BernoulliParams) -> NDArray:
-        """Log weights (up to a constant) and log-odds."""
+        """Log weights (up to a constant) and angles phi, p = sin^2(phi / 2).
+
+        The information of an angle does not depend on p, and the boundary is at a finite angle:
+        where EM sends a probability to 0 or 1, log-odds would run away on a plateau.
+        """
         log_weights = np.log(np.maximum(params.weights, 1e-300))
-        return np.concatenate([log_weights, logit(params.probabilities).ravel()])
+        p = params.probabilities
+        angles = 2 * np.arctan2(np.sqrt(p), np.sqrt(1 - p))
+        return np.concatenate([log_weights, angles.ravel()])
 
     def from_vector(self, vector: NDArray, params: BernoulliParams) -> BernoulliParams:
         k = len(params.weights)
         weights = np.exp(vector[:k] - vector[:k].max())
-        probabilities = expit(vector[k:]).reshape(params.probabilities.shape)
+        probabilities = np.sin(vector[k:].reshape(params.probabilities.shape) / 2) ** 2
         return BernoulliParams(weights / weights.sum(), np.clip(probabilities, MARGIN, 1 - MARGIN))
 
     def geometry(
@@ -168,15 +174,14 @@ class BernoulliModel(EMModelBase):
             known = known.sum(1, keepdims=True)
         strength = (known + a + b - 2) / statistics.weight
         p = params.probabilities
-        spread = np.maximum(strength * p * (1 - p), 1e-300).ravel()
+        information = np.maximum(np.broadcast_to(strength, p.shape), 1e-300).ravel()
         total = 1 + len(p) * (self.concentration - 1) / statistics.weight
-        gradient = np.concatenate(
-            [total * (new.weights - params.weights), (strength * (new.probabilities - p)).ravel()]
-        )
+        of_angles = strength * (new.probabilities - p) / np.sqrt(p * (1 - p))
+        gradient = np.concatenate([total * (new.weights - params.weights), of_angles.ravel()])
 
         def solve(q: NDArray) -> NDArray:
             k = len(p)
-            return np.concatenate([solve_weights(q[:k], new.weights, total), q[k:] / spread])
+            return np.concatenate([solve_weights(q[:k], new.weights, total), q[k:] / information])
 
         return Geometry(gradient, solve)
 

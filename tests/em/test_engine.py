@@ -14,6 +14,7 @@ from skem.em import (
     fit_from_starts,
     total,
 )
+from skem.em._acceleration import Geometry, Map, QuasiNewton
 from tests.em.toy_models import PLSA, MixtureParams, PLSAParams, UnitNormals, normal_rows
 
 START = MixtureParams(0.5, np.array([-0.5, 0.5]))
@@ -456,3 +457,17 @@ def test_an_observer_that_stops_ends_all_starts(rows):
     assert state.stopped
     assert state.n_iter == 3
     assert set(seen) == {0, 1}
+
+
+@pytest.mark.parametrize(("observed", "expected"), [(0.5, 2.0), (1.0, 1.0), (2.0, None)])
+def test_quasi_newton_learns_no_more_information_than_the_complete_data_have(observed, expected):
+    """A quadratic with that information, where the complete data have 1: the Newton step."""
+    acceleration = QuasiNewton(onset=1.0)
+    for x in (np.array([1e-1]), np.array([5e-2])):
+        gradient = -observed * x
+        acceleration.observe(Map(x, x + gradient, Geometry(gradient, lambda q: q)))
+    proposal = acceleration.propose()
+    if expected is None:
+        assert proposal is None
+    else:
+        np.testing.assert_allclose(proposal, x + expected * gradient)

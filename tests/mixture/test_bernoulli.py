@@ -5,8 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import logsumexp
+from sklearn.datasets import load_digits
 
 from skem import BernoulliMixtureEM
+from skem.em import RowBlocks
+from skem.mixture._bernoulli_model import BernoulliModel, BernoulliParams
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -305,3 +308,46 @@ def test_batches_may_begin_from_parameters_that_no_rows_give():
     mixture.set_params(beta_prior=(1e4, 1e4), weight_concentration_prior=1e4).partial_fit(X)
     np.testing.assert_allclose(mixture.weights_, 0.5, atol=0.05)
     np.testing.assert_allclose(mixture.probabilities_, 0.5, atol=0.05)
+
+
+# ------------------------------------------------------------------------------- acceleration
+@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize("missing", [0.0, 0.3])
+def test_the_geometry_is_the_gradient_of_the_bound_and_the_em_step(shared, missing):
+    X, _ = draw(3, k=3, missing=missing)
+    model = BernoulliModel(4, masked=missing > 0, shared=shared, beta=(2.0, 1.5), concentration=1.3)
+    params = BernoulliParams(*start(4, 3, 1 if shared else 4))
+    with RowBlocks(X) as rows:
+
+        def statistics_at(params):
+            return rows.reduce(lambda block: model.expected_statistics(params, block))
+
+        def bound(vector):
+            at = model.from_vector(vector, params)
+            return model.bound(statistics_at(at), at)
+
+        for _ in range(30):  # the EM step is the natural gradient to first order in its length
+            params = model.maximize(statistics_at(params), params)
+        image = model.maximize(statistics_at(params), params)
+        gradient, solve = model.geometry(statistics_at(params), params, image)
+        vector = model.to_vector(params)
+        shifts = 1e-5 * np.eye(len(vector))
+        slopes = [(bound(vector + e) - bound(vector - e)) / 2e-5 for e in shifts]
+    np.testing.assert_allclose(gradient, slopes, atol=1e-8)
+    step = model.to_vector(image) - vector
+    np.testing.assert_allclose(solve(gradient), step, atol=0.05 * np.abs(step).max())
+
+
+def test_acceleration_does_not_run_away_where_probabilities_go_to_zero():
+    X = (load_digits().data > 7).astype(float)
+    maps = {None: 0, "auto": 0}
+    for seed in range(5):
+        given = {
+            "weights_init": np.full(10, 0.1),
+            "probabilities_init": np.random.default_rng(seed).uniform(0.25, 0.75, size=(10, 64)),
+        }
+        for acceleration in maps:
+            mixture = BernoulliMixtureEM(10, tol=1e-6, acceleration=acceleration, **given).fit(X)
+            assert (mixture.probabilities_ < 1e-6).mean() > 0.01
+            maps[acceleration] += mixture.n_iter_
+    assert maps["auto"] < maps[None]

@@ -1,0 +1,220 @@
+"""Approximations of the second derivative, each with a fast solve: preconditioners.
+
+The curvature of sum_i s_i loss_i is sum_i s_i (diag(p_i) - p_i p_i') (x) x_i x_i'. All of it fits
+a Cholesky factor where there are few parameters (`FullCurvature`). Else its blocks on the
+diagonal, one a class, do (`BlockCurvature`), or the diagonal alone (`DiagonalCurvature`). Solves stay among weights that sum to zero over the classes, where the minimum
+is: without that, the blocks, which know nothing of the direction in which all classes move
+together, would go there.
+
+Columns are centred and scaled to unit curvature first, so speed does not depend on their units.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
+
+import numpy as np
+import scipy.linalg
+from numpy.typing import NDArray
+
+from skem.maxent._designs import LinearDesign
+from skem.maxent._objective import Objective
+
+
+class Curvature(Protocol):
+    """An approximation of the second derivative.
+
+    Attributes
+    ----------
+    lasting : int
+        Steps for which it serves before it is built again.
+    rough : bool
+        Whether steps taken under it tell more than a new one would.
+    """
+
+    lasting: int
+    rough: bool
+
+    def solve(self, gradient: NDArray) -> NDArray:
+        """Approximate Newton step, without its sign."""
+
+
+class _Linear:
+    """What curvatures of a `LinearDesign` share: shapes, and weights that sum to zero."""
+
+    def __init__(self, objective: Objective):
+        self.design: LinearDesign = objective.design  # type: ignore[assignment]
+        self.total = self.design.total_weight
+        self.l2 = self.design.matrix(objective.l2[: self.design.n_weights])
+        same = (self.l2 == self.l2[:1]).all()
+        self.centred = self.design.reference == 0 and bool(same)
+
+    def solve(self, gradient: NDArray) -> NDArray:
+        weights, intercepts = self.design.split(gradient)
+        W, b = self._solve(self.design.matrix(weights), intercepts)
+        if self.centred:
+            W, b = W - W.mean(0), b - b.mean()
+        return self.design.join(W, b)
+
+    def _solve(self, G: NDArray, gb: NDArray) -> tuple[NDArray, NDArray]:
+        raise NotImplementedError
+
+    def _units(self, D: NDArray) -> tuple[NDArray, NDArray, NDArray]:
+        """Weight of each class, weighted means and deviations of its columns."""
+        total = np.maximum(D.sum(1), 1e-300)
+        first, second = self.design.moments(D)
+        mean = first / total[:, None] if self.design.intercept else np.zeros_like(first)
+        spread = second - mean * first
+        spread = np.where(spread > 1e-13 * second, spread, 0.0)
+        return total, mean, np.sqrt(spread)
+
+
+class DiagonalCurvature(_Linear):
+    """The diagonal alone."""
+
+    lasting, rough = 10, True
+
+    def __init__(self, objective: Objective, damping: float = 0.0):
+        super().__init__(objective)
+        D = (self.design.curvature_weights() + damping) / self.total
+        _, second = self.design.moments(D)
+        self.diagonal = second + self.l2
+        self.diagonal += 1e-12 * max(float(self.diagonal.max()), 1e-300)
+        self.totals = np.maximum(D.sum(1), 1e-300)
+
+    def _solve(self, G: NDArray, gb: NDArray) -> tuple[NDArray, NDArray]:
+        return G / self.diagonal, gb / self.totals
+
+
+class BlockCurvature(_Linear):
+    """One block a class, out of a sample of rows, with the diagonal out of all rows.
+
+    Rows are drawn by their leverage, so that columns that few rows have are not lost: a sample
+    without them would take such columns for independent, and steps would be far too long.
+    """
+
+    lasting, rough = 20, False
+    # Correlations out of a sample are shrunk by this.
+    shrinkage = 0.01
+
+    def __init__(
+        self,
+        objective: Objective,
+        damping: float,
+        n_sampled: int,
+        rng: np.random.RandomState,
+        n_threads: int = 1,
+    ):
+        super().__init__(objective)
+        D = (self.design.curvature_weights() + damping) / self.total
+        self.totals, self.means, deviations = self._units(D)
+        self.scales = np.where(deviations > 0, deviations, 1.0)
+        rows, weights = self._sample(D, deviations, n_sampled, rng)
+        X = np.asarray(self.design.X[rows], dtype=np.float64)
+        D = D[:, rows] * weights
+        with ThreadPoolExecutor(n_threads) as pool:
+            self.factors = list(pool.map(lambda k: self._factor(k, X, D[k]), range(len(D))))
+
+    def _sample(
+        self, D: NDArray, deviations: NDArray, n_sampled: int, rng: np.random.RandomState
+    ) -> tuple[NDArray, NDArray]:
+        """Rows drawn with probability proportional to their leverage, and 1 / probability."""
+        n = self.design.n_rows
+        if n_sampled >= n:
+            return np.arange(n), np.ones(n)
+        inverse = np.square(np.where(deviations > 0, 1 / self.scales, 0.0))
+        leverage = self.design.leverages(D, self.means, inverse)
+        chance = capped(leverage, n_sampled)
+        rows = np.flatnonzero(rng.uniform(size=n) < chance)
+        return rows, 1 / chance[rows]
+
+    def _factor(self, k: int, X: NDArray, d: NDArray) -> tuple:
+        """Cholesky factor of the block of class k in units of its diagonal."""
+        use = d > 1e-9 * d.max(initial=0.0)
+        A = (X[use] - self.means[k]) * (np.sqrt(d[use])[:, None] / self.scales[k])
+        R = A.T @ A
+        diagonal = np.diag_indices(len(R))
+        scale = 1 / np.sqrt(np.maximum(R[diagonal], 1e-12))
+        R *= scale[:, None] * scale * (1 - self.shrinkage)
+        R[diagonal] = 1.0 + self.l2[k] / self.scales[k] ** 2
+        return scipy.linalg.cho_factor(R, lower=True, overwrite_a=True, check_finite=False)
+
+    def _solve(self, G: NDArray, gb: NDArray) -> tuple[NDArray, NDArray]:
+        W = np.empty_like(G)
+        for k, factor in enumerate(self.factors):
+            right = (G[k] - self.means[k] * gb[k]) / self.scales[k]
+            W[k] = scipy.linalg.cho_solve(factor, right, check_finite=False) / self.scales[k]
+        if not self.design.intercept:
+            return W, gb
+        return W, gb / self.totals - (self.means * W).sum(1)
+
+
+class FullCurvature(_Linear):
+    """All of it, out of a sample of rows."""
+
+    lasting, rough = 1, False
+
+    def __init__(
+        self, objective: Objective, damping: float, n_sampled: int, rng: np.random.RandomState
+    ):
+        super().__init__(objective)
+        design = self.design
+        p, m = design.n_columns, design.n_logits
+        rows = slice(None)
+        if n_sampled < design.n_rows:
+            rows = np.sort(rng.choice(design.n_rows, n_sampled, replace=False))
+        X = design.X[rows]
+        X = np.asarray(X.toarray() if design.sparse else X, dtype=np.float64)
+        P = design.probabilities[:, rows]
+        s = design.weight[rows] if design.weight.size else np.ones(len(X))
+        s = s / s.sum()
+        self.mean = s @ X if design.intercept else np.zeros(p)
+        Z = X - self.mean
+        deviation = np.sqrt(s @ (Z * Z))
+        self.scale = np.where(deviation > 1e-10 * np.abs(self.mean), deviation, 1.0)
+        Z /= self.scale
+        Z = np.column_stack([Z, np.ones(len(Z))])[:, : p + design.intercept]
+        self.q = q = Z.shape[1]
+        H = np.empty((m, q, m, q))
+        for k in range(m):
+            for j in range(k + 1):
+                d = s * P[k] * ((k == j) - P[j]) + s * damping * (k == j)
+                H[k, :, j] = H[j, :, k] = Z.T @ (d[:, None] * Z)
+        H = H.reshape(m * q, m * q)
+        diagonal = np.diag_indices(m * q)
+        level = np.trace(H) / len(H)
+        penalty = np.zeros((m, q))
+        penalty[:, :p] = self.l2 / self.scale**2
+        H[diagonal] += penalty.ravel() + 1e-13 * level
+        if self.centred:  # all classes together: any value serves, for solves do not go there
+            for a in range(q):
+                H[a::q, a::q] += level / m
+        self.factor = scipy.linalg.cho_factor(H, lower=True, check_finite=False)
+
+    def _solve(self, G: NDArray, gb: NDArray) -> tuple[NDArray, NDArray]:
+        p = self.design.n_columns
+        right = np.empty((len(G), self.q))
+        right[:, :p] = (G - gb[:, None] * self.mean) / self.scale
+        right[:, p:] = gb[:, None]
+        x = scipy.linalg.cho_solve(self.factor, right.ravel(), check_finite=False)
+        x = x.reshape(right.shape)
+        W = x[:, :p] / self.scale
+        if not self.design.intercept:
+            return W, gb
+        return W, x[:, p] - W @ self.mean
+
+
+def capped(scores: NDArray, n: int) -> NDArray:
+    """Chances proportional to scores, none above one, that sum to about n."""
+    chance = scores * (n / scores.sum())
+    for _ in range(8):
+        sure = chance >= 1
+        rest = chance[~sure].sum()
+        if not sure.any() or rest <= 0:
+            break
+        factor = (n - sure.sum()) / rest
+        if factor <= 1.001:
+            break
+        chance = np.where(sure, 1.0, chance * factor)
+    return np.clip(chance, 1e-12, 1.0)

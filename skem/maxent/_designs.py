@@ -1,0 +1,242 @@
+"""Designs: how the rows of a conditional maximum-entropy model make its logits.
+
+A design holds rows, classes and weights of rows, and does the passes over them in blocks of rows
+on every core. Its parameters are one vector: the weights, then the intercepts (if it has them).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from skem.em._rows import BlockMap, cut
+
+# Values of the rows that a kernel works on at a time, which stay in the cache.
+_CACHED_VALUES = 1 << 16
+
+
+class Design:
+    """Rows x classes; a context manager that holds the threads.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n,)
+        Classes 0 ... n_classes - 1.
+    weight : ndarray of shape (n,) or None
+    n_classes : int
+    intercept : bool
+    n_jobs : int or None
+    work : int
+        Values that a pass handles per row.
+
+    Attributes
+    ----------
+    n_logits : int
+        Two classes have one logit, that of class 1 against class 0; else each has its own.
+    n_weights : int
+        Length of the parameters without the intercepts.
+    probabilities : ndarray of shape (n_logits, n)
+        Of the classes that have a logit, at the parameters evaluated last.
+    """
+
+    n_weights: int
+
+    def __init__(
+        self,
+        y: NDArray,
+        weight: NDArray | None,
+        *,
+        n_classes: int,
+        intercept: bool,
+        n_jobs: int | None,
+        work: int,
+        reference: bool,
+    ):
+        self.y = y.astype(np.int64)
+        self.weight = np.empty(0) if weight is None else weight.astype(np.float64)
+        self.n_rows = len(y)
+        self.total_weight = float(self.n_rows if weight is None else self.weight.sum())
+        self.reference = int(reference)
+        self.n_logits = n_classes - self.reference
+        self.intercept = intercept
+        self.probabilities = np.empty((self.n_logits, self.n_rows))
+        self.parts = cut(self.n_rows, max(1, work))
+        self.map = BlockMap(n_jobs, len(self.parts))
+
+    def __enter__(self) -> Design:
+        self.map.__enter__()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.map.__exit__(*exc_info)
+
+    @property
+    def n_params(self) -> int:
+        return self.n_weights + self.n_logits * self.intercept
+
+    @property
+    def row_weight(self) -> NDArray | float:
+        return self.weight if self.weight.size else 1.0
+
+    def curvature_weights(self) -> NDArray:
+        """weight x p (1 - p), of shape (n_logits, n): the diagonal of each row's curvature."""
+        return self.row_weight * self.probabilities * (1 - self.probabilities)
+
+    def curve(self, L: NDArray) -> NDArray:
+        """Directions L (n_logits, n) of the logits through the curvature of each row."""
+        P = self.probabilities
+        return self.row_weight * P * (L - (P * L).sum(0))
+
+    def targets(self) -> NDArray:
+        """1[y = class] of the classes that have a logit, (n_logits, n)."""
+        return (self.y == np.arange(self.n_logits)[:, None] + self.reference).astype(np.float64)
+
+    def split(self, theta: NDArray) -> tuple[NDArray, NDArray]:
+        """Weights and intercepts (zeros where there are none)."""
+        if self.intercept:
+            return theta[: self.n_weights], theta[self.n_weights :]
+        return theta, np.zeros(self.n_logits)
+
+    def join(self, weights: NDArray, intercepts: NDArray) -> NDArray:
+        if self.intercept:
+            return np.concatenate([weights.ravel(), intercepts])
+        return weights.ravel()
+
+    def _sums(self, function: Callable[[slice], tuple]) -> list[Any]:
+        """Sum of tuples over the blocks of rows."""
+        results: Iterator[tuple] = iter(self.map(function, self.parts))
+        totals = list(next(results))
+        for result in results:
+            for i, value in enumerate(result):
+                totals[i] = totals[i] + value
+        return totals
+
+    def evaluate(self, theta: NDArray) -> tuple[float, NDArray]:
+        """Weighted sum of -log p(y|x) in nats, and its gradient; sets ``probabilities``."""
+        raise NotImplementedError
+
+    def logits(self, theta: NDArray) -> NDArray:
+        """Logits (n_logits, n)."""
+        raise NotImplementedError
+
+    def pull(self, R: NDArray) -> NDArray:
+        """Gradient of sum(R * logits)."""
+        raise NotImplementedError
+
+
+class LinearDesign(Design):
+    """One weight a class and column: the features x_j 1[y = c] of dense or CSR rows."""
+
+    def __init__(
+        self,
+        X: Any,
+        y: NDArray,
+        weight: NDArray | None,
+        *,
+        n_classes: int,
+        intercept: bool,
+        n_jobs: int | None,
+    ):
+        self.X = X
+        self.sparse = sp.issparse(X)
+        self.n_columns = X.shape[1]
+        per_row = X.nnz // max(1, X.shape[0]) + 1 if self.sparse else X.shape[1]
+        n_logits = n_classes - (n_classes == 2)
+        super().__init__(
+            y,
+            weight,
+            n_classes=n_classes,
+            intercept=intercept,
+            n_jobs=n_jobs,
+            work=(per_row + 8) * n_logits,
+            reference=n_classes == 2,
+        )
+        self.n_weights = self.n_logits * self.n_columns
+        self.height = int(np.clip(_CACHED_VALUES // X.shape[1], 16, 512))
+
+    def _csr(self, part: slice) -> tuple[NDArray, NDArray, NDArray]:
+        return self.X.data, self.X.indices, self.X.indptr[part.start : part.stop + 1]
+
+    def matrix(self, weights: NDArray) -> NDArray:
+        """Weights as (n_logits, n_columns)."""
+        return weights.reshape(self.n_logits, self.n_columns)
+
+    def evaluate(self, theta: NDArray) -> tuple[float, NDArray]:
+        from skem.maxent import _kernels
+
+        weights, b = self.split(theta)
+        W = self.matrix(weights)
+        transposed = np.ascontiguousarray(W.T)
+
+        def one(part: slice) -> tuple:
+            P = self.probabilities[:, part]
+            w = self.weight[part]
+            if self.sparse:
+                return _kernels.sparse_pass(
+                    *self._csr(part), self.y[part], w, transposed, b, P, self.reference, 64
+                )
+            return _kernels.dense_pass(
+                self.X[part], self.y[part], w, W, b, P, self.reference, self.height
+            )
+
+        loss, G, gb = self._sums(one)
+        return float(loss), self.join(G.T if self.sparse else G, gb)
+
+    def logits(self, theta: NDArray) -> NDArray:
+        from skem.maxent import _kernels
+
+        weights, b = self.split(theta)
+        W = self.matrix(weights)
+        transposed = np.ascontiguousarray(W.T)
+        L = np.empty((self.n_logits, self.n_rows))
+
+        def one(part: slice) -> tuple:
+            if self.sparse:
+                _kernels.sparse_logits(*self._csr(part), transposed, b, L[:, part])
+            else:
+                _kernels.dense_logits(self.X[part], W, b, L[:, part], self.height)
+            return ()
+
+        self._sums(one)
+        return L
+
+    def pull(self, R: NDArray) -> NDArray:
+        from skem.maxent import _kernels
+
+        def one(part: slice) -> tuple:
+            if self.sparse:
+                return _kernels.sparse_pull(*self._csr(part), R[:, part], self.n_columns)
+            return _kernels.dense_pull(self.X[part], R[:, part], self.height)
+
+        G, gb = self._sums(one)
+        return self.join(G.T if self.sparse else G, gb)
+
+    def moments(self, D: NDArray) -> tuple[NDArray, NDArray]:
+        """D X and D X**2, (n_logits, n_columns)."""
+        from skem.maxent import _kernels
+
+        def one(part: slice) -> tuple:
+            if self.sparse:
+                return _kernels.sparse_moments(*self._csr(part), D[:, part], self.n_columns)
+            return _kernels.dense_moments(self.X[part], D[:, part], self.height)
+
+        first, second = self._sums(one)
+        return (first.T, second.T) if self.sparse else (first, second)
+
+    def leverages(self, D: NDArray, mean: NDArray, inverse: NDArray) -> NDArray:
+        """sum_k D_ki |x_i - mean_k|^2 in the metric of the diagonals ``inverse``; dense rows."""
+        from skem.maxent import _kernels
+
+        out = np.empty(self.n_rows)
+
+        def one(part: slice) -> tuple:
+            rows = self.X[part]
+            _kernels.dense_leverages(rows, D[:, part], mean, inverse, out[part], self.height)
+            return ()
+
+        self._sums(one)
+        return out

@@ -1,0 +1,142 @@
+"""Minimise a smooth objective: L-BFGS from a curvature that is renewed on the way.
+
+L-BFGS (Nocedal 1980) with an initial inverse Hessian that is a Cholesky solve, built again when
+as much time has gone into steps as it costs. With the exact curvature, renewed every step, this is
+Newton's method; with one out of a sample of rows it costs little and L-BFGS corrects it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skem.maxent._curvature import Curvature
+from skem.maxent._objective import Objective
+
+_MEMORY = 20
+
+
+@dataclass
+class Result:
+    """Where a minimisation ended."""
+
+    theta: NDArray
+    value: float
+    gap: float
+    n_iter: int
+    values: list[float] = field(default_factory=list)
+
+
+class Pairs:
+    """Steps and changes of the gradient, for the two-loop recursion."""
+
+    def __init__(self) -> None:
+        self.pairs: deque[tuple[NDArray, NDArray, float]] = deque(maxlen=_MEMORY)
+
+    def add(self, step: NDArray, change: NDArray) -> None:
+        curvature = float(step @ change)
+        if curvature > 1e-14 * np.linalg.norm(step) * np.linalg.norm(change):
+            self.pairs.append((step, change, curvature))
+
+    def solve(self, gradient: NDArray, curvature: Curvature) -> NDArray:
+        q = gradient.copy()
+        shares = []
+        for step, change, product in reversed(self.pairs):
+            shares.append((step @ q) / product)
+            q -= shares[-1] * change
+        q = curvature.solve(q)
+        for (step, change, product), share in zip(self.pairs, reversed(shares), strict=True):
+            q += (share - (change @ q) / product) * step
+        return q
+
+
+def minimise(
+    objective: Objective,
+    theta: NDArray,
+    make_curvature: Callable[[float], Curvature],
+    *,
+    tol: float,
+    max_iter: int,
+    each: Callable[[int, float, float], bool] = lambda n, value, gap: False,
+) -> Result:
+    """Minimise until the duality gap is at most ``tol``.
+
+    Parameters
+    ----------
+    objective : Objective
+        Without absolute values.
+    theta : ndarray of shape (n_params,)
+        Start.
+    make_curvature : callable
+        From a damping to a curvature at the parameters evaluated last.
+    tol : float
+        Gap in nats per unit of sample weight.
+    max_iter : int
+    each : callable
+        Called as ``each(n_iter, value, gap)``; True stops.
+    """
+    value, gradient = objective.smooth(theta)
+    damping = 1e-2
+    result = Result(theta, value, np.inf, 0, [value])
+    curvature, cost = _timed(make_curvature, damping)
+    pairs, spent, n_short, n_steps = Pairs(), 0.0, 0, 0
+    while result.n_iter < max_iter:
+        step = -pairs.solve(gradient, curvature)
+        slope = float(gradient @ step)
+        if -slope / 2 <= tol and result.n_iter:
+            result.gap = min(result.gap, objective.gap(theta, value, step))
+            if result.gap <= tol:
+                break
+        start = time.perf_counter()
+        moved = _search(objective, theta, step, value, slope)
+        spent += time.perf_counter() - start
+        if moved is None:
+            if not pairs.pairs and damping == 0:
+                break  # rounding: no step lowers the value
+            pairs, spent, damping = Pairs(), np.inf, 0.0
+            objective.smooth(theta)
+        else:
+            length, new_value, new_gradient = moved
+            theta = theta + length * step
+            pairs.add(length * step, new_gradient - gradient)
+            value, gradient = new_value, new_gradient
+            n_steps += 1
+            n_short += length < 1
+            result.n_iter += 1
+            result.values.append(value)
+            if each(result.n_iter, value, result.gap):
+                break
+        if n_steps >= curvature.lasting and spent > cost:
+            damping = damping / 10 if n_short <= n_steps / 4 else min(damping * 3, 0.1)
+            damping = damping if damping > 1e-6 else 0.0
+            curvature, cost = _timed(make_curvature, damping)
+            pairs = pairs if curvature.rough else Pairs()
+            spent, n_short, n_steps = 0.0, 0, 0
+    result.theta, result.value = theta, value
+    return result
+
+
+def _timed(make_curvature: Callable[[float], Curvature], damping: float) -> tuple:
+    start = time.perf_counter()
+    curvature = make_curvature(damping)
+    return curvature, time.perf_counter() - start
+
+
+def _search(
+    objective: Objective, theta: NDArray, step: NDArray, value: float, slope: float
+) -> tuple[float, float, NDArray] | None:
+    """Length of a step that lowers the value enough, with value and gradient there."""
+    length = 1.0
+    for _ in range(25):
+        new_value, new_gradient = objective.smooth(theta + length * step)
+        if new_value <= value + 1e-4 * length * slope:
+            return length, new_value, new_gradient
+        excess = new_value - value - slope * length
+        best = -slope * length * length / (2 * excess) if excess > 0 else 0.5 * length
+        length = float(np.clip(best, 0.1 * length, 0.5 * length))
+    return None
