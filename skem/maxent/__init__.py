@@ -1,1 +1,5 @@
 """Maximum entropy."""
+
+from skem.maxent._classifier import MaxEntClassifier
+
+__all__ = ["MaxEntClassifier"]

@@ -2,9 +2,10 @@
 
 The curvature of sum_i s_i loss_i is sum_i s_i (diag(p_i) - p_i p_i') (x) x_i x_i'. All of it fits
 a Cholesky factor where there are few parameters (`FullCurvature`). Else its blocks on the
-diagonal, one a class, do (`BlockCurvature`), or the diagonal alone (`DiagonalCurvature`). Solves stay among weights that sum to zero over the classes, where the minimum
-is: without that, the blocks, which know nothing of the direction in which all classes move
-together, would go there.
+diagonal, one a class, do (`BlockCurvature`), or the diagonal alone (`DiagonalCurvature`). Solves
+stay among weights that sum to zero over the classes, where the minimum is: blocks and diagonals
+know nothing of the direction in which all classes move together, which has no curvature, and
+would go there.
 
 Columns are centred and scaled to unit curvature first, so speed does not depend on their units.
 """
@@ -12,7 +13,7 @@ Columns are centred and scaled to unit curvature first, so speed does not depend
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import scipy.linalg
@@ -153,15 +154,21 @@ class BlockCurvature(_Linear):
 class FullCurvature(_Linear):
     """All of it, out of a sample of rows."""
 
-    lasting, rough = 1, False
+    rough = False
 
     def __init__(
-        self, objective: Objective, damping: float, n_sampled: int, rng: np.random.RandomState
+        self,
+        objective: Objective,
+        damping: float,
+        n_sampled: int,
+        rng: np.random.RandomState,
+        lasting: int = 1,
     ):
         super().__init__(objective)
+        self.lasting = lasting
         design = self.design
         p, m = design.n_columns, design.n_logits
-        rows = slice(None)
+        rows: Any = slice(None)
         if n_sampled < design.n_rows:
             rows = np.sort(rng.choice(design.n_rows, n_sampled, replace=False))
         X = design.X[rows]
@@ -176,12 +183,12 @@ class FullCurvature(_Linear):
         Z /= self.scale
         Z = np.column_stack([Z, np.ones(len(Z))])[:, : p + design.intercept]
         self.q = q = Z.shape[1]
-        H = np.empty((m, q, m, q))
+        blocks = np.empty((m, q, m, q))
         for k in range(m):
             for j in range(k + 1):
                 d = s * P[k] * ((k == j) - P[j]) + s * damping * (k == j)
-                H[k, :, j] = H[j, :, k] = Z.T @ (d[:, None] * Z)
-        H = H.reshape(m * q, m * q)
+                blocks[k, :, j] = blocks[j, :, k] = Z.T @ (d[:, None] * Z)
+        H = blocks.reshape(m * q, m * q)
         diagonal = np.diag_indices(m * q)
         level = np.trace(H) / len(H)
         penalty = np.zeros((m, q))

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
+from scipy.special import xlogy
 
 from skem.em._rows import BlockMap, cut
 
@@ -83,7 +84,7 @@ class Design:
         return self.weight if self.weight.size else 1.0
 
     def curvature_weights(self) -> NDArray:
-        """weight x p (1 - p), of shape (n_logits, n): the diagonal of each row's curvature."""
+        """Weight x p (1 - p), of shape (n_logits, n): the diagonal of each row's curvature."""
         return self.row_weight * self.probabilities * (1 - self.probabilities)
 
     def curve(self, L: NDArray) -> NDArray:
@@ -94,6 +95,15 @@ class Design:
     def targets(self) -> NDArray:
         """1[y = class] of the classes that have a logit, (n_logits, n)."""
         return (self.y == np.arange(self.n_logits)[:, None] + self.reference).astype(np.float64)
+
+    def entropy(self, probabilities: NDArray | None = None) -> float:
+        """Mean entropy of the rows, in nats; of those evaluated last by default."""
+        P = self.probabilities if probabilities is None else probabilities
+        entropy = -xlogy(P, P).sum(0)
+        if self.reference:
+            rest = 1 - P.sum(0)
+            entropy -= xlogy(rest, rest)
+        return float((self.row_weight * entropy).sum() / self.total_weight)
 
     def split(self, theta: NDArray) -> tuple[NDArray, NDArray]:
         """Weights and intercepts (zeros where there are none)."""
@@ -214,6 +224,16 @@ class LinearDesign(Design):
 
         G, gb = self._sums(one)
         return self.join(G.T if self.sparse else G, gb)
+
+    def expectations(self) -> dict[str, NDArray]:
+        """Means of x_j 1[y = c] over the rows and of x_j p(c|x), each (n_classes, n_columns)."""
+        means = {}
+        for name, R in (("empirical", self.targets()), ("model", self.probabilities)):
+            if self.reference:
+                R = np.vstack([1 - R, R])
+            sums, _ = self.moments(R * self.row_weight)
+            means[name] = sums / self.total_weight
+        return means
 
     def moments(self, D: NDArray) -> tuple[NDArray, NDArray]:
         """D X and D X**2, (n_logits, n_columns)."""

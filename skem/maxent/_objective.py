@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import xlogy
 
 from skem.maxent._designs import Design
 
@@ -89,10 +88,10 @@ class Objective:
         excess = np.maximum(np.abs(u) - self.l1, 0.0)
         curved = self.l2 > 0
         price = float((excess[curved] ** 2 / self.l2[curved]).sum()) / 2
-        return max(value - self._entropy(alpha) + price + slack, 0.0)
+        return max(value - design.entropy(alpha) + price + slack, 0.0)
 
     def _dual_point(self, step: NDArray) -> NDArray | None:
-        """p + J A v, with the intercepts of v such that their own constraints hold."""
+        """P + J A v, with the intercepts of v such that their own constraints hold."""
         design = self.design
         P = design.probabilities
         alpha = P + _curve(P, design.logits(step)) if step.any() else P.copy()
@@ -116,14 +115,6 @@ class Objective:
             targets = self.design.targets()
             return targets + share * (alpha - targets), share * u
         return alpha, u
-
-    def _entropy(self, alpha: NDArray) -> float:
-        """Mean entropy of the rows, in nats."""
-        entropy = -xlogy(alpha, alpha).sum(0)
-        if self.design.reference:
-            rest = 1 - alpha.sum(0)
-            entropy -= xlogy(rest, rest)
-        return float((self.design.row_weight * entropy).sum() / self.design.total_weight)
 
 
 def _curve(P: NDArray, L: NDArray) -> NDArray:

@@ -1,13 +1,12 @@
 """Minimise a smooth objective: L-BFGS from a curvature that is renewed on the way.
 
 L-BFGS (Nocedal 1980) with an initial inverse Hessian that is a Cholesky solve, built again when
-as much time has gone into steps as it costs. With the exact curvature, renewed every step, this is
+as much work has gone into steps as it costs. With the exact curvature, renewed every step, this is
 Newton's method; with one out of a sample of rows it costs little and L-BFGS corrects it.
 """
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -83,8 +82,8 @@ def minimise(
     value, gradient = objective.smooth(theta)
     damping = 1e-2
     result = Result(theta, value, np.inf, 0, [value])
-    curvature, cost = _timed(make_curvature, damping)
-    pairs, spent, n_short, n_steps = Pairs(), 0.0, 0, 0
+    curvature = make_curvature(damping)
+    pairs, n_short, n_steps = Pairs(), 0, 0
     while result.n_iter < max_iter:
         step = -pairs.solve(gradient, curvature)
         slope = float(gradient @ step)
@@ -92,13 +91,12 @@ def minimise(
             result.gap = min(result.gap, objective.gap(theta, value, step))
             if result.gap <= tol:
                 break
-        start = time.perf_counter()
         moved = _search(objective, theta, step, value, slope)
-        spent += time.perf_counter() - start
-        if moved is None:
+        stuck = moved is None
+        if stuck:
             if not pairs.pairs and damping == 0:
                 break  # rounding: no step lowers the value
-            pairs, spent, damping = Pairs(), np.inf, 0.0
+            pairs, damping = Pairs(), 0.0
             objective.smooth(theta)
         else:
             length, new_value, new_gradient = moved
@@ -111,20 +109,17 @@ def minimise(
             result.values.append(value)
             if each(result.n_iter, value, result.gap):
                 break
-        if n_steps >= curvature.lasting and spent > cost:
+        if stuck or n_steps >= curvature.lasting:
             damping = damping / 10 if n_short <= n_steps / 4 else min(damping * 3, 0.1)
             damping = damping if damping > 1e-6 else 0.0
-            curvature, cost = _timed(make_curvature, damping)
+            curvature = make_curvature(damping)
             pairs = pairs if curvature.rough else Pairs()
-            spent, n_short, n_steps = 0.0, 0, 0
+            n_short, n_steps = 0, 0
+    if not np.isfinite(result.gap):
+        steps = -pairs.solve(gradient, curvature), np.zeros_like(theta)
+        result.gap = min(objective.gap(theta, value, step) for step in steps)
     result.theta, result.value = theta, value
     return result
-
-
-def _timed(make_curvature: Callable[[float], Curvature], damping: float) -> tuple:
-    start = time.perf_counter()
-    curvature = make_curvature(damping)
-    return curvature, time.perf_counter() - start
 
 
 def _search(

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from skem.em._rows import threadpools, effective_n_jobs, one_blas_thread
+from skem.em._rows import effective_n_jobs, one_blas_thread, threadpools
 
 MAX_ROWS = 20_000
 """Rows that a start looks at; a random sample of them where there are more."""
