@@ -1,0 +1,151 @@
+r"""Separable data: where weights without penalty have no maximum-likelihood value.
+
+A direction d of the weights without penalty separates the data if no margin falls along it,
+
+    d'(f(x_i, y_i) - f(x_i, c)) >= 0  for all rows i and classes c,  > 0 for some,
+
+for then the likelihood grows without end along d (Albert & Anderson 1984). If all are positive the
+separation is complete, and the loss goes to zero; else it is quasi-complete. What is done:
+
+1. While the solver runs: if every row's own class is the most probable one, its weights are such a
+   d (`SeparationWatch.complete`).
+2. After the fit, a proof that there is none. Let v be the Newton step and lambda_ic = s_i p_ic / S.
+   Scale a separating d so that its largest margin is 1; G = -gradient'd = sum lambda_ic margin_ic
+   is at least the smallest lambda_ic. By Cauchy and Schwarz G = v'Hd <= |v|_H |d|_H, and
+   |d|_H^2 <= sum lambda_ic margin_ic^2 <= G. So min lambda_ic <= |v|_H^2: where the fit is so near
+   its optimum that this is false, no d separates.
+3. Else a linear programme (Konis 2007): maximise the sum of the margins, each from 0 to 1.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+from scipy.optimize import Bounds, LinearConstraint, milp
+
+from skem.maxent._designs import LinearDesign
+from skem.maxent._joint import JointDesign
+from skem.maxent._newton_step import newton_step
+from skem.maxent._objective import Objective
+
+# The linear programme is tried up to this size, for so long.
+_LARGEST_PROGRAMME = 2_000_000
+_SECONDS = 20.0
+
+# Shares of the gradient below this may be lost among its rounding errors.
+_ROUNDING = 1e-12
+
+MESSAGE = (
+    "The data are separable ({kind}): the likelihood grows without end with some weights, which "
+    "have no maximum-likelihood value, and coef_ are those at which the fit stopped. Give a finite "
+    "C (smaller is more penalty), such as the default of 1."
+)
+
+
+class SeparationWatch:
+    """Looks for separation during a fit and after it.
+
+    Parameters
+    ----------
+    objective : Objective
+
+    Attributes
+    ----------
+    kind : {'complete separation', 'quasi-complete separation'} or None
+        What was proven.
+    """
+
+    def __init__(self, objective: Objective):
+        self.objective = objective
+        self.free = (objective.l2 == 0) & (objective.l1 == 0)
+        self.kind: str | None = None
+
+    def complete(self) -> bool:
+        """Whether the parameters evaluated last separate all rows, with no penalty on any."""
+        if self.free.all() and _all_right(self.objective.design):
+            self.kind = "complete separation"
+        return self.kind is not None
+
+    def after(self, theta: NDArray) -> None:
+        """Look for quasi-complete separation, and for complete separation that was missed."""
+        design = self.objective.design
+        if self.kind is not None or not self.free[: design.n_weights].any():
+            return
+        if not _overlap_is_proven(self.objective, theta, self.free):
+            self.kind = _programme(design, self.free)
+        self.objective.smooth(theta)
+
+
+def _all_right(design: Any) -> bool:
+    """Whether each row's own class is more probable than any other."""
+    P, y = design.probabilities, design.y
+    if design.reference:
+        return bool((np.where(y == 1, P[0], 1 - P[0]) > 0.5 + 1e-9).all())
+    own = P[y, np.arange(len(y))]
+    return bool(((own <= P * (1 + 1e-9)).sum(0) == 1).all())
+
+
+def _overlap_is_proven(objective: Objective, theta: NDArray, free: NDArray) -> bool:
+    """Step 2; from an optimum that exists, Newton steps get there if the fit stopped before."""
+    design = objective.design
+    for _ in range(4):
+        _, gradient = objective.smooth(theta)
+        step = newton_step(objective, gradient, free)
+        P = design.probabilities
+        if design.reference:
+            others = np.where(design.y == 1, 1 - P[0], P[0])
+        else:
+            others = np.where(design.targets() == 1, np.inf, P)
+        smallest = (design.row_weight * others).min() / design.total_weight
+        decrement = 2 * abs(float(gradient[free] @ step[free]))
+        if smallest > max(decrement, _ROUNDING):
+            return True
+        theta = theta + step
+    return False
+
+
+def _programme(design: Any, free: NDArray) -> str | None:
+    """Step 3; None if there is no separation, or if the programme is too large to tell."""
+    if design.n_logits * design.n_rows > _LARGEST_PROGRAMME:
+        return None
+    D = _differences(design)[:, free]
+    if D.nnz > _LARGEST_PROGRAMME:
+        return None
+    largest = abs(D).max(axis=0).toarray().ravel()
+    D = D @ sp.diags_array(1 / np.where(largest > 0, largest, 1.0))
+    answer = milp(
+        -np.asarray(D.sum(axis=0)).ravel(),
+        constraints=LinearConstraint(D, 0, 1),
+        bounds=Bounds(-np.inf, np.inf),
+        options={"time_limit": _SECONDS},
+    )
+    if answer.x is None:
+        return None
+    margins = D @ answer.x
+    if margins.max() < 0.5 or margins.min() < -1e-5:
+        return None
+    return "complete separation" if margins.min() > 1e-5 else "quasi-complete separation"
+
+
+def _differences(design: Any) -> sp.csr_array:
+    """f(x_i, y_i) - f(x_i, c) for all rows and other classes, one a row, (n_pairs, n_params)."""
+    features = [_features(design, c) for c in range(design.n_logits + design.reference)]
+    own = sum(sp.diags_array((design.y == c) * 1.0) @ F for c, F in enumerate(features))
+    return sp.vstack(
+        [(own - F)[np.flatnonzero(design.y != c)] for c, F in enumerate(features)], format="csr"
+    )
+
+
+def _features(design: Any, c: int) -> sp.csr_array:
+    """f(x_i, c) with the intercepts among the features, (n, n_params)."""
+    n, n_logits, k = design.n_rows, design.n_logits, c - design.reference
+    one = np.ones((n, 1)) * (np.arange(n_logits) == k)
+    if isinstance(design, JointDesign):
+        F = sp.csr_array(design.features(c), dtype=np.float64)
+    else:
+        assert isinstance(design, LinearDesign)
+        F = sp.kron(one[:1], sp.csr_array(design.X, dtype=np.float64), format="csr")
+    return sp.hstack([F, one], format="csr") if design.intercept else F
