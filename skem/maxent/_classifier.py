@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import expit, log_expit, log_softmax, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
-from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.extmath import safe_sparse_dot
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import _num_samples, check_is_fitted, validate_data
 
 from skem._callbacks import CallbackSupportMixin, IterationCallbacks, with_callbacks
 from skem._sklearn import Interval, StrOptions, fit_context
-from skem._validation import check_weights, unchanged_on_error
+from skem._validation import unchanged_on_error
 from skem._warnings import warn_user
 from skem.maxent._designs import LinearDesign
+from skem.maxent._feature_function import joint_features
+from skem.maxent._joint import JointDesign
 from skem.maxent._objective import Objective
+from skem.maxent._penalties import penalties
+from skem.maxent._prediction import LogitPredictionMixin
+from skem.maxent._separable import MESSAGE, SeparationWatch
 from skem.maxent._smooth import Result
-from skem.maxent._solvers import SOLVERS, choose, solver_of
+from skem.maxent._solvers import SOLVERS, check_solver, choose, solver_of
+from skem.maxent._training import Training, joint_training, linear_training
 
 
-class MaxEntClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
+class MaxEntClassifier(CallbackSupportMixin, LogitPredictionMixin, ClassifierMixin, BaseEstimator):
     r"""Maximum-entropy classifier, also known as multinomial logistic regression.
 
     Of all conditional distributions p(y|x) under which the features f_i(x, y) have the
@@ -45,12 +49,31 @@ class MaxEntClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         summed loss plus the penalty. ``np.inf`` is no penalty.
     l1_ratio : float, default=0.0
         Share of L1 in the penalty l1_ratio |w|_1 + (1 - l1_ratio) |w|^2 / 2.
+    prior_variance : float or array-like, default=None
+        In place of the L2 part, sum_j w_j^2 / (2 prior_variance_j): a Gaussian prior for each
+        weight, with C=1 in the unit of the log-likelihood. ``np.inf`` is no penalty. One number,
+        one a feature, (n_features,), or one a weight, in the shape of ``coef_``.
+    expectation_box : float or array-like, default=None
+        In place of the L1 part, widths A >= 0, in the shapes of ``prior_variance``: the
+        expectation of each feature under the model is to be within A of that in the data, both
+        means per unit of sample weight; 0 is equality. That is a penalty A |w| per unit of sample
+        weight, whatever ``C``. The L2 part remains and adds to the tolerance: ``C=np.inf`` has
+        the box alone.
+    feature_function : callable, default=None
+        Joint features f(x, c). ``feature_function(X, c)`` is called once for each class with all
+        of X, which may be anything that has a length, and returns either a dense or sparse matrix
+        of shape (n_samples, n_features), or one dictionary for each row, from names to numbers or
+        strings (a string value s of a name is the feature "name=s"), in which classes may have
+        features of their own. One vector of weights serves all classes. None is x_j 1[y = c].
     fit_intercept : bool, default=True
         Add the features 1[y = c], which have no penalty.
     class_weight : dict or 'balanced', default=None
         Weights of classes, times ``sample_weight``.
-    solver : {'auto', 'newton-cholesky', 'block-lbfgs', 'diagonal-lbfgs'}, default='auto'
+    solver : {'auto', 'newton-cholesky', 'block-lbfgs', 'diagonal-lbfgs', 'gis', 'iis'}, \
+            default='auto'
         'auto' picks by shape and penalty what was measured best, and says which in `solver_`.
+        'gis' and 'iis' are generalized and improved iterative scaling as the textbooks have them,
+        for study: slow, and for features that are not negative.
     tol : float, default=1e-6
         The fit ends when its duality gap, in nats per unit of sample weight, is at most this.
     max_iter : int, default=1000
@@ -68,8 +91,10 @@ class MaxEntClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     ----------
     classes_ : ndarray of shape (n_classes,)
     coef_ : ndarray of shape (1, n_features) or (n_classes, n_features)
-        Weights; with two classes those of the second against the first.
+        Weights; with two classes those of the second against the first. With joint features of
+        shape (n_features,).
     intercept_ : ndarray of shape (1,) or (n_classes,)
+        With joint features (n_classes,), also for two.
     objective_ : float
         Mean loss plus penalty / (C x total weight), in nats per unit of sample weight.
     objectives_ : list of float
@@ -79,16 +104,24 @@ class MaxEntClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         ``objective_ - optimality_gap_``.
     converged_ : bool
         Whether the gap is at most ``tol``.
+    separable_ : bool
+        Whether it was proven that the classes are separable by weights without penalty. Those have
+        no maximum-likelihood value; the fit stopped on the way to infinity and warned.
     n_iter_ : int
         Steps of the solver.
     solver_ : str
         The solver that was used.
     feature_expectations_ : dict of two ndarray of shape (n_classes, n_features)
-        'empirical' and 'model': mean of x_j 1[y = c] over the data, and of x_j p(c|x).
+        'empirical' and 'model': mean of x_j 1[y = c] over the data, and of x_j p(c|x). With joint
+        features each of shape (n_features,).
     entropy_ : float
         Mean entropy of p(y|x) over the rows, in nats.
+    feature_names_ : ndarray of shape (n_features,)
+        Names of joint features in dictionaries.
     n_features_in_ : int
+        Not with joint features.
     feature_names_in_ : ndarray of shape (n_features_in_,)
+        Not with joint features.
 
     See Also
     --------
@@ -98,6 +131,9 @@ class MaxEntClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     ----------
     A. L. Berger, S. A. Della Pietra, V. J. Della Pietra, "A maximum entropy approach to natural
     language processing", Computational Linguistics 22, 1996.
+
+    J. Kazama, J. Tsujii, "Evaluation and extension of maximum entropy models with inequality
+    constraints", EMNLP 2003.
 
     Examples
     --------
@@ -109,11 +145,24 @@ class MaxEntClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     (True, True)
     >>> round(classifier.score(X, y), 3)
     0.958
+
+    Joint features: the cost of each way to travel, one weight for all ways.
+
+    >>> import numpy as np
+    >>> costs = np.array([[1.0, 3.0], [2.0, 1.0], [1.0, 2.0], [3.0, 2.5]])
+    >>> def cost(X, way):
+    ...     return X[:, [["bus", "car"].index(way)]]
+    >>> ways = MaxEntClassifier(feature_function=cost).fit(costs, ["bus", "car", "bus", "car"])
+    >>> ways.coef_.shape, ways.coef_[0] < 0
+    ((1,), np.True_)
     """
 
     _parameter_constraints: dict = {
         "C": [Interval(Real, 0, None, closed="right")],
         "l1_ratio": [Interval(Real, 0, 1, closed="both")],
+        "prior_variance": [Interval(Real, 0, None, closed="right"), "array-like", None],
+        "expectation_box": [Interval(Real, 0, None, closed="left"), "array-like", None],
+        "feature_function": [callable, None],
         "fit_intercept": ["boolean"],
         "class_weight": [dict, StrOptions({"balanced"}), None],
         "solver": [StrOptions({"auto", *SOLVERS})],
@@ -130,6 +179,9 @@ class MaxEntClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         C: float = 1.0,
         *,
         l1_ratio: float = 0.0,
+        prior_variance: ArrayLike | None = None,
+        expectation_box: ArrayLike | None = None,
+        feature_function: Callable[[Any, Any], Any] | None = None,
         fit_intercept: bool = True,
         class_weight: dict | str | None = None,
         solver: str = "auto",
@@ -142,6 +194,9 @@ class MaxEntClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     ):
         self.C = C
         self.l1_ratio = l1_ratio
+        self.prior_variance = prior_variance
+        self.expectation_box = expectation_box
+        self.feature_function = feature_function
         self.fit_intercept = fit_intercept
         self.class_weight = class_weight
         self.solver = solver
@@ -155,6 +210,7 @@ class MaxEntClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
+        tags.input_tags.two_d_array = self.feature_function is None
         return tags
 
     # ------------------------------------------------------------------ fit
@@ -166,6 +222,7 @@ class MaxEntClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            With ``feature_function`` whatever that takes, of length n_samples.
         y : array-like of shape (n_samples,)
             Classes.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -178,74 +235,70 @@ class MaxEntClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
 
         Raises
         ------
-        ValueError
+        ValueError, TypeError
             If input or parameters do not fit each other; the estimator is left as it was.
 
         Warns
         -----
         ConvergenceWarning
-            If the duality gap is above ``tol`` after ``max_iter`` steps.
+            If the duality gap is above ``tol`` after ``max_iter`` steps, or if the data are
+            separable in weights that have no penalty.
         """
         with unchanged_on_error(self):
-            X, codes, classes, weight = self._check_training_data(X, y, sample_weight)
-            theta = self._warm_start(classes, X.shape[1])
-            design = LinearDesign(
-                X,
-                codes,
-                weight,
-                n_classes=len(classes),
+            joint = self.feature_function is not None
+            data = (joint_training if joint else linear_training)(self, X, y, sample_weight)
+            design = (JointDesign if joint else LinearDesign)(
+                data.X,
+                data.codes,
+                data.weight,
+                n_classes=len(data.classes),
                 intercept=self.fit_intercept,
                 n_jobs=self.n_jobs,
             )
+            objective = Objective(design, *self._penalties(design))
+            name = choose(objective) if self.solver == "auto" else self.solver
+            check_solver(name, objective)
+            start = self._start(data.classes, design)
+            watch = SeparationWatch(objective)
             with design:
-                name, result = self._solve(design, theta, X, sample_weight)
-                attributes = self._attributes(result, design, classes) | {"solver_": name}
+                result = self._solve(name, objective, start, watch, X, sample_weight)
+                watch.after(result.theta)
+                attributes = self._attributes(result, design, data)
+            attributes |= {"solver_": name, "separable_": watch.kind is not None}
+            self._forget(joint)
             self.__dict__.update(attributes)
-            if not self.converged_:
-                self._warn_not_converged(result)
+            self._warn(result, watch)
         return self
 
-    def _check_training_data(
-        self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None
-    ) -> tuple[Any, NDArray, NDArray, NDArray | None]:
-        X, y = validate_data(
-            self, X, y, accept_sparse="csr", dtype=[np.float64, np.float32], order="C"
+    def _penalties(self, design: LinearDesign | JointDesign) -> tuple[NDArray, NDArray]:
+        return penalties(
+            design.matrix(np.zeros(design.n_weights)).shape,
+            design.total_weight,
+            C=self.C,
+            l1_ratio=self.l1_ratio,
+            prior_variance=self.prior_variance,
+            expectation_box=self.expectation_box,
         )
-        check_classification_targets(y)
-        classes, codes = np.unique(y, return_inverse=True)
-        weight = check_weights(sample_weight, X)
-        if len(classes) < 2:
-            raise ValueError(
-                f"y holds one class only, {classes[0]!r}: there is nothing to tell apart. Give "
-                "rows of at least two classes."
-            )
-        if self.class_weight is not None:
-            by_class = compute_class_weight(
-                self.class_weight, classes=classes, y=y, sample_weight=weight
-            )
-            weight = by_class[codes] * (1.0 if weight is None else weight)
-        if weight is not None and not weight.all():
-            X, codes, weight = X[weight > 0], codes[weight > 0], weight[weight > 0]
-        return X, codes, classes, weight
 
-    def _warm_start(self, classes: NDArray, n_features: int) -> NDArray | None:
-        """Weights and intercepts of the last fit, if they are of the same shape."""
+    def _start(self, classes: NDArray, design: LinearDesign | JointDesign) -> NDArray:
+        """Weights and intercepts of the last fit if they are asked for and fit, else zeros."""
+        zeros = np.zeros(design.n_params)
         if not self.warm_start or not hasattr(self, "coef_"):
-            return None
-        if not np.array_equal(self.classes_, classes) or self.coef_.shape[1] != n_features:
-            return None
-        parts = [self.coef_.ravel()] + [self.intercept_] * self.fit_intercept
-        return np.concatenate(parts).astype(np.float64)
+            return zeros
+        shape = design.matrix(zeros[: design.n_weights]).shape
+        if not np.array_equal(self.classes_, classes) or self.coef_.shape != shape:
+            return zeros
+        return design.join(self.coef_, self.intercept_).astype(np.float64)
 
     def _solve(
-        self, design: LinearDesign, theta: NDArray | None, X: Any, sample_weight: Any
-    ) -> tuple[str, Result]:
-        strength = 1 / (self.C * design.total_weight)
-        ones = np.ones(design.n_weights)
-        objective = Objective(
-            design, (1 - self.l1_ratio) * strength * ones, self.l1_ratio * strength * ones
-        )
-        name = choose(objective) if self.solver == "auto" else self.solver
+        self,
+        name: str,
+        objective: Objective,
+        start: NDArray,
+        watch: SeparationWatch,
+        X: Any,
+        sample_weight: Any,
+    ) -> Result:
         callbacks = IterationCallbacks(
             self,
             n_starts=1,
@@ -257,28 +310,31 @@ class MaxEntClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         def each(n_iter: int, value: float, gap: float) -> bool:
             if self.verbose:
                 print(f"  Iteration {n_iter}: objective {value:.10g}, gap {gap:.2g}")
-            if not callbacks.active:
-                return False
-            return callbacks.end(callbacks.begin(0), dict)
+            stop = watch.complete()
+            if callbacks.active:
+                stop |= callbacks.end(callbacks.begin(0), dict)
+            return stop
 
         solve = solver_of(name, objective, check_random_state(self.random_state), self.n_jobs)
-        start = np.zeros(design.n_params) if theta is None else theta
         result = solve(objective, start, tol=self.tol, max_iter=self.max_iter, each=each)
+        if watch.kind is not None:  # the loss goes to zero
+            result.gap = min(result.gap, result.value)
         callbacks.finish({})
-        return name, result
+        return result
 
-    def _attributes(self, result: Result, design: LinearDesign, classes: NDArray) -> dict[str, Any]:
+    def _attributes(
+        self, result: Result, design: LinearDesign | JointDesign, data: Training
+    ) -> dict[str, Any]:
         dtype = design.X.dtype
         design.evaluate(result.theta)
         weights, intercepts = design.split(result.theta)
-        W = design.matrix(weights)
         if design.reference == 0:
             intercepts = intercepts - intercepts.mean()
-        return {
+        attributes = {
             "feature_expectations_": design.expectations(),
             "entropy_": design.entropy(),
-            "classes_": classes,
-            "coef_": W.astype(dtype),
+            "classes_": data.classes,
+            "coef_": design.matrix(weights).astype(dtype),
             "intercept_": intercepts.astype(dtype),
             "objective_": result.value,
             "objectives_": result.values,
@@ -286,14 +342,27 @@ class MaxEntClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             "converged_": bool(result.gap <= self.tol),
             "n_iter_": max(1, result.n_iter),
         }
+        if data.vectorizer is not None:
+            attributes["_vectorizer"] = data.vectorizer
+            attributes["feature_names_"] = data.vectorizer.get_feature_names_out()
+        return attributes
 
-    def _warn_not_converged(self, result: Result) -> None:
-        warn_user(
-            f"The fit stopped after {result.n_iter} steps with a duality gap of {result.gap:.3g} "
-            f"nats per unit of sample weight, more than tol={self.tol:.3g}. Increase max_iter, or "
-            "tol if that is near enough.",
-            ConvergenceWarning,
-        )
+    def _forget(self, joint: bool) -> None:
+        """Remove what an earlier fit with other kinds of features has left."""
+        names = ["_vectorizer", "feature_names_"]
+        for name in names + ["n_features_in_", "feature_names_in_"] * joint:
+            self.__dict__.pop(name, None)
+
+    def _warn(self, result: Result, watch: SeparationWatch) -> None:
+        if watch.kind is not None:
+            warn_user(MESSAGE.format(kind=watch.kind), ConvergenceWarning)
+        elif not self.converged_:
+            warn_user(
+                f"The fit stopped after {result.n_iter} steps with a duality gap of "
+                f"{result.gap:.3g} nats per unit of sample weight, more than tol={self.tol:.3g}. "
+                "Increase max_iter, or tol if that is near enough.",
+                ConvergenceWarning,
+            )
 
     # ------------------------------------------------------------------ predict
     def decision_function(self, X: Any) -> NDArray:
@@ -302,6 +371,7 @@ class MaxEntClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            With ``feature_function`` whatever that takes.
 
         Returns
         -------
@@ -309,55 +379,21 @@ class MaxEntClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             With two classes, log p(second class) - log p(first class).
         """
         check_is_fitted(self)
+        if self.coef_.ndim == 1:
+            return self._joint_decision(X)
         X = validate_data(self, X, accept_sparse="csr", dtype=[np.float64, np.float32], reset=False)
         scores = safe_sparse_dot(X, self.coef_.T, dense_output=True) + self.intercept_
         return scores.ravel() if scores.shape[1] == 1 else scores
 
-    def predict_log_proba(self, X: Any) -> NDArray:
-        """Logarithms of the probabilities of the classes, in nats.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-
-        Returns
-        -------
-        log_proba : ndarray of shape (n_samples, n_classes)
-            In the order of ``classes_``.
-        """
-        scores = self.decision_function(X)
-        if scores.ndim == 1:
-            return np.column_stack([log_expit(-scores), log_expit(scores)])
-        return log_softmax(scores, axis=1)
-
-    def predict_proba(self, X: Any) -> NDArray:
-        """Probabilities of the classes.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-
-        Returns
-        -------
-        proba : ndarray of shape (n_samples, n_classes)
-            In the order of ``classes_``.
-        """
-        scores = self.decision_function(X)
-        if scores.ndim == 1:
-            return np.column_stack([expit(-scores), expit(scores)])
-        return softmax(scores, axis=1)
-
-    def predict(self, X: Any) -> NDArray:
-        """The most probable class of each row.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-
-        Returns
-        -------
-        y : ndarray of shape (n_samples,)
-        """
-        scores = self.decision_function(X)
-        best = (scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)
-        return self.classes_[best]
+    def _joint_decision(self, X: Any) -> NDArray:
+        assert self.feature_function is not None
+        pairs, _ = joint_features(
+            self.feature_function,
+            X,
+            self.classes_,
+            vectorizer=getattr(self, "_vectorizer", None),
+            n_features=len(self.coef_),
+        )
+        scores = (pairs @ self.coef_).reshape(len(self.classes_), _num_samples(X)).T
+        scores = scores + self.intercept_
+        return scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else scores

@@ -11,10 +11,21 @@ from numpy.typing import NDArray
 from skem.em._rows import effective_n_jobs
 from skem.maxent._curvature import BlockCurvature, DiagonalCurvature, FullCurvature
 from skem.maxent._designs import LinearDesign
+from skem.maxent._joint import JointDesign
+from skem.maxent._joint_solvers import choose_joint, joint_solver
 from skem.maxent._objective import Objective
+from skem.maxent._scaling import (
+    check_scalable,
+    generalized_iterative_scaling,
+    improved_iterative_scaling,
+)
 from skem.maxent._smooth import Result, minimise
 
-SOLVERS = ("newton-cholesky", "block-lbfgs", "diagonal-lbfgs")
+SCALINGS = {"gis": generalized_iterative_scaling, "iis": improved_iterative_scaling}
+SOLVERS = ("newton-cholesky", "block-lbfgs", "diagonal-lbfgs", *SCALINGS)
+
+# Solvers that need the features x_j 1[y = c].
+LINEAR_ONLY = ("block-lbfgs",)
 
 # A solver called as solve(objective, theta, tol=, max_iter=, each=).
 Solver = Callable[..., Result]
@@ -23,14 +34,32 @@ Solver = Callable[..., Result]
 def choose(objective: Objective) -> str:
     """The solver measured best for a problem of that shape and penalty (benchmarks/maxent.py)."""
     design = objective.design
-    if not isinstance(design, LinearDesign):
-        return "diagonal-lbfgs"
+    if isinstance(design, JointDesign):
+        return choose_joint(design)
+    assert isinstance(design, LinearDesign)
     n, p, m = design.n_rows, design.n_columns, design.n_logits
     if m * (p + 1) <= 2000 and _full_flops(design) <= max(10 * _pass_flops(design), 2e7):
         return "newton-cholesky"
     if design.sparse or (p > 3000 and p < n):
         return "diagonal-lbfgs"
     return "block-lbfgs"
+
+
+def check_solver(name: str, objective: Objective) -> None:
+    """Refuse a solver that does not suit the problem.
+
+    Raises
+    ------
+    ValueError
+    """
+    if name in LINEAR_ONLY and isinstance(objective.design, JointDesign):
+        others = ", ".join(repr(other) for other in SOLVERS if other not in LINEAR_ONLY)
+        raise ValueError(
+            f"solver={name!r} is for the features x_j 1[y = c] only. With feature_function take "
+            f"'auto' or one of {others}."
+        )
+    if name in SCALINGS:
+        check_scalable(name, objective)
 
 
 def _pass_flops(design: LinearDesign) -> float:
@@ -55,6 +84,10 @@ def solver_of(
 ) -> Solver:
     """The solver of that name, ready to be called."""
     design = objective.design
+    if name in SCALINGS:
+        return SCALINGS[name]
+    if isinstance(design, JointDesign):
+        return joint_solver(name, objective, rng)
     if name == "newton-cholesky":
         assert isinstance(design, LinearDesign)
         n_rows = _full_rows(design)
