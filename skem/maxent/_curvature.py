@@ -23,6 +23,10 @@ from skem.maxent._designs import LinearDesign
 from skem.maxent._objective import Objective
 
 
+# Rows at a time, of which products are taken.
+_CACHED_ROWS = 2048
+
+
 class Curvature(Protocol):
     """An approximation of the second derivative.
 
@@ -170,24 +174,29 @@ class FullCurvature(_Linear):
         p, m = design.n_columns, design.n_logits
         rows: Any = slice(None)
         if n_sampled < design.n_rows:
-            rows = np.sort(rng.choice(design.n_rows, n_sampled, replace=False))
+            rows = np.sort(rng.randint(design.n_rows, size=n_sampled))
         X = design.X[rows]
         X = np.asarray(X.toarray() if design.sparse else X, dtype=np.float64)
         P = design.probabilities[:, rows]
         s = design.weight[rows] if design.weight.size else np.ones(len(X))
         s = s / s.sum()
         self.mean = s @ X if design.intercept else np.zeros(p)
-        Z = X - self.mean
-        deviation = np.sqrt(s @ (Z * Z))
+        deviation = np.sqrt(np.maximum(s @ np.square(X - self.mean), 0.0))
         self.scale = np.where(deviation > 1e-10 * np.abs(self.mean), deviation, 1.0)
-        Z /= self.scale
-        Z = np.column_stack([Z, np.ones(len(Z))])[:, : p + design.intercept]
-        self.q = q = Z.shape[1]
-        blocks = np.empty((m, q, m, q))
+        self.q = q = p + design.intercept
+        blocks = np.zeros((m, q, m, q))
+        for start in range(0, len(X), _CACHED_ROWS):
+            part = slice(start, start + _CACHED_ROWS)
+            Z = np.ones((len(X[part]), q))
+            Z[:, :p] = (X[part] - self.mean) / self.scale
+            for k in range(m):
+                for j in range(k + 1):
+                    d = s[part] * P[k, part] * ((k == j) - P[j, part])
+                    d += s[part] * damping * (k == j)
+                    blocks[k, :, j] += Z.T @ (d[:, None] * Z)
         for k in range(m):
-            for j in range(k + 1):
-                d = s * P[k] * ((k == j) - P[j]) + s * damping * (k == j)
-                blocks[k, :, j] = blocks[j, :, k] = Z.T @ (d[:, None] * Z)
+            for j in range(k):
+                blocks[j, :, k] = blocks[k, :, j]
         H = blocks.reshape(m * q, m * q)
         diagonal = np.diag_indices(m * q)
         level = np.trace(H) / len(H)
