@@ -138,18 +138,23 @@ class BlockCurvature(_Linear):
         """Cholesky factor of the block of class k in units of its diagonal."""
         use = d > 1e-9 * d.max(initial=0.0)
         A = (X[use] - self.means[k]) * (np.sqrt(d[use])[:, None] / self.scales[k])
+        A = A.astype(np.float32)  # enough for a preconditioner with a unit diagonal
         R = A.T @ A
         diagonal = np.diag_indices(len(R))
         scale = 1 / np.sqrt(np.maximum(R[diagonal], 1e-12))
-        R *= scale[:, None] * scale * (1 - self.shrinkage)
-        R[diagonal] = 1.0 + self.l2[k] / self.scales[k] ** 2
+        scale *= np.sqrt(1 - self.shrinkage, dtype=np.float32)
+        R *= scale[:, None] * scale
+        R[diagonal] = np.minimum(1.0 + self.l2[k] / self.scales[k] ** 2, 1e30)
         return scipy.linalg.cho_factor(R, lower=True, overwrite_a=True, check_finite=False)
 
     def _solve(self, G: NDArray, gb: NDArray) -> tuple[NDArray, NDArray]:
         W = np.empty_like(G)
         for k, factor in enumerate(self.factors):
             right = (G[k] - self.means[k] * gb[k]) / self.scales[k]
-            W[k] = scipy.linalg.cho_solve(factor, right, check_finite=False) / self.scales[k]
+            size = float(np.abs(right).max()) or 1.0
+            right = (right / size).astype(np.float32)
+            solution = scipy.linalg.cho_solve(factor, right, check_finite=False)
+            W[k] = solution * (size / self.scales[k])
         if not self.design.intercept:
             return W, gb
         return W, gb / self.totals - (self.means * W).sum(1)
@@ -206,14 +211,17 @@ class FullCurvature(_Linear):
         if self.centred:  # all classes together: any value serves, for solves do not go there
             for a in range(q):
                 H[a::q, a::q] += level / m
-        self.factor = scipy.linalg.cho_factor(H, lower=True, check_finite=False)
+        self.factor, failed = scipy.linalg.lapack.dpotrf(H, lower=1)
+        if failed:  # singular to rounding
+            H[diagonal] += 1e-8 * level
+            self.factor, _ = scipy.linalg.lapack.dpotrf(H, lower=1)
 
     def _solve(self, G: NDArray, gb: NDArray) -> tuple[NDArray, NDArray]:
         p = self.design.n_columns
         right = np.empty((len(G), self.q))
         right[:, :p] = (G - gb[:, None] * self.mean) / self.scale
         right[:, p:] = gb[:, None]
-        x = scipy.linalg.cho_solve(self.factor, right.ravel(), check_finite=False)
+        x, _ = scipy.linalg.lapack.dpotrs(self.factor, right.ravel(), lower=1)
         x = x.reshape(right.shape)
         W = x[:, :p] / self.scale
         if not self.design.intercept:

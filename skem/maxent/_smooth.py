@@ -65,6 +65,7 @@ def minimise(
     *,
     tol: float,
     max_iter: int,
+    first_damping: float = 1e-3,
     each: Callable[[int, float, float], bool] = lambda n, value, gap: False,
 ) -> Result:
     """Minimise until the duality gap is at most ``tol``.
@@ -80,11 +81,13 @@ def minimise(
     tol : float
         Gap in nats per unit of sample weight.
     max_iter : int
+    first_damping : float
+        Added to each p (1 - p) by the first curvature; it falls while whole steps succeed.
     each : callable
         Called as ``each(n_iter, value, gap)``; True stops.
     """
     value, gradient = objective.smooth(theta)
-    damping = 1e-3
+    damping = first_damping
     result = Result(theta, value, np.inf, 0, [value])
     curvature = make_curvature(damping)
     pairs, n_short, n_steps = Pairs(), 0, 0
