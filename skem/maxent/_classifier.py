@@ -69,8 +69,8 @@ class MaxEntClassifier(CallbackSupportMixin, LogitPredictionMixin, ClassifierMix
         Add the features 1[y = c], which have no penalty.
     class_weight : dict or 'balanced', default=None
         Weights of classes, times ``sample_weight``.
-    solver : {'auto', 'newton-cholesky', 'block-lbfgs', 'diagonal-lbfgs', 'gis', 'iis'}, \
-            default='auto'
+    solver : {'auto', 'newton-cholesky', 'block-lbfgs', 'diagonal-lbfgs', 'row-space', 'gis', \
+            'iis'}, default='auto'
         'auto' picks by shape and penalty what was measured best, and says which in `solver_`.
         'gis' and 'iis' are generalized and improved iterative scaling as the textbooks have them,
         for study: slow, and for features that are not negative.
@@ -262,7 +262,7 @@ class MaxEntClassifier(CallbackSupportMixin, LogitPredictionMixin, ClassifierMix
             watch = SeparationWatch(objective)
             with design:
                 result = self._solve(name, objective, start, watch, X, sample_weight)
-                watch.after(result.theta)
+                watch.after(result)
                 attributes = self._attributes(result, design, data)
             attributes |= {"solver_": name, "separable_": watch.kind is not None}
             self._forget(joint)
@@ -317,8 +317,6 @@ class MaxEntClassifier(CallbackSupportMixin, LogitPredictionMixin, ClassifierMix
 
         solve = solver_of(name, objective, check_random_state(self.random_state), self.n_jobs)
         result = solve(objective, start, tol=self.tol, max_iter=self.max_iter, each=each)
-        if watch.kind is not None:  # the loss goes to zero
-            result.gap = min(result.gap, result.value)
         callbacks.finish({})
         return result
 

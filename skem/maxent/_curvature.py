@@ -23,6 +23,10 @@ from skem.maxent._designs import LinearDesign
 from skem.maxent._objective import Objective
 
 
+# Rows at a time, of which products are taken.
+_CACHED_ROWS = 2048
+
+
 class Curvature(Protocol):
     """An approximation of the second derivative.
 
@@ -134,18 +138,23 @@ class BlockCurvature(_Linear):
         """Cholesky factor of the block of class k in units of its diagonal."""
         use = d > 1e-9 * d.max(initial=0.0)
         A = (X[use] - self.means[k]) * (np.sqrt(d[use])[:, None] / self.scales[k])
+        A = A.astype(np.float32)  # enough for a preconditioner with a unit diagonal
         R = A.T @ A
         diagonal = np.diag_indices(len(R))
         scale = 1 / np.sqrt(np.maximum(R[diagonal], 1e-12))
-        R *= scale[:, None] * scale * (1 - self.shrinkage)
-        R[diagonal] = 1.0 + self.l2[k] / self.scales[k] ** 2
+        scale *= np.sqrt(1 - self.shrinkage, dtype=np.float32)
+        R *= scale[:, None] * scale
+        R[diagonal] = np.minimum(1.0 + self.l2[k] / self.scales[k] ** 2, 1e30)
         return scipy.linalg.cho_factor(R, lower=True, overwrite_a=True, check_finite=False)
 
     def _solve(self, G: NDArray, gb: NDArray) -> tuple[NDArray, NDArray]:
         W = np.empty_like(G)
         for k, factor in enumerate(self.factors):
             right = (G[k] - self.means[k] * gb[k]) / self.scales[k]
-            W[k] = scipy.linalg.cho_solve(factor, right, check_finite=False) / self.scales[k]
+            size = float(np.abs(right).max()) or 1.0
+            right = (right / size).astype(np.float32)
+            solution = scipy.linalg.cho_solve(factor, right, check_finite=False)
+            W[k] = solution * (size / self.scales[k])
         if not self.design.intercept:
             return W, gb
         return W, gb / self.totals - (self.means * W).sum(1)
@@ -170,24 +179,29 @@ class FullCurvature(_Linear):
         p, m = design.n_columns, design.n_logits
         rows: Any = slice(None)
         if n_sampled < design.n_rows:
-            rows = np.sort(rng.choice(design.n_rows, n_sampled, replace=False))
+            rows = np.sort(rng.randint(design.n_rows, size=n_sampled))
         X = design.X[rows]
         X = np.asarray(X.toarray() if design.sparse else X, dtype=np.float64)
         P = design.probabilities[:, rows]
         s = design.weight[rows] if design.weight.size else np.ones(len(X))
         s = s / s.sum()
         self.mean = s @ X if design.intercept else np.zeros(p)
-        Z = X - self.mean
-        deviation = np.sqrt(s @ (Z * Z))
+        deviation = np.sqrt(np.maximum(s @ np.square(X - self.mean), 0.0))
         self.scale = np.where(deviation > 1e-10 * np.abs(self.mean), deviation, 1.0)
-        Z /= self.scale
-        Z = np.column_stack([Z, np.ones(len(Z))])[:, : p + design.intercept]
-        self.q = q = Z.shape[1]
-        blocks = np.empty((m, q, m, q))
+        self.q = q = p + design.intercept
+        blocks = np.zeros((m, q, m, q))
+        for start in range(0, len(X), _CACHED_ROWS):
+            part = slice(start, start + _CACHED_ROWS)
+            Z = np.ones((len(X[part]), q))
+            Z[:, :p] = (X[part] - self.mean) / self.scale
+            for k in range(m):
+                for j in range(k + 1):
+                    d = s[part] * P[k, part] * ((k == j) - P[j, part])
+                    d += s[part] * damping * (k == j)
+                    blocks[k, :, j] += Z.T @ (d[:, None] * Z)
         for k in range(m):
-            for j in range(k + 1):
-                d = s * P[k] * ((k == j) - P[j]) + s * damping * (k == j)
-                blocks[k, :, j] = blocks[j, :, k] = Z.T @ (d[:, None] * Z)
+            for j in range(k):
+                blocks[j, :, k] = blocks[k, :, j]
         H = blocks.reshape(m * q, m * q)
         diagonal = np.diag_indices(m * q)
         level = np.trace(H) / len(H)
@@ -197,14 +211,17 @@ class FullCurvature(_Linear):
         if self.centred:  # all classes together: any value serves, for solves do not go there
             for a in range(q):
                 H[a::q, a::q] += level / m
-        self.factor = scipy.linalg.cho_factor(H, lower=True, check_finite=False)
+        self.factor, failed = scipy.linalg.lapack.dpotrf(H, lower=1)
+        if failed:  # singular to rounding
+            H[diagonal] += 1e-8 * level
+            self.factor, _ = scipy.linalg.lapack.dpotrf(H, lower=1)
 
     def _solve(self, G: NDArray, gb: NDArray) -> tuple[NDArray, NDArray]:
         p = self.design.n_columns
         right = np.empty((len(G), self.q))
         right[:, :p] = (G - gb[:, None] * self.mean) / self.scale
         right[:, p:] = gb[:, None]
-        x = scipy.linalg.cho_solve(self.factor, right.ravel(), check_finite=False)
+        x, _ = scipy.linalg.lapack.dpotrs(self.factor, right.ravel(), lower=1)
         x = x.reshape(right.shape)
         W = x[:, :p] / self.scale
         if not self.design.intercept:

@@ -162,7 +162,7 @@ class LinearDesign(Design):
             n_classes=n_classes,
             intercept=intercept,
             n_jobs=n_jobs,
-            work=(per_row + 8) * n_logits,
+            work=4 * (per_row + 8) * n_logits,
             reference=n_classes == 2,
         )
         self.n_weights = self.n_logits * self.n_columns

@@ -67,8 +67,16 @@ def _softmax(L, y, weight, start, P, reference):
         for i in range(B):
             L[k, i] = _exp(L[k, i] - top[i])
             norm[i] += L[k, i]
+    if weight.size:
+        for i in range(B):
+            loss += math.log(norm[i]) * weight[start + i]
+    else:  # one logarithm of a product, which cannot overflow: each factor is at most m + 1
+        for first in range(0, B, 16):
+            product = 1.0
+            for i in range(first, min(first + 16, B)):
+                product *= norm[i]
+            loss += math.log(product)
     for i in range(B):
-        loss += math.log(norm[i]) * (weight[start + i] if weight.size else 1.0)
         norm[i] = 1 / norm[i]
     for k in range(m):
         for i in range(B):

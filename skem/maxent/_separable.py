@@ -8,7 +8,7 @@ for then the likelihood grows without end along d (Albert & Anderson 1984). If a
 separation is complete, and the loss goes to zero; else it is quasi-complete. What is done:
 
 1. While the solver runs: if every row's own class is the most probable one, its weights are such a
-   d (`SeparationWatch.complete`).
+   d (`SeparationWatch.complete`). The solver stops there.
 2. After the fit, a proof that there is none. Let v be the Newton step and lambda_ic = s_i p_ic / S.
    Scale a separating d so that its largest margin is 1; G = -gradient'd = sum lambda_ic margin_ic
    is at least the smallest lambda_ic. By Cauchy and Schwarz G = v'Hd <= |v|_H |d|_H, and
@@ -30,6 +30,7 @@ from skem.maxent._designs import LinearDesign
 from skem.maxent._joint import JointDesign
 from skem.maxent._newton_step import newton_step
 from skem.maxent._objective import Objective
+from skem.maxent._smooth import Result
 
 # The linear programme is tried up to this size, for so long.
 _LARGEST_PROGRAMME = 2_000_000
@@ -62,21 +63,24 @@ class SeparationWatch:
         self.objective = objective
         self.free = (objective.l2 == 0) & (objective.l1 == 0)
         self.kind: str | None = None
+        # A solver may work on another design at first: NaN separates nothing.
+        objective.design.probabilities.fill(np.nan)
 
     def complete(self) -> bool:
         """Whether the parameters evaluated last separate all rows, with no penalty on any."""
-        if self.free.all() and _all_right(self.objective.design):
-            self.kind = "complete separation"
-        return self.kind is not None
+        return bool(self.free.all()) and _all_right(self.objective.design)
 
-    def after(self, theta: NDArray) -> None:
-        """Look for quasi-complete separation, and for complete separation that was missed."""
+    def after(self, result: Result) -> None:
+        """Set ``kind``, and the gap where the loss can go to zero."""
         design = self.objective.design
-        if self.kind is not None or not self.free[: design.n_weights].any():
+        if not self.free[: design.n_weights].any():
             return
-        if not _overlap_is_proven(self.objective, theta, self.free):
+        self.objective.smooth(result.theta)
+        if self.complete():
+            self.kind = "complete separation"
+            result.gap = min(result.gap, result.value)
+        elif not _overlap_is_proven(self.objective, result.theta, self.free):
             self.kind = _programme(design, self.free)
-        self.objective.smooth(theta)
 
 
 def _all_right(design: Any) -> bool:
@@ -93,15 +97,16 @@ def _overlap_is_proven(objective: Objective, theta: NDArray, free: NDArray) -> b
     design = objective.design
     for _ in range(4):
         _, gradient = objective.smooth(theta)
-        step = newton_step(objective, gradient, free)
         P = design.probabilities
         if design.reference:
             others = np.where(design.y == 1, 1 - P[0], P[0])
         else:
             others = np.where(design.targets() == 1, np.inf, P)
         smallest = (design.row_weight * others).min() / design.total_weight
-        decrement = 2 * abs(float(gradient[free] @ step[free]))
-        if smallest > max(decrement, _ROUNDING):
+        if smallest <= _ROUNDING:
+            return False
+        step = newton_step(objective, gradient, free)
+        if smallest > 2 * abs(float(gradient[free] @ step[free])):
             return True
         theta = theta + step
     return False

@@ -43,12 +43,16 @@ class Pairs:
             self.pairs.append((step, change, curvature))
 
     def solve(self, gradient: NDArray, curvature: Curvature) -> NDArray:
+        """The approximate Newton step, without its sign."""
         q = gradient.copy()
         shares = []
         for step, change, product in reversed(self.pairs):
             shares.append((step @ q) / product)
             q -= shares[-1] * change
         q = curvature.solve(q)
+        if curvature.rough and self.pairs:  # in the unit of the last step (Nocedal & Wright, 7.20)
+            _, change, product = self.pairs[-1]
+            q *= product / float(change @ curvature.solve(change))
         for (step, change, product), share in zip(self.pairs, reversed(shares), strict=True):
             q += (share - (change @ q) / product) * step
         return q
@@ -61,6 +65,7 @@ def minimise(
     *,
     tol: float,
     max_iter: int,
+    first_damping: float = 1e-3,
     each: Callable[[int, float, float], bool] = lambda n, value, gap: False,
 ) -> Result:
     """Minimise until the duality gap is at most ``tol``.
@@ -76,21 +81,26 @@ def minimise(
     tol : float
         Gap in nats per unit of sample weight.
     max_iter : int
+    first_damping : float
+        Added to each p (1 - p) by the first curvature; it falls while whole steps succeed.
     each : callable
         Called as ``each(n_iter, value, gap)``; True stops.
     """
     value, gradient = objective.smooth(theta)
-    damping = 1e-2
+    damping = first_damping
     result = Result(theta, value, np.inf, 0, [value])
     curvature = make_curvature(damping)
     pairs, n_short, n_steps = Pairs(), 0, 0
+    promising = tol  # decrement at which the gap is worth its price
     while result.n_iter < max_iter:
         step = -pairs.solve(gradient, curvature)
         slope = float(gradient @ step)
-        if -slope / 2 <= tol and result.n_iter:
-            result.gap = min(result.gap, objective.gap(theta, value, step))
+        if -slope / 2 <= promising:
+            gap = objective.gap(theta, value, step)
+            result.gap = min(result.gap, gap)
             if result.gap <= tol:
                 break
+            promising = -slope / 2 * min(max(tol / gap, 0.1), 0.5)
         moved = _search(objective, theta, step, value, slope)
         stuck = moved is None
         if stuck:

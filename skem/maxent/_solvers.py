@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable
 
 import numpy as np
+import scipy.linalg
 from numpy.typing import NDArray
 
 from skem.em._rows import effective_n_jobs
@@ -22,10 +23,17 @@ from skem.maxent._scaling import (
 from skem.maxent._smooth import Result, minimise
 
 SCALINGS = {"gis": generalized_iterative_scaling, "iis": improved_iterative_scaling}
-SOLVERS = ("newton-cholesky", "block-lbfgs", "diagonal-lbfgs", *SCALINGS)
+SOLVERS = ("newton-cholesky", "block-lbfgs", "diagonal-lbfgs", "row-space", *SCALINGS)
 
 # Solvers that need the features x_j 1[y = c].
-LINEAR_ONLY = ("block-lbfgs",)
+LINEAR_ONLY = ("block-lbfgs", "row-space")
+
+# Columns of which a Cholesky factor a class is made, and rows whose products are.
+_MAX_BLOCK = 3000
+_MAX_GRAM = 5000
+
+# What a call costs beside its arithmetic, as arithmetic.
+_CALL = 1e6
 
 # A solver called as solve(objective, theta, tol=, max_iter=, each=).
 Solver = Callable[..., Result]
@@ -40,7 +48,9 @@ def choose(objective: Objective) -> str:
     n, p, m = design.n_rows, design.n_columns, design.n_logits
     if m * (p + 1) <= 2000 and _full_flops(design) <= max(10 * _pass_flops(design), 2e7):
         return "newton-cholesky"
-    if design.sparse or (p > 3000 and p < n):
+    if not design.sparse and p > n and n <= _MAX_GRAM and np.ptp(_weights_penalty(objective)) == 0:
+        return "row-space"
+    if design.sparse or p > _MAX_BLOCK:
         return "diagonal-lbfgs"
     return "block-lbfgs"
 
@@ -64,19 +74,19 @@ def check_solver(name: str, objective: Objective) -> None:
 
 def _pass_flops(design: LinearDesign) -> float:
     per_row = design.X.nnz / design.n_rows if design.sparse else design.n_columns
-    return design.n_rows * (4 * per_row + 30) * design.n_logits
+    return design.n_rows * (4 * per_row + 30) * design.n_logits + _CALL
 
 
 def _full_rows(design: LinearDesign) -> int:
     """Rows for a `FullCurvature`: what a few passes cost, and enough for its rank."""
     p, m = design.n_columns, design.n_logits
-    affordable = 4 * _pass_flops(design) / (m * (m + 1) * p * p)
+    affordable = _pass_flops(design) / (m * (m + 1) * p * p)
     return int(min(design.n_rows, max(affordable, 20 * m * (p + 1))))
 
 
 def _full_flops(design: LinearDesign) -> float:
     p, m = design.n_columns, design.n_logits
-    return m * (m + 1) * p * p * _full_rows(design) + (m * (p + 1)) ** 3 / 3
+    return m * (m + 1) * p * p * _full_rows(design) + (m * (p + 1)) ** 3 / 3 + 2 * _CALL
 
 
 def solver_of(
@@ -96,7 +106,10 @@ def solver_of(
         def full(damping: float) -> FullCurvature:
             return FullCurvature(objective, damping, n_rows, rng, lasting)
 
-        return functools.partial(minimise, make_curvature=full)
+        damping = 0.0 if n_rows == design.n_rows else 1e-3
+        return functools.partial(minimise, make_curvature=full, first_damping=damping)
+    if name == "row-space":
+        return functools.partial(_row_space, rng=rng, n_jobs=n_jobs)
     if name == "diagonal-lbfgs":
         return functools.partial(
             minimise, make_curvature=lambda damping: DiagonalCurvature(objective, damping)
@@ -121,3 +134,60 @@ def _block_lbfgs(
         return BlockCurvature(objective, damping, n_rows, rng, n_threads)
 
     return minimise(objective, theta, make_curvature=block, **options)
+
+
+def _weights_penalty(objective: Objective) -> NDArray:
+    return objective.l2[: objective.design.n_weights]
+
+
+def _row_space(
+    objective: Objective,
+    theta: NDArray,
+    *,
+    rng: np.random.RandomState,
+    n_jobs: int | None,
+    tol: float,
+    max_iter: int,
+    each: Callable[[int, float, float], bool],
+) -> Result:
+    """Solve for weights w = X' a, where those of least norm are, and prove it for all weights.
+
+    With X X' = U diag(s^2) U', the rows in an orthonormal basis of their space are U diag(s):
+    as many columns as rows.
+    """
+    design = objective.design
+    assert isinstance(design, LinearDesign)
+    X = np.asarray(design.X, dtype=np.float64)
+    squares, U = scipy.linalg.eigh(X @ X.T, check_finite=False, driver="evd")
+    keep = squares > squares[-1] * len(X) * np.finfo(np.float64).eps
+    scale, U = np.sqrt(squares[keep]), U[:, keep]
+    weights, intercepts = design.split(theta)
+    start = (design.matrix(weights) @ X.T) @ U / scale
+    reduced = LinearDesign(
+        U * scale,
+        design.y,
+        design.weight if design.weight.size else None,
+        n_classes=design.n_logits + design.reference,
+        intercept=design.intercept,
+        n_jobs=n_jobs,
+    )
+    with reduced:
+        l2 = np.full(reduced.n_weights, objective.l2[0])
+        problem = Objective(reduced, l2, np.zeros_like(l2))
+        solve = solver_of(choose(problem), problem, rng, n_jobs)
+        inner = solve(
+            problem, reduced.join(start, intercepts), tol=tol / 2, max_iter=max_iter, each=each
+        )
+    weights, intercepts = reduced.split(inner.theta)
+    full = design.join(((reduced.matrix(weights) / scale) @ U.T) @ X, intercepts)
+    result = minimise(
+        objective,
+        full,
+        make_curvature=lambda damping: DiagonalCurvature(objective, damping),
+        tol=tol,
+        max_iter=max(1, max_iter - inner.n_iter),
+        each=lambda n_iter, value, gap: each(inner.n_iter + n_iter, value, gap),
+    )
+    result.n_iter += inner.n_iter
+    result.values = inner.values + result.values[1:]
+    return result

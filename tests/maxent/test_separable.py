@@ -65,6 +65,16 @@ def test_one_class_apart_from_two_that_overlap(solver):
     assert not two.separable_
 
 
+@pytest.mark.parametrize("solver", ["auto", "row-space", "diagonal-lbfgs"])
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_more_columns_than_rows(solver, n_classes):
+    rng = np.random.default_rng(0)
+    rows, labels = rng.standard_normal((20, 1500)), np.arange(20) % n_classes
+    fit = separated(rows, labels, "complete separation", solver=solver)
+    assert fit.score(rows, labels) == 1
+    assert fit.optimality_gap_ <= fit.objective_
+
+
 def test_joint_features():
     def distance(X, c):
         return np.abs(X - 7 * c)
