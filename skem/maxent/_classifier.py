@@ -78,7 +78,7 @@ class MaxEntClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         Duality gap, in the unit of ``objective_``: a proof that the optimum is not lower than
         ``objective_ - optimality_gap_``.
     converged_ : bool
-        Whether the gap is at most ``tol``.
+        Whether the gap is at most ``tol`` (or 1e-13, which rounding may leave).
     n_iter_ : int
         Steps of the solver.
     solver_ : str
@@ -283,7 +283,7 @@ class MaxEntClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             "objective_": result.value,
             "objectives_": result.values,
             "optimality_gap_": result.gap,
-            "converged_": bool(result.gap <= self.tol),
+            "converged_": result.converged(self.tol),
             "n_iter_": max(1, result.n_iter),
         }
 
