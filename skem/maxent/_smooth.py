@@ -117,8 +117,9 @@ def minimise(
                 break
             promising = -slope / 2 * min(max(tol / gap, 0.1), 0.5)
         moved = _search(objective, theta, step, value, slope)
-        stuck = moved is None
-        if stuck:
+        stuck = False
+        if moved is None:
+            stuck = True
             if not pairs.pairs and damping == 0:
                 break  # rounding: no step lowers the value
             pairs, damping = Pairs(), 0.0

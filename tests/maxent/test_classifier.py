@@ -91,7 +91,8 @@ def test_default_fits_of_the_datasets_converge(load, scaled):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         model = MaxEntClassifier().fit(X, y)
-    assert model.converged_ and model.optimality_gap_ <= model.tol
+    assert model.converged_
+    assert model.optimality_gap_ <= model.tol
     assert_allclose(model.objective_, objective(model, X, y), rtol=1e-9)
 
 
@@ -149,7 +150,8 @@ def test_a_fit_that_may_not_converge_says_so_and_how_far_it_is():
     X, y = load_digits(return_X_y=True)
     with pytest.warns(ConvergenceWarning, match="duality gap of .* Increase max_iter"):
         model = MaxEntClassifier(max_iter=2).fit(X, y)
-    assert not model.converged_ and model.n_iter_ == 2
+    assert not model.converged_
+    assert model.n_iter_ == 2
 
 
 # --------------------------------------------------------------------- maximum entropy, literally
