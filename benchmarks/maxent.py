@@ -135,6 +135,7 @@ def compare(case: Case, data: Path, budget: float) -> list[str]:
     mine = shortest(ours, case, X, y, best, budget)
     theirs = {}
     for solver in case.solvers:
+
         def make(tol: float, solver: str = solver) -> LogisticRegression:
             return LogisticRegression(
                 l1_ratio=case.l1_ratio, solver=solver, tol=tol, max_iter=10_000

@@ -103,7 +103,7 @@ class MaxEntClassifier(CallbackSupportMixin, LogitPredictionMixin, ClassifierMix
         Duality gap, in the unit of ``objective_``: a proof that the optimum is not lower than
         ``objective_ - optimality_gap_``.
     converged_ : bool
-        Whether the gap is at most ``tol``.
+        Whether the gap is at most ``tol`` (or 1e-13, which rounding may leave).
     separable_ : bool
         Whether it was proven that the classes are separable by weights without penalty. Those have
         no maximum-likelihood value; the fit stopped on the way to infinity and warned.
@@ -337,7 +337,7 @@ class MaxEntClassifier(CallbackSupportMixin, LogitPredictionMixin, ClassifierMix
             "objective_": result.value,
             "objectives_": result.values,
             "optimality_gap_": result.gap,
-            "converged_": bool(result.gap <= self.tol),
+            "converged_": result.converged(self.tol),
             "n_iter_": max(1, result.n_iter),
         }
         if data.vectorizer is not None:

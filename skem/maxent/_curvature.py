@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 from skem.maxent._designs import LinearDesign
 from skem.maxent._objective import Objective
 
-
 # Rows at a time, of which products are taken.
 _CACHED_ROWS = 2048
 

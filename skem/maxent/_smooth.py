@@ -18,17 +18,32 @@ from skem.maxent._curvature import Curvature
 from skem.maxent._objective import Objective
 
 _MEMORY = 20
+_PATIENCE = 8
 
 
 @dataclass
 class Result:
-    """Where a minimisation ended."""
+    """Where a minimisation ended.
+
+    Attributes
+    ----------
+    theta : ndarray of shape (n_params,)
+    value, gap : float
+        Objective and duality gap there, in nats per unit of sample weight.
+    n_iter : int
+    values : list of float
+        Objective at the start and after each step.
+    """
 
     theta: NDArray
     value: float
     gap: float
     n_iter: int
     values: list[float] = field(default_factory=list)
+
+    def converged(self, tol: float) -> bool:
+        """Whether the gap is at most tol, or what rounding leaves of it."""
+        return bool(self.gap <= max(tol, 1e-13 * max(1.0, abs(self.value))))
 
 
 class Pairs:
@@ -92,7 +107,7 @@ def minimise(
     curvature = make_curvature(damping)
     pairs, n_short, n_steps = Pairs(), 0, 0
     promising = tol  # decrement at which the gap is worth its price
-    while result.n_iter < max_iter:
+    while result.n_iter < max_iter and not _at_rounding(result.values):
         step = -pairs.solve(gradient, curvature)
         slope = float(gradient @ step)
         if -slope / 2 <= promising:
@@ -102,8 +117,9 @@ def minimise(
                 break
             promising = -slope / 2 * min(max(tol / gap, 0.1), 0.5)
         moved = _search(objective, theta, step, value, slope)
-        stuck = moved is None
-        if stuck:
+        stuck = False
+        if moved is None:
+            stuck = True
             if not pairs.pairs and damping == 0:
                 break  # rounding: no step lowers the value
             pairs, damping = Pairs(), 0.0
@@ -130,6 +146,12 @@ def minimise(
         result.gap = min(objective.gap(theta, value, step) for step in steps)
     result.theta, result.value = theta, value
     return result
+
+
+def _at_rounding(values: list[float]) -> bool:
+    """Whether the last steps lowered the value by rounding alone."""
+    recent = values[-_PATIENCE:]
+    return len(recent) == _PATIENCE and recent[0] - recent[-1] <= 4 * np.spacing(abs(recent[0]))
 
 
 def _search(
