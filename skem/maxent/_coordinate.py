@@ -55,7 +55,7 @@ class _Columns:
             X = design.X.tocsc()
             X.sum_duplicates()
             self.data, self.indices, self.indptr = X.data, X.indices, X.indptr
-            self.centre = np.zeros(design.n_columns)
+            self.centre: NDArray = np.zeros(design.n_columns)
         else:
             self.centre = self.means.astype(design.X.dtype)
             self.data = np.subtract(design.X.T, self.centre[:, None], order="C").ravel()
@@ -169,8 +169,8 @@ def _working_set(W: NDArray, G: NDArray, l1: NDArray, scales: NDArray) -> NDArra
     excess = np.maximum(np.abs(G) - l1, 0.0) / scales
     use = ((W != 0) | (l1 == 0)).ravel()
     excess = np.where(use, 0.0, excess.ravel())
-    n_more = max(_FIRST, np.count_nonzero(use))
-    if np.count_nonzero(excess) > n_more:
+    n_more = max(_FIRST, int(use.sum()))
+    if int((excess > 0).sum()) > n_more:
         excess[excess < np.partition(excess, -n_more)[-n_more]] = 0.0
     return np.flatnonzero(use | (excess > 0))
 
@@ -246,9 +246,8 @@ def _step(
     model = _model(objective, columns, W, G, gb, working)
     todo = _decrement(model, gb)
     _minimise_model(model, todo * np.clip(todo / max(value, 1e-300), 1e-12, 1e-2))
-    D = np.zeros(W.size)
-    D[working] = model.d
-    D = D.reshape(W.shape)
+    D = np.zeros(W.shape)
+    D.ravel()[working] = model.d
     step = design.join(D, model.beta - D @ columns.centre)
     # What became zero is zero, whatever rounding says of theta + step.
     step[working] = np.where(model.w == 0, -theta[working], step[working])

@@ -10,12 +10,16 @@ import scipy.linalg
 from numpy.typing import NDArray
 
 from skem.em._rows import effective_n_jobs
+from skem.maxent._coordinate import coordinate_descent
 from skem.maxent._curvature import BlockCurvature, DiagonalCurvature, FullCurvature
 from skem.maxent._designs import LinearDesign
 from skem.maxent._objective import Objective
 from skem.maxent._smooth import Result, minimise
+from skem.maxent._split import split_lbfgs
 
-SOLVERS = ("newton-cholesky", "block-lbfgs", "diagonal-lbfgs", "row-space")
+SMOOTH_SOLVERS = ("newton-cholesky", "block-lbfgs", "diagonal-lbfgs", "row-space")
+L1_SOLVERS = ("coordinate-descent", "split-lbfgs")
+SOLVERS = SMOOTH_SOLVERS + L1_SOLVERS
 
 # Columns of which a Cholesky factor a class is made, and rows whose products are.
 _MAX_BLOCK = 3000
@@ -31,8 +35,12 @@ Solver = Callable[..., Result]
 def choose(objective: Objective) -> str:
     """The solver measured best for a problem of that shape and penalty (benchmarks/maxent.py)."""
     design = objective.design
-    if not isinstance(design, LinearDesign):
+    linear = isinstance(design, LinearDesign)
+    if objective.l1.any():
+        return "coordinate-descent" if linear else "split-lbfgs"
+    if not linear:
         return "diagonal-lbfgs"
+    assert isinstance(design, LinearDesign)
     n, p, m = design.n_rows, design.n_columns, design.n_logits
     if m * (p + 1) <= 2000 and _full_flops(design) <= max(10 * _pass_flops(design), 2e7):
         return "newton-cholesky"
@@ -63,8 +71,19 @@ def _full_flops(design: LinearDesign) -> float:
 def solver_of(
     name: str, objective: Objective, rng: np.random.RandomState, n_jobs: int | None
 ) -> Solver:
-    """The solver of that name, ready to be called."""
+    """The solver of that name, ready to be called.
+
+    Raises
+    ------
+    ValueError
+        If it cannot minimise this objective.
+    """
     design = objective.design
+    _check_suits(name, objective)
+    if name == "coordinate-descent":
+        return coordinate_descent
+    if name == "split-lbfgs":
+        return split_lbfgs
     if name == "newton-cholesky":
         assert isinstance(design, LinearDesign)
         n_rows = _full_rows(design)
@@ -82,6 +101,20 @@ def solver_of(
             minimise, make_curvature=lambda damping: DiagonalCurvature(objective, damping)
         )
     return functools.partial(_block_lbfgs, rng=rng, n_jobs=n_jobs)
+
+
+def _check_suits(name: str, objective: Objective) -> None:
+    if name in SMOOTH_SOLVERS and objective.l1.any():
+        raise ValueError(
+            f"solver={name!r} cannot minimise absolute values of weights, of which there are some "
+            "as l1_ratio > 0. Use solver='auto', or one of "
+            f"{', '.join(map(repr, L1_SOLVERS))}, or l1_ratio=0."
+        )
+    if name == "coordinate-descent" and not isinstance(objective.design, LinearDesign):
+        raise ValueError(
+            "solver='coordinate-descent' needs one weight for each column and class. Use "
+            "solver='auto' or solver='split-lbfgs'."
+        )
 
 
 def _block_lbfgs(
