@@ -87,7 +87,7 @@ def _model(
     logit, column = np.divmod(working, W.shape[1])
     p = design.probabilities
     h = p * (design.row_weight / design.total_weight)
-    inverse = np.zeros((len(W), len(W)))
+    inverse: NDArray = np.zeros((len(W), len(W)))
     if design.intercept:
         own = np.diag(h.sum(1)) - h @ p.T
         inverse = np.linalg.pinv(own, rcond=1e-12, hermitian=True)
