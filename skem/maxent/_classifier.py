@@ -26,7 +26,7 @@ from skem.maxent._penalties import penalties
 from skem.maxent._prediction import LogitPredictionMixin
 from skem.maxent._separable import MESSAGE, SeparationWatch
 from skem.maxent._smooth import Result
-from skem.maxent._solvers import SOLVERS, check_solver, choose, solver_of
+from skem.maxent._solvers import SOLVERS, choose, solver_of
 from skem.maxent._training import Training, joint_training, linear_training
 
 
@@ -69,9 +69,10 @@ class MaxEntClassifier(CallbackSupportMixin, LogitPredictionMixin, ClassifierMix
         Add the features 1[y = c], which have no penalty.
     class_weight : dict or 'balanced', default=None
         Weights of classes, times ``sample_weight``.
-    solver : {'auto', 'newton-cholesky', 'block-lbfgs', 'diagonal-lbfgs', 'row-space', 'gis', \
-            'iis'}, default='auto'
-        'auto' picks by shape and penalty what was measured best, and says which in `solver_`.
+    solver : {'auto', 'newton-cholesky', 'block-lbfgs', 'diagonal-lbfgs', 'row-space', \
+            'coordinate-descent', 'split-lbfgs', 'gis', 'iis'}, default='auto'
+        'auto' picks by shape and penalty what was measured best, and says which in `solver_`. L1
+        and boxes need 'coordinate-descent' or, with joint features, 'split-lbfgs'.
         'gis' and 'iis' are generalized and improved iterative scaling as the textbooks have them,
         for study: slow, and for features that are not negative.
     tol : float, default=1e-6
@@ -257,7 +258,6 @@ class MaxEntClassifier(CallbackSupportMixin, LogitPredictionMixin, ClassifierMix
             )
             objective = Objective(design, *self._penalties(design))
             name = choose(objective) if self.solver == "auto" else self.solver
-            check_solver(name, objective)
             start = self._start(data.classes, design)
             watch = SeparationWatch(objective)
             with design:
@@ -299,6 +299,7 @@ class MaxEntClassifier(CallbackSupportMixin, LogitPredictionMixin, ClassifierMix
         X: Any,
         sample_weight: Any,
     ) -> Result:
+        solve = solver_of(name, objective, check_random_state(self.random_state), self.n_jobs)
         callbacks = IterationCallbacks(
             self,
             n_starts=1,
@@ -315,7 +316,6 @@ class MaxEntClassifier(CallbackSupportMixin, LogitPredictionMixin, ClassifierMix
                 stop |= callbacks.end(callbacks.begin(0), dict)
             return stop
 
-        solve = solver_of(name, objective, check_random_state(self.random_state), self.n_jobs)
         result = solve(objective, start, tol=self.tol, max_iter=self.max_iter, each=each)
         callbacks.finish({})
         return result

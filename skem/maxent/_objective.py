@@ -77,44 +77,67 @@ class Objective:
         """
         design = self.design
         alpha = self._dual_point(step)
-        if alpha is None:
-            return np.inf
-        u = design.pull(design.row_weight * (design.targets() - alpha)) / design.total_weight
+        targets = design.targets()
+        u = design.pull(design.row_weight * (targets - alpha)) / design.total_weight
         free = (self.l2 == 0) & (self.l1 == 0)
         slack = float(np.abs(u[free] * theta[free]).sum())  # zero but for rounding
         if (np.abs(u[free]) > 1e-6).any():
             return np.inf
-        alpha, u = self._shrunk(alpha, u)
-        excess = np.maximum(np.abs(u) - self.l1, 0.0)
-        curved = self.l2 > 0
-        price = float((excess[curved] ** 2 / self.l2[curved]).sum()) / 2
-        return max(value - design.entropy(alpha) + price + slack, 0.0)
+        best = -np.inf
+        for share in self._shares(u):
+            moved = alpha if share == 1 else targets + share * (alpha - targets)
+            best = max(best, design.entropy(moved) - self._price(share * u))
+        return max(value - best + slack, 0.0)
 
-    def _dual_point(self, step: NDArray) -> NDArray | None:
-        """P + J A v, with the intercepts of v such that their own constraints hold."""
+    def _dual_point(self, step: NDArray) -> NDArray:
+        """P + J A v, or as far on the way there as probabilities stay positive."""
         design = self.design
         P = design.probabilities
-        alpha = P + _curve(P, design.logits(step)) if step.any() else P.copy()
-        if design.intercept:
-            rest = ((design.targets() - alpha) * design.row_weight).sum(1)
-            curvature = -(design.row_weight * P) @ P.T
-            curvature[np.diag_indices(len(P))] += (design.row_weight * P).sum(1)
-            shift = np.linalg.lstsq(curvature, rest, rcond=None)[0]
-            alpha += _curve(P, np.broadcast_to(shift[:, None], P.shape))
-        left = 1 - alpha.sum(0) if design.reference else 0.0
-        if (alpha < 0).any() or np.min(left) < 0:
-            return None
-        return alpha
+        aim = self._balanced(P + _curve(P, design.logits(step)) if step.any() else P)
+        if self._lowest(aim) >= 0:
+            return aim
+        origin = self._balanced(P)
+        if self._lowest(origin) < 0:  # class frequencies keep the constraints of intercepts
+            weight = design.row_weight / design.total_weight
+            means = (design.targets() * weight).sum(1, keepdims=True)
+            origin = np.broadcast_to(means, P.shape)
+        low = aim < 0
+        reach = (origin[low] / (origin[low] - aim[low])).min(initial=1.0)
+        if design.reference:
+            over = aim.sum(0) > 1
+            left = 1 - origin.sum(0)[over]
+            reach = min(reach, (left / (left + aim.sum(0)[over] - 1)).min(initial=1.0))
+        return origin + 0.99 * reach * (aim - origin)
 
-    def _shrunk(self, alpha: NDArray, u: NDArray) -> tuple[NDArray, NDArray]:
-        """Move alpha towards the observed classes until |u| <= l1 where there is no l2."""
-        hard = (self.l2 == 0) & (self.l1 > 0)
-        over = np.abs(u[hard]) / self.l1[hard]
-        if over.size and over.max() > 1:
-            share = 1 / over.max()
-            targets = self.design.targets()
-            return targets + share * (alpha - targets), share * u
-        return alpha, u
+    def _lowest(self, alpha: NDArray) -> float:
+        """The least probability of any class."""
+        left = 1 - alpha.sum(0) if self.design.reference else np.inf
+        return float(min(alpha.min(), np.min(left)))
+
+    def _balanced(self, alpha: NDArray) -> NDArray:
+        """Alpha moved as intercepts move it until their own constraints hold."""
+        design, P = self.design, self.design.probabilities
+        if not design.intercept:
+            return alpha
+        rest = ((design.targets() - alpha) * design.row_weight).sum(1)
+        curvature = -(design.row_weight * P) @ P.T
+        curvature[np.diag_indices(len(P))] += (design.row_weight * P).sum(1)
+        shift = np.linalg.lstsq(curvature, rest, rcond=None)[0]
+        return alpha + _curve(P, np.broadcast_to(shift[:, None], P.shape))
+
+    def _price(self, u: NDArray) -> float:
+        """sum_j max(|u_j| - l1_j, 0)^2 / (2 l2_j) where there is l2."""
+        curved = self.l2 > 0
+        excess = np.maximum(np.abs(u[curved]) - self.l1[curved], 0.0)
+        return float((excess**2 / self.l2[curved]).sum()) / 2
+
+    def _shares(self, u: NDArray) -> list[float]:
+        """How far from the observed classes alpha may be, or had better be, for |u| <= l1."""
+        limits = []
+        for some in ((self.l1 > 0) & (self.l2 == 0), self.l1 > 0):
+            over = (np.abs(u[some]) / self.l1[some]).max(initial=1.0)
+            limits.append(1 / over)
+        return limits[:1] if limits[0] == limits[1] else limits
 
 
 def _curve(P: NDArray, L: NDArray) -> NDArray:

@@ -42,7 +42,7 @@ _ROUNDING = 1e-12
 MESSAGE = (
     "The data are separable ({kind}): the likelihood grows without end with some weights, which "
     "have no maximum-likelihood value, and coef_ are those at which the fit stopped. Give a finite "
-    "C (smaller is more penalty), such as the default of 1."
+    "C, such as the default of 1; finite values in prior_variance, if it is given."
 )
 
 

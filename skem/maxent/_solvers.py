@@ -10,6 +10,7 @@ import scipy.linalg
 from numpy.typing import NDArray
 
 from skem.em._rows import effective_n_jobs
+from skem.maxent._coordinate import coordinate_descent
 from skem.maxent._curvature import BlockCurvature, DiagonalCurvature, FullCurvature
 from skem.maxent._designs import LinearDesign
 from skem.maxent._joint import JointDesign
@@ -21,12 +22,15 @@ from skem.maxent._scaling import (
     improved_iterative_scaling,
 )
 from skem.maxent._smooth import Result, minimise
+from skem.maxent._split import split_lbfgs
 
+SMOOTH_SOLVERS = ("newton-cholesky", "block-lbfgs", "diagonal-lbfgs", "row-space")
+L1_SOLVERS = ("coordinate-descent", "split-lbfgs")
 SCALINGS = {"gis": generalized_iterative_scaling, "iis": improved_iterative_scaling}
-SOLVERS = ("newton-cholesky", "block-lbfgs", "diagonal-lbfgs", "row-space", *SCALINGS)
+SOLVERS = (*SMOOTH_SOLVERS, *L1_SOLVERS, *SCALINGS)
 
 # Solvers that need the features x_j 1[y = c].
-LINEAR_ONLY = ("block-lbfgs", "row-space")
+LINEAR_ONLY = ("block-lbfgs", "row-space", "coordinate-descent")
 
 # Columns of which a Cholesky factor a class is made, and rows whose products are.
 _MAX_BLOCK = 3000
@@ -42,6 +46,9 @@ Solver = Callable[..., Result]
 def choose(objective: Objective) -> str:
     """The solver measured best for a problem of that shape and penalty (benchmarks/maxent.py)."""
     design = objective.design
+    linear = isinstance(design, LinearDesign)
+    if objective.l1.any():
+        return "coordinate-descent" if linear else "split-lbfgs"
     if isinstance(design, JointDesign):
         return choose_joint(design)
     assert isinstance(design, LinearDesign)
@@ -61,13 +68,29 @@ def check_solver(name: str, objective: Objective) -> None:
     Raises
     ------
     ValueError
+        With the solvers that do.
     """
-    if name in LINEAR_ONLY and isinstance(objective.design, JointDesign):
-        others = ", ".join(repr(other) for other in SOLVERS if other not in LINEAR_ONLY)
+    design, absolute = objective.design, bool(objective.l1.any())
+    if name in LINEAR_ONLY and not isinstance(design, LinearDesign):
+        suited = L1_SOLVERS if absolute else SOLVERS
+        others = ", ".join(repr(other) for other in suited if other not in LINEAR_ONLY)
         raise ValueError(
             f"solver={name!r} is for the features x_j 1[y = c] only. With feature_function take "
             f"'auto' or one of {others}."
         )
+    if name in SMOOTH_SOLVERS and absolute:
+        raise ValueError(
+            f"solver={name!r} cannot minimise absolute values of weights, of which there are some "
+            "as l1_ratio > 0 or expectation_box is given. Use solver='auto', or one of "
+            f"{', '.join(map(repr, L1_SOLVERS))}, or l1_ratio=0 and no expectation_box."
+        )
+    if name == "row-space":
+        assert isinstance(design, LinearDesign)
+        if design.sparse or np.ptp(_weights_penalty(objective)) > 0:
+            raise ValueError(
+                "solver='row-space' is for dense X with one L2 penalty for all weights. Use "
+                "solver='auto', or leave prior_variance out."
+            )
     if name in SCALINGS:
         check_scalable(name, objective)
 
@@ -92,10 +115,21 @@ def _full_flops(design: LinearDesign) -> float:
 def solver_of(
     name: str, objective: Objective, rng: np.random.RandomState, n_jobs: int | None
 ) -> Solver:
-    """The solver of that name, ready to be called."""
+    """The solver of that name, ready to be called.
+
+    Raises
+    ------
+    ValueError
+        If it cannot minimise this objective.
+    """
     design = objective.design
+    check_solver(name, objective)
     if name in SCALINGS:
         return SCALINGS[name]
+    if name == "coordinate-descent":
+        return coordinate_descent
+    if name == "split-lbfgs":
+        return split_lbfgs
     if isinstance(design, JointDesign):
         return joint_solver(name, objective, rng)
     if name == "newton-cholesky":

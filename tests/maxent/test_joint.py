@@ -326,7 +326,7 @@ def test_what_is_wrong_with_the_function_is_said_and_the_estimator_is_as_it_was(
     assert fit.__dict__ == before
 
 
-@pytest.mark.parametrize("solver", ["block-lbfgs"])
+@pytest.mark.parametrize("solver", ["block-lbfgs", "row-space", "coordinate-descent"])
 def test_solvers_for_linear_features_only(solver):
     with pytest.raises(ValueError, match=f"solver='{solver}' is for the features x_j.*take 'auto'"):
         MaxEntClassifier(feature_function=blocks, solver=solver).fit(X, y)

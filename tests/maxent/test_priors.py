@@ -92,7 +92,7 @@ def split_lbfgsb(objective):
 
 
 def test_a_box_holds_the_expectations_and_is_tight_where_the_weight_is_not_zero():
-    width = np.array([[0.05, 0.1, 0.0, 0.02]])
+    width = np.array([[0.05, 0.0, 0.1, 0.02]])
     design = LinearDesign(X, y, None, n_classes=3, intercept=True, n_jobs=1)
     l2, l1 = penalties(
         (3, 4), len(X), C=np.inf, l1_ratio=0.0, prior_variance=None, expectation_box=width
@@ -106,7 +106,47 @@ def test_a_box_holds_the_expectations_and_is_tight_where_the_weight_is_not_zero(
     weights = design.split(theta)[0].reshape(3, 4)
     box = np.broadcast_to(width, (3, 4))
     np.testing.assert_allclose(off[weights != 0], box[weights != 0], atol=2e-4)
-    assert (weights[:, [0, 1, 3]] == 0).any()
+    assert (weights[:, [0, 2, 3]] == 0).any()
+    fit = MaxEntClassifier(C=np.inf, expectation_box=width, tol=1e-8).fit(X, y)
+    value = objective.smooth(theta)[0] + objective.absolute(theta)
+    assert fit.objective_ <= value + 1e-8
+    assert fit.optimality_gap_ <= 1e-8
+    means = fit.feature_expectations_
+    assert (np.abs(means["model"] - means["empirical"]) <= width + 2e-4).all()
+
+
+def test_a_box_on_joint_features():
+    width = np.array([0.05, 0.0, 0.1, 0.02, 0.03])
+    fit = MaxEntClassifier(C=np.inf, expectation_box=width, feature_function=joint, tol=1e-9)
+    fit.fit(X, y)
+    means = fit.feature_expectations_
+    off = np.abs(means["model"] - means["empirical"])
+    assert (off <= width + 1e-3).all()
+    np.testing.assert_allclose(off[fit.coef_ != 0], width[fit.coef_ != 0], atol=1e-3)
+
+
+@pytest.mark.parametrize("C", [0.5, 20.0])
+def test_a_box_of_one_width_for_all_is_l1(C):
+    """L1 is |w| / (C S) per unit of weight, and both have the same optimum."""
+    box = MaxEntClassifier(np.inf, expectation_box=1 / (C * len(X)), tol=1e-10).fit(X, y)
+    l1 = MaxEntClassifier(C, l1_ratio=1.0, tol=1e-10).fit(X, y)
+    assert box.objective_ == pytest.approx(l1.objective_, abs=1e-9)
+    np.testing.assert_array_equal(box.coef_ == 0, l1.coef_ == 0)
+
+
+def test_the_l2_part_adds_to_the_tolerance():
+    """At a weight that is not zero the expectation is off by A + |w| / (C S)."""
+    fit = MaxEntClassifier(0.5, expectation_box=0.05, tol=1e-11).fit(X, y)
+    means = fit.feature_expectations_
+    off = np.abs(means["model"] - means["empirical"])
+    wanted = 0.05 + np.abs(fit.coef_) / (0.5 * len(X))
+    assert (off <= wanted + 1e-5).all()
+    np.testing.assert_allclose(off[fit.coef_ != 0], wanted[fit.coef_ != 0], atol=1e-5)
+
+
+def test_row_space_has_one_penalty_for_all():
+    with pytest.raises(ValueError, match="solver='row-space' is for dense X with one L2 penalty"):
+        MaxEntClassifier(prior_variance=[1, 2, 3, 4], solver="row-space").fit(X, y)
 
 
 def test_penalties_in_nats_per_unit_of_weight():
