@@ -17,7 +17,7 @@ class LogitPredictionMixin:
     decision_function: Callable[[Any], NDArray]
 
     def predict_log_proba(self, X: Any) -> NDArray:
-        """Logarithms of the probabilities of the classes, in nats.
+        """Log-probability of each class, in nats.
 
         Parameters
         ----------
@@ -35,7 +35,7 @@ class LogitPredictionMixin:
         return log_softmax(scores, axis=1)
 
     def predict_proba(self, X: Any) -> NDArray:
-        """Probabilities of the classes.
+        """Probability of each class.
 
         Parameters
         ----------
