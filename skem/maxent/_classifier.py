@@ -48,17 +48,17 @@ class MaxEntClassifier(CallbackSupportMixin, LogitPredictionMixin, ClassifierMix
         :class:`~sklearn.linear_model.LogisticRegression`: the objective is that of C times the
         summed loss plus the penalty. ``np.inf`` is no penalty.
     l1_ratio : float, default=0.0
-        Share of L1 in the penalty l1_ratio |w|_1 + (1 - l1_ratio) |w|^2 / 2.
+        Share of L1 in the penalty ``l1_ratio |w|_1 + (1 - l1_ratio) |w|^2 / 2``.
     prior_variance : float or array-like, default=None
-        In place of the L2 part, sum_j w_j^2 / (2 prior_variance_j): a Gaussian prior for each
+        In place of the L2 part, ``sum_j w_j^2 / (2 prior_variance_j)``: a Gaussian prior for each
         weight, with C=1 in the unit of the log-likelihood. ``np.inf`` is no penalty. One number,
         one a feature, (n_features,), or one a weight, in the shape of ``coef_``.
     expectation_box : float or array-like, default=None
         In place of the L1 part, widths A >= 0, in the shapes of ``prior_variance``: the
         expectation of each feature under the model is to be within A of that in the data, both
-        means per unit of sample weight; 0 is equality. That is a penalty A |w| per unit of sample
-        weight, whatever ``C``. The L2 part remains and adds to the tolerance: ``C=np.inf`` has
-        the box alone.
+        means per unit of sample weight; 0 is equality. That is a penalty ``A |w|`` per unit of
+        sample weight, whatever ``C``. The L2 part remains and adds to the tolerance: ``C=np.inf``
+        has the box alone.
     feature_function : callable, default=None
         Joint features f(x, c). ``feature_function(X, c)`` is called once for each class with all
         of X, which may be anything that has a length, and returns either a dense or sparse matrix
@@ -69,12 +69,12 @@ class MaxEntClassifier(CallbackSupportMixin, LogitPredictionMixin, ClassifierMix
         Add the features 1[y = c], which have no penalty.
     class_weight : dict or 'balanced', default=None
         Weights of classes, times ``sample_weight``.
-    solver : {'auto', 'newton-cholesky', 'block-lbfgs', 'diagonal-lbfgs', 'row-space', \
-            'coordinate-descent', 'split-lbfgs', 'gis', 'iis'}, default='auto'
-        'auto' picks by shape and penalty what was measured best, and says which in `solver_`. L1
-        and boxes need 'coordinate-descent' or, with joint features, 'split-lbfgs'.
-        'gis' and 'iis' are generalized and improved iterative scaling as the textbooks have them,
-        for study: slow, and for features that are not negative.
+    solver : str, default='auto'
+        'auto' picks by shape and penalty what was measured best, and says which in `solver_`:
+        'newton-cholesky', 'block-lbfgs', 'diagonal-lbfgs' or 'row-space'; with L1 or boxes
+        'coordinate-descent' or, for joint features, 'split-lbfgs'. 'gis' and 'iis' are
+        generalized and improved iterative scaling as the textbooks have them, for study: slow, and
+        for features that are not negative.
     tol : float, default=1e-6
         The fit ends when its duality gap, in nats per unit of sample weight, is at most this.
     max_iter : int, default=1000
@@ -121,7 +121,7 @@ class MaxEntClassifier(CallbackSupportMixin, LogitPredictionMixin, ClassifierMix
         Names of joint features in dictionaries.
     n_features_in_ : int
         Not with joint features.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Not with joint features.
 
     See Also
