@@ -32,13 +32,22 @@ class Curvature(Protocol):
     Attributes
     ----------
     lasting : int
-        Steps for which it serves before it is built again.
+        Steps for which the first one serves before it is built again.
+    growth : int
+        How many times longer each serves than the one before.
+    memory : int
+        Steps that L-BFGS remembers with it.
     rough : bool
         Whether steps taken under it tell more than a new one would.
+    scaled : bool
+        Whether the last step tells its scale better than it does.
     """
 
     lasting: int
+    growth: int
+    memory: int
     rough: bool
+    scaled: bool
 
     def solve(self, gradient: NDArray) -> NDArray:
         """Approximate Newton step, without its sign."""
@@ -77,7 +86,7 @@ class _Linear:
 class DiagonalCurvature(_Linear):
     """The diagonal alone."""
 
-    lasting, rough = 10, True
+    lasting, growth, memory, rough, scaled = 10, 1, 20, True, True
 
     def __init__(self, objective: Objective, damping: float = 0.0):
         super().__init__(objective)
@@ -98,7 +107,7 @@ class BlockCurvature(_Linear):
     without them would take such columns for independent, and steps would be far too long.
     """
 
-    lasting, rough = 20, False
+    lasting, growth, memory, rough, scaled = 12, 2, 80, False, True
     # Correlations out of a sample are shrunk by this.
     shrinkage = 0.01
 
@@ -162,7 +171,7 @@ class BlockCurvature(_Linear):
 class FullCurvature(_Linear):
     """All of it, out of a sample of rows."""
 
-    rough = False
+    growth, memory, rough, scaled = 1, 20, False, False
 
     def __init__(
         self,

@@ -48,7 +48,7 @@ class _Joint:
 class JointDiagonal(_Joint):
     """The diagonal alone."""
 
-    lasting, rough = 10, True
+    lasting, growth, memory, rough, scaled = 10, 1, 20, True, True
 
     def __init__(self, objective: Objective, damping: float = 0.0):
         super().__init__(objective, damping)
@@ -74,7 +74,7 @@ class JointDiagonal(_Joint):
 class JointFull(_Joint):
     """All of it, out of a sample of rows."""
 
-    rough = False
+    growth, memory, rough, scaled = 1, 20, False, False
 
     def __init__(
         self,

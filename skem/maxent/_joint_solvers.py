@@ -37,4 +37,5 @@ def joint_solver(name: str, objective: Objective, rng: np.random.RandomState) ->
     def full(damping: float) -> JointFull:
         return JointFull(objective, damping, n_rows, rng, lasting)
 
-    return functools.partial(minimise, make_curvature=full)
+    damping = 0.0 if n_rows == n else 1e-2
+    return functools.partial(minimise, make_curvature=full, first_damping=damping)

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from skem.maxent._curvature import Curvature
 from skem.maxent._objective import Objective
 
-_MEMORY = 20
 _PATIENCE = 8
 
 
@@ -49,8 +48,8 @@ class Result:
 class Pairs:
     """Steps and changes of the gradient, for the two-loop recursion."""
 
-    def __init__(self) -> None:
-        self.pairs: deque[tuple[NDArray, NDArray, float]] = deque(maxlen=_MEMORY)
+    def __init__(self, memory: int) -> None:
+        self.pairs: deque[tuple[NDArray, NDArray, float]] = deque(maxlen=memory)
 
     def add(self, step: NDArray, change: NDArray) -> None:
         curvature = float(step @ change)
@@ -65,7 +64,7 @@ class Pairs:
             shares.append((step @ q) / product)
             q -= shares[-1] * change
         q = curvature.solve(q)
-        if curvature.rough and self.pairs:  # in the unit of the last step (Nocedal & Wright, 7.20)
+        if curvature.scaled and self.pairs:  # in the unit of the last step (Nocedal & Wright, 7.20)
             _, change, product = self.pairs[-1]
             q *= product / float(change @ curvature.solve(change))
         for (step, change, product), share in zip(self.pairs, reversed(shares), strict=True):
@@ -80,7 +79,7 @@ def minimise(
     *,
     tol: float,
     max_iter: int,
-    first_damping: float = 1e-3,
+    first_damping: float = 1e-2,
     each: Callable[[int, float, float], bool] = lambda n, value, gap: False,
 ) -> Result:
     """Minimise until the duality gap is at most ``tol``.
@@ -105,7 +104,7 @@ def minimise(
     damping = first_damping
     result = Result(theta, value, np.inf, 0, [value])
     curvature = make_curvature(damping)
-    pairs, n_short, n_steps = Pairs(), 0, 0
+    pairs, n_short, n_steps, n_renewals = Pairs(curvature.memory), 0, 0, 0
     promising = tol  # decrement at which the gap is worth its price
     while result.n_iter < max_iter and not _at_rounding(result.values):
         step = -pairs.solve(gradient, curvature)
@@ -122,7 +121,7 @@ def minimise(
             stuck = True
             if not pairs.pairs and damping == 0:
                 break  # rounding: no step lowers the value
-            pairs, damping = Pairs(), 0.0
+            pairs, damping = Pairs(curvature.memory), 0.0
             objective.smooth(theta)
         else:
             length, new_value, new_gradient = moved
@@ -135,11 +134,12 @@ def minimise(
             result.values.append(value)
             if each(result.n_iter, value, result.gap):
                 break
-        if stuck or n_steps >= curvature.lasting:
-            damping = damping / 10 if n_short <= n_steps / 4 else min(damping * 3, 0.1)
+        if stuck or n_steps >= curvature.lasting * curvature.growth**n_renewals:
+            n_renewals += 1
+            damping = damping / 2 if n_short <= n_steps / 4 else min(damping * 3, 0.1)
             damping = damping if damping > 1e-6 else 0.0
             curvature = make_curvature(damping)
-            pairs = pairs if curvature.rough else Pairs()
+            pairs = pairs if curvature.rough else Pairs(curvature.memory)
             n_short, n_steps = 0, 0
     if not np.isfinite(result.gap):
         steps = -pairs.solve(gradient, curvature), np.zeros_like(theta)

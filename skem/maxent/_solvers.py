@@ -140,7 +140,7 @@ def solver_of(
         def full(damping: float) -> FullCurvature:
             return FullCurvature(objective, damping, n_rows, rng, lasting)
 
-        damping = 0.0 if n_rows == design.n_rows else 1e-3
+        damping = 0.0 if n_rows == design.n_rows else 1e-2
         return functools.partial(minimise, make_curvature=full, first_damping=damping)
     if name == "row-space":
         return functools.partial(_row_space, rng=rng, n_jobs=n_jobs)
