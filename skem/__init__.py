@@ -10,19 +10,22 @@ if TYPE_CHECKING:
     from skem import datasets as datasets
     from skem import em as em
     from skem import inspection as inspection
+    from skem import maxent as maxent
     from skem import mixture as mixture
     from skem._show_versions import show_versions as show_versions
+    from skem.maxent import MaxEntDistribution as MaxEntDistribution
     from skem.mixture import BernoulliMixtureEM as BernoulliMixtureEM
     from skem.mixture import GaussianMixtureEM as GaussianMixtureEM
     from skem.mixture import ThreeCoinMixture as ThreeCoinMixture
 
 __version__ = "0.1.0"
 
-_SUBMODULES = ("datasets", "em", "inspection", "mixture")
+_SUBMODULES = ("datasets", "em", "inspection", "maxent", "mixture")
 
 _MODULE_OF = {
     "BernoulliMixtureEM": "skem.mixture",
     "GaussianMixtureEM": "skem.mixture",
+    "MaxEntDistribution": "skem.maxent",
     "ThreeCoinMixture": "skem.mixture",
     "show_versions": "skem._show_versions",
 }
