@@ -25,7 +25,7 @@ from scipy.linalg import cho_factor, cho_solve
 from skem.maxent._quadrature import Domain, Nodes, PointDomain, log_integrand
 
 DEPENDENT = 1e-11  # eigenvalue of the correlation matrix below which a combination is constant
-CONTRADICTION = 1e-8  # by which dependent functions may disagree, in standard deviations
+SHORT, MAX_SHORT = 1e-3, 8  # steps of that length, one after the other, lead nowhere
 
 
 class White(NamedTuple):
@@ -66,6 +66,7 @@ class DualFit(NamedTuple):
     """Where a minimisation of the dual ended."""
 
     eta: NDArray
+    target: NDArray
     moments: Moments
     gap: float
     n_iter: int
@@ -81,7 +82,9 @@ def whiten(domain: Domain, start: NDArray) -> White:
     centered = nodes.basis - mean
     covariance = (p[:, None] * centered).T @ centered
     deviation = np.sqrt(np.diag(covariance))
-    everywhere = nodes.basis if isinstance(domain, PointDomain) else nodes.basis[p > 0]
+    everywhere = (
+        nodes.basis if isinstance(domain, PointDomain) else nodes.basis[p > 1e-18 * p.max()]
+    )
     size = np.abs(everywhere).max(axis=0, initial=0.0)
     constant = deviation <= 1e-12 * size
     deviation = np.where(constant, 1.0, deviation)
@@ -139,22 +142,27 @@ def newton(
     eta = white.start if eta is None else eta
     state = moments(domain, white, eta)
     assert state is not None
-    n_iter = 0
+    n_iter = n_short = 0
     while True:
         gradient = target - state.mean
         step = -solve(state.covariance, gradient)
         gap = float(-gradient @ step) / 2
         if not _is_sound(gradient, gap, state, target):
-            return DualFit(eta, state, np.inf, n_iter, "stalled")
+            return DualFit(eta, target, state, np.inf, n_iter, "stalled")
         if gap <= tol:
-            return _polish(domain, white, target, DualFit(eta, state, gap, n_iter, "converged"))
+            return _polish(
+                domain, white, target, DualFit(eta, target, state, gap, n_iter, "converged")
+            )
         if n_iter == max_iter:
-            return DualFit(eta, state, gap, n_iter, "max_iter")
+            return DualFit(eta, target, state, gap, n_iter, "max_iter")
         found = _line_search(domain, white, target, eta, state, step, gap)
-        if found is None or dual(white, target, *found)[0] < floor:
-            return DualFit(eta, state, gap, n_iter, "stalled")
-        eta, state = found
+        if found is None or dual(white, target, *found[:2])[0] < floor:
+            return DualFit(eta, target, state, gap, n_iter, "stalled")
+        eta, state, length = found
         n_iter += 1
+        n_short = n_short + 1 if length < SHORT else 0
+        if n_short > MAX_SHORT:
+            return DualFit(eta, target, state, gap, n_iter, "stalled")
 
 
 def _is_sound(gradient: NDArray, gap: float, state: Moments, target: NDArray) -> bool:
@@ -186,7 +194,7 @@ def _line_search(
     state: Moments,
     step: NDArray,
     gap: float,
-) -> tuple[NDArray, Moments] | None:
+) -> tuple[NDArray, Moments, float] | None:
     """Halve the step until the dual falls by a part of what was promised."""
     value, size = dual(white, target, eta, state)
     length = 1.0
@@ -197,7 +205,7 @@ def _line_search(
             fall = value - dual(white, target, new, found)[0]
             noise = 1e-14 * max(size, 1.0) if length > 0.1 else 0.0
             if fall >= 1e-4 * length * 2 * gap - noise:
-                return new, found
+                return new, found, length
         length /= 2
     return None
 
@@ -222,7 +230,7 @@ def _polish(domain: Domain, white: White, target: NDArray, fit: DualFit) -> Dual
         gap = float(gradient @ solve(state.covariance, gradient)) / 2
         if not 0 <= gap < 0.25 * fit.gap:
             break
-        fit = DualFit(eta, state, gap, fit.n_iter + 1, "converged")
+        fit = DualFit(eta, target, state, gap, fit.n_iter + 1, "converged")
     return fit
 
 

@@ -15,6 +15,8 @@ from skem.maxent._minimise import Problem
 from skem.maxent._quadrature import LogBase
 from skem.maxent._supports import Box, Interval, Points, Support, parse_support
 
+NARROW = 0.3  # standard deviation of y
+
 
 class Setting(NamedTuple):
     """What the parameters of an estimator say."""
@@ -47,11 +49,19 @@ class Setting(NamedTuple):
             return self.features * (self.n_columns or 1)
         return len(self.features)
 
-    def make_features(self, center: Any, scale: Any) -> Features:
-        """The functions, in the coordinates y = (x - center) / scale."""
+    def make_features(
+        self, center: Any, scale: Any, mean: float = np.nan, deviation: float = np.nan
+    ) -> Features:
+        """The functions, in the coordinates y = (x - center) / scale.
+
+        A bulk that is narrow beside the support gets a basis of its own.
+        """
         if isinstance(self.features, int):
             kind = self.support.kind if isinstance(self.support, Interval) else "interval"
-            return Powers(self.features, center, scale, kind)
+            bulk = None
+            if kind != "line" and self.features > 1 and deviation / np.max(np.abs(scale)) < NARROW:
+                bulk = (float((mean - center) / scale), float(deviation / abs(scale)))
+            return Powers(self.features, center, scale, kind, bulk)
         return Functions(self.features, center, scale)
 
 
@@ -165,7 +175,7 @@ def _of_column(
     center, scale = _interval_units(support, mean, deviation)
     if isinstance(setting.features, int) and setting.features * np.log10(max(size, 1)) > 300:
         raise ValueError(f"X[:, {j}] is too large for its powers. Change its units.")
-    features = setting.make_features(center, scale)
+    features = setting.make_features(center, scale, mean, deviation)
     return _with_means(setting, features, x, (x - center) / scale, weight, f"column {j} of X")
 
 
@@ -276,19 +286,28 @@ def from_facts(setting: Setting, given: Given) -> Iterator[Problem]:
         center: Any
         scale: Any
         center, scale = _box_units(support)
+        bulk = (np.nan, np.nan)
         if isinstance(support, Interval):
             center, scale = _units_of_facts(setting, support, low, high, where)
+            bulk = _bulk_of_facts(low, high) if (low == high).all() else bulk
         if isinstance(setting.features, int):
             largest = max(np.abs(center).max(), np.abs(scale).max(), 1.0)
             if not setting.features * np.log10(largest) < 300:
                 raise ValueError("moments are too large for the powers. Change their units.")
-        features = setting.make_features(center, scale)
+        features = setting.make_features(center, scale, *bulk)
         facts = Facts(low, high, where, fact_names(features))
         tau = None
         if facts.equal.all():
             A, b = features.linear_map()
             tau = np.linalg.solve(A, low - b)
         yield setting.problem(features, facts, tau)
+
+
+def _bulk_of_facts(low: NDArray, high: NDArray) -> tuple[float, float]:
+    """Mean and standard deviation that the first two powers say; NaN where they are absurd."""
+    if len(low) < 2 or low[1] <= low[0] ** 2:
+        return np.nan, np.nan
+    return float(low[0]), float(np.sqrt(low[1] - low[0] ** 2))
 
 
 def _units_of_facts(

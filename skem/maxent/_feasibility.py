@@ -130,36 +130,48 @@ def possible_points(f: NDArray, facts: Facts) -> NDArray:
 
 
 # ---------------------------------------------------------------------- powers, by Hankel matrices
-def check_moment_sequence(power_moments: NDArray, kind: str, tolerance: float = 1e-13) -> int:
+def check_moment_sequence(power_moments: NDArray, ends: tuple[float, float]) -> int:
     """The first power whose moment no density on the support can have, or 0.
 
-    power_moments: E y^0, ..., E y^m on the line, [0, inf) or, for an interval, [0, 1].
+    power_moments: E z^0, ..., E z^m; ends: those of the support in z.
     """
     for k in range(1, len(power_moments)):
-        low, high = moment_range(power_moments[:k], kind)
-        room = tolerance * max(abs(power_moments[k]), 1e-300 if kind == "half line" else 1e-3)
+        low, high = moment_range(power_moments[:k], ends)
+        room = 1e-12 * max(abs(power_moments[k]), 1e-3)
         if not low + room < power_moments[k] < high - room:
             return k
     return 0
 
 
-def moment_range(before: NDArray, kind: str) -> tuple[float, float]:
-    """Between which values E y^k may lie, given E y^0, ..., E y^(k-1) of a density.
+def moment_range(before: NDArray, ends: tuple[float, float]) -> tuple[float, float]:
+    """Between which values E z^k may lie, given E z^0, ..., E z^(k-1) of a density.
 
-    A polynomial that is not negative on the support has a positive expectation: with
-    w = 1, y, 1 - y or y (1 - y), the Hankel matrix of E w y^(i+j) is positive definite, and its
-    last entry is bounded by a Schur complement.
+    A polynomial that is not negative on the support has a positive expectation: with w = 1,
+    z - low, high - z or (z - low)(high - z), the Hankel matrix of E w z^(i+j) is positive
+    definite, and E z^k in its last entry is bounded by a Schur complement.
     """
     k = len(before)
-    odd = k % 2
-    if odd and kind == "line":
-        return -np.inf, np.inf
-    low = _schur(before[1:] if odd else before)
-    if kind != "interval":
-        return low, np.inf
-    difference = before[:-1] - before[1:]
-    upper = difference if odd else difference[1:]
-    return low, float(before[-1] - _schur(upper))
+    moments = np.append(before, 0.0)
+    low, high = -np.inf, np.inf
+    for w in _weights(ends):
+        degree = len(w) - 1
+        if degree > k or (k - degree) % 2:
+            continue
+        sequence = np.array([w @ moments[i : i + degree + 1] for i in range(k - degree + 1)])
+        bound = (_schur(sequence[:-1]) - sequence[-1]) / w[-1]
+        low, high = (max(low, bound), high) if w[-1] > 0 else (low, min(high, bound))
+    return float(low), float(high)
+
+
+def _weights(ends: tuple[float, float]) -> list[NDArray]:
+    """Coefficients of polynomials that are not negative between the ends."""
+    low, high = ends
+    above, below = np.array([-low, 1.0]), np.array([high, -1.0])
+    if np.isinf(low):
+        return [np.ones(1)]
+    if np.isinf(high):
+        return [np.ones(1), above]
+    return [np.ones(1), above, below, np.convolve(above, below)]
 
 
 def _schur(sequence: NDArray) -> float:

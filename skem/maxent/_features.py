@@ -5,7 +5,8 @@ shape (n_facts,) that loses no digits, with f = A phi + b. Multipliers and expec
 
     lambda' f = theta' phi + lambda' b,   theta = A' lambda,   E f = A E phi + b.
 
-For powers, phi are orthogonal polynomials of y = (x - center) / scale.
+For powers, phi are orthogonal polynomials of y = (x - center) / scale, or of z, which is y with the
+mean and the deviation of the bulk taken out.
 """
 
 from __future__ import annotations
@@ -37,26 +38,49 @@ class Powers:
         y = (x - center) / scale; a negative scale turns a half line around.
     kind : {'line', 'half line', 'interval'}
         Where y lives: the line, [0, inf) or [-1, 1].
+    bulk : (mean, standard deviation) of y, default=None
+        Where the mass is, of one column. The basis is then made of polynomials of
+        z = (y - mean) / deviation, so that moments of a narrow bulk lose no digits.
     """
 
-    def __init__(self, m: int, center: Any, scale: Any, kind: str):
+    def __init__(
+        self, m: int, center: Any, scale: Any, kind: str, bulk: tuple[float, float] | None = None
+    ):
         self.m = m
         self.center = np.atleast_1d(np.asarray(center, dtype=np.float64))
         self.scale = np.atleast_1d(np.asarray(scale, dtype=np.float64))
         self.kind = kind
-        self.family, self._vandermonde = FAMILIES[kind]
+        self.bulk = bulk
+        self.family, self._vandermonde = FAMILIES["line" if bulk else kind]
         self.n_facts = m * len(self.center)
         self.reach = min(115.0, 450 / m)  # |log y| up to which y^m is looked at
 
     def of(self, x: NDArray, y: NDArray) -> NDArray:
-        """Phi at the points, shape (n, n_facts); y of shape (n,) or (n, n_columns)."""
-        columns = y.reshape(len(y), -1).T
-        return np.column_stack([self._vandermonde(column, self.m)[:, 1:] for column in columns])
+        """The basis at the points, shape (n, n_facts); y of shape (n,) or (n, n_columns)."""
+        mean, deviation = self.bulk or (0.0, 1.0)
+        columns = (y.reshape(len(y), -1).T - mean) / deviation
+        return np.column_stack([self._vandermonde(z, self.m)[:, 1:] for z in columns])
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """Where the support ends, in z."""
+        mean, deviation = self.bulk or (0.0, 1.0)
+        low, high = {
+            "line": (-np.inf, np.inf), "half line": (0.0, np.inf), "interval": (-1.0, 1.0),
+        }[self.kind]  # fmt: skip
+        return (low - mean) / deviation, (high - mean) / deviation
+
+    @property
+    def unit(self) -> float:
+        """How much x is one z, of one column."""
+        return float(self.scale[0] * (self.bulk or (0.0, 1.0))[1])
 
     def linear_map(self) -> tuple[NDArray, NDArray]:
         """A and b with f = A phi + b."""
         A, b = np.zeros((self.n_facts, self.n_facts)), np.zeros(self.n_facts)
-        for j, (center, scale) in enumerate(zip(self.center, self.scale, strict=True)):
+        mean, deviation = self.bulk or (0.0, 1.0)
+        origins, units = self.center + self.scale * mean, self.scale * deviation
+        for j, (center, scale) in enumerate(zip(origins, units, strict=True)):
             for k in range(1, self.m + 1):
                 row = j * self.m + k - 1
                 coefficients = self._in_family(Polynomial([center, scale]) ** k)
@@ -71,12 +95,19 @@ class Powers:
 
     def monomial(self, k: int) -> NDArray:
         """Coefficients of y^k in the basis but for the constant, of one column."""
-        return self._in_family(Polynomial.basis(k))[1:]
+        return self._in_family(Polynomial(self.bulk or (0.0, 1.0)) ** k)[1:]
 
     def power_moments(self, basis_moments: NDArray) -> NDArray:
-        """E y^0, ..., E y^m from the expectations of the basis, of one column."""
+        """E z^0, ..., E z^m from the expectations of the basis, of one column."""
         full = np.concatenate([[1.0], basis_moments])
         return np.array([self._in_family(Polynomial.basis(k)) @ full for k in range(self.m + 1)])
+
+    def first_start(self) -> NDArray:
+        """Exponents to begin with where they can be normalised: flat, or a normal bulk."""
+        start = np.zeros(self.n_facts)
+        if self.bulk and self.m > 1:
+            start[1] = 0.5
+        return start
 
     def starts(self) -> list[NDArray]:
         """Exponents to begin with where not every one can be normalised; the top power first."""
@@ -90,7 +121,7 @@ class Powers:
 
     def lower(self, m: int) -> Powers:
         """The first m powers in the same coordinates, of one column."""
-        return Powers(m, self.center, self.scale, self.kind)
+        return Powers(m, self.center, self.scale, self.kind, self.bulk)
 
 
 class Functions:
@@ -113,6 +144,10 @@ class Functions:
     def linear_map(self) -> tuple[NDArray, NDArray]:
         """A = 1 and b = 0: the basis is f itself."""
         return np.eye(self.n_facts), np.zeros(self.n_facts)
+
+    def first_start(self) -> NDArray:
+        """The base itself."""
+        return np.zeros(self.n_facts)
 
     def starts(self) -> list[NDArray]:
         """Each function alone, with either sign, in units of its spread near the center."""

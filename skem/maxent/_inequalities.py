@@ -74,7 +74,8 @@ def newton_with_bounds(
             status = "stalled"
             break
         lam, state, value = found
-    return BoundedFit(lam, white, DualFit(C.T @ lam, state, gap, n_iter, status))
+    end = DualFit(C.T @ lam, state.mean, state, gap, n_iter, status)
+    return BoundedFit(lam, white, end)
 
 
 def _support(lam: NDArray, facts: Facts) -> float:

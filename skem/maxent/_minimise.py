@@ -15,6 +15,7 @@ from skem.maxent._quadrature import Domain, LogBase, PointDomain
 from skem.maxent._supports import Box, Interval, Points
 
 QUADRATURE_TOLERANCE = 1e-8
+MISSED = 1e-6  # dual minus entropy, in nats, where facts should be met
 
 
 class Problem(NamedTuple):
@@ -103,8 +104,10 @@ def _minimise_with_bounds(
 def _find_start(problem: Problem, domain: Domain) -> NDArray:
     """Multipliers of the basis with which the density can be normalised, inside their domain."""
     k = problem.features.n_facts
-    if domain.nodes(np.zeros(k)) is not None:
-        return np.zeros(k)
+    if not (problem.is_unbounded and problem.log_base is None):
+        start = problem.features.first_start() if problem.tau is not None else np.zeros(k)
+        if domain.nodes(start) is not None:
+            return start
     A, _ = problem.features.linear_map()
     candidates = problem.features.starts()
     for start in candidates:
@@ -143,6 +146,9 @@ def _conclude(
     problem: Problem, domain: Domain, white: White, fit: DualFit, multipliers: NDArray
 ) -> Solved:
     A, b = problem.features.linear_map()
+    missed = abs(float(fit.eta @ (fit.target - fit.moments.mean)))
+    if fit.status == "converged" and missed > MISSED:
+        fit = fit._replace(status="stalled", gap=missed)
     if fit.status != "converged":
         _explain(problem, domain, fit)
     error = fit.moments.nodes.error
@@ -185,9 +191,10 @@ def _explain(problem: Problem, domain: Domain, fit: DualFit) -> None:
     check_reachable(f, facts, problem.support, slack=1e-4)
     if fit.status == "stalled":
         raise FactError(
-            f"No density on {problem.support} meets {said}, as far as double precision can tell: "
-            "the facts lie on the boundary of what is possible, where only point masses meet them. "
-            "Correct the facts, or give points as support."
+            f"No density on {problem.support} was found that meets {said}: the dual has no minimum "
+            "that double precision can tell. The facts lie on or very near the boundary of what is "
+            "possible, where only point masses meet them. Correct them, give fewer, or give points "
+            "as support."
         )
 
 

@@ -22,21 +22,12 @@ def check_powers(problem: Problem) -> None:
     features, tau, facts = problem.features, problem.tau, problem.facts
     assert isinstance(features, Powers)
     assert tau is not None
-    moments_of_y = features.power_moments(tau)
-    scale = features.scale[0]
-    if features.kind == "interval":  # from [-1, 1] to [0, 1]
-        scale = 2 * scale
-        moments_of_y = np.array(
-            [
-                np.dot((Polynomial([0.5, 0.5]) ** k).coef, moments_of_y[: k + 1])
-                for k in range(len(moments_of_y))
-            ]
-        )
-    k = check_moment_sequence(moments_of_y, features.kind)
+    moments_of_z = features.power_moments(tau)
+    k = check_moment_sequence(moments_of_z, features.ends)
     if not k:
         return
-    ends = np.array(moment_range(moments_of_y[:k], features.kind)) - moments_of_y[k]
-    low, high = sorted(facts.lower[k - 1] + scale**k * ends)
+    ends = np.array(moment_range(moments_of_z[:k], features.ends)) - moments_of_z[k]
+    low, high = sorted(facts.lower[k - 1] + features.unit**k * ends)
     between = f"between {low:.10g} and {high:.10g}"
     if np.isinf(high):
         between = f"larger than {low:.10g}"
@@ -68,8 +59,10 @@ def powers_on_unbounded(problem: Problem, domain: LineDomain) -> Solved:
     if lower is None:
         if line and m % 2:
             raise _odd_top(problem)
-        return minimise(problem, domain)
-    theta = np.concatenate([lower.theta, np.zeros(m - below)])
+        return _from_either_start(
+            problem, domain, None if line else _lower_solution(problem, m - 2)
+        )
+    theta = _pad(lower.theta, m)
     excess, deviation = _excess(problem, domain, theta)
     agrees = np.abs(excess) <= SAME * deviation
     if agrees[below:].all():
@@ -78,28 +71,55 @@ def powers_on_unbounded(problem: Problem, domain: LineDomain) -> Solved:
         raise _odd_top(problem)
     if agrees[below:-1].all() and excess[-1] > 0:
         raise _too_heavy(problem, excess[-1])
-    start = _below_the_boundary(problem, domain, theta) if agrees[below:-1].all() else None
-    return minimise(problem, domain, start=start)
+    if agrees[below:-1].all():
+        return minimise(problem, domain, start=_start_from(problem, domain, lower))
+    return _from_either_start(problem, domain, lower)
 
 
-def _below_the_boundary(problem: Problem, domain: LineDomain, theta: NDArray) -> NDArray | None:
-    """A start with a smaller dual than the lower powers reach.
+def _from_either_start(problem: Problem, domain: LineDomain, lower: Solved | None) -> Solved:
+    """The usual start and, where that leads nowhere, the costlier one near the lower powers."""
+    try:
+        return minimise(problem, domain)
+    except FactError:
+        start = _start_from(problem, domain, lower)
+        if start is None:
+            raise
+        return minimise(problem, domain, start=start)
 
-    Theirs is the minimum where the top multiplier is zero. The dual falls from there, and no
-    descent from a point below it can come back to that boundary, where steps would get stuck.
+
+def _pad(theta: NDArray, m: int) -> NDArray:
+    return np.concatenate([theta, np.zeros(m - len(theta))])
+
+
+def _start_from(problem: Problem, domain: LineDomain, lower: Solved | None) -> NDArray | None:
+    """A start with a smaller dual than the lower powers reach; None for the usual start.
+
+    Theirs is the least where the top multiplier is zero. No descent from a point below it can come
+    back to that boundary, where steps would get stuck. It is looked for with small multipliers of
+    the top power and, where that is free, of the one before, whose sign is that of the news in it.
     """
-    assert isinstance(problem.features, Powers)
-    assert problem.tau is not None
-    top = problem.features.monomial(problem.features.m)
+    if lower is None:
+        return None
+    features, tau = problem.features, problem.tau
+    assert isinstance(features, Powers)
+    assert tau is not None
+    theta = _pad(lower.theta, features.m)
+    before = np.zeros(len(theta))
+    sizes = [0.0]
+    if len(lower.theta) == features.m - 2:
+        news = _excess(problem, domain, theta)[0][-2]
+        before = -np.sign(news) * features.monomial(features.m - 1)
+        sizes = [0.0, *4.0 ** -np.arange(12)]
+    top = features.monomial(features.m)
     best, least = None, np.inf
-    for length in 4.0 ** -np.arange(24):
-        trial = theta + length * top
-        nodes = domain.nodes(trial)
-        if nodes is not None:
-            value = float(logsumexp(log_integrand(nodes, trial)) + trial @ problem.tau)
-            if value >= least:
-                break
-            best, least = trial, value
+    for size in sizes:
+        for length in 4.0 ** -np.arange(20):
+            trial = theta + size * before + length * top
+            nodes = domain.nodes(trial)
+            if nodes is not None:
+                value = float(logsumexp(log_integrand(nodes, trial)) + trial @ tau)
+                if value < least:
+                    best, least = trial, value
     return best
 
 
@@ -110,11 +130,12 @@ def _closed_form(problem: Problem, domain: LineDomain) -> Solved | None:
     m, kind = problem.features.m, problem.features.kind
     if (kind, m) not in (("line", 2), ("half line", 1)):
         return None
-    # exp(y) and exp(-y^2 / 2) up to a constant: L_1 = 1 - y, He_2 = y^2 - 1.
+    # exp(-y) and exp(-y^2 / 2) up to a constant: L_1 = 1 - y, He_2 = y^2 - 1, y = 1 + deviation z.
     standard = np.abs(problem.tau).max() < 1e-12
     if not standard:
         return None
-    theta = np.array([0.0, 0.5] if kind == "line" else [-1.0])
+    bulk = problem.features.bulk
+    theta = np.array([0.0, 0.5] if kind == "line" else [bulk[1] if bulk else -1.0])
     log_z = 0.5 + 0.5 * np.log(2 * np.pi) if kind == "line" else 1.0
     form = "normal" if kind == "line" else "exponential"
     solved = _exact(problem, domain, theta, form)
@@ -151,7 +172,7 @@ def _lower_solution(problem: Problem, m: int) -> Solved | None:
 
 
 def _excess(problem: Problem, domain: LineDomain, theta: NDArray) -> tuple[NDArray, NDArray]:
-    """By how much facts exceed the moments of y under theta, and standard deviations."""
+    """By how much facts exceed the moments of z under theta, and standard deviations."""
     assert isinstance(problem.features, Powers)
     assert problem.tau is not None
     k = len(theta)
@@ -192,9 +213,10 @@ def _odd_top(problem: Problem) -> FactError:
 
 
 def _too_heavy(problem: Problem, excess: float) -> FactError:
-    k = problem.features.n_facts - 1
+    assert isinstance(problem.features, Powers)
+    k = problem.features.m - 1
     value = problem.facts.lower[k]
-    largest = value - problem.features.scale[0] ** (k + 1) * excess
+    largest = value - problem.features.unit ** (k + 1) * excess
     return FactError(
         f"{problem.facts.said(k)} has no distribution of largest entropy on {problem.support}: "
         f"under the lower powers alone the expectation is {largest:.10g}, and beyond that a speck "

@@ -132,10 +132,10 @@ class LineDomain:
             after, size = _integrals(children, logs[1], top)
             pairs = after.reshape(len(before), 2, -1).sum(axis=1)
             total = settled + size.sum(axis=0)
-            exponent = np.abs(logs[1][logs[1] > top - 1]).max(initial=0.0)
+            terms = np.abs(children.basis[logs[1] > top - 1]) @ np.abs(theta)
             errors = (np.abs(before - pairs) / np.maximum(total, 1e-300)).max(axis=1)
             narrow = parents.high - parents.low <= 1e-14 * np.abs(middle)
-            good = (errors <= max(ACCURACY, 1e-16 * exponent)) | narrow
+            good = (errors <= max(ACCURACY, 2e-16 * terms.max(initial=0.0))) | narrow
             both = np.repeat(good, 2)
             done.append(_choose(children, both))
             settled = settled + size[both].sum(axis=0)
