@@ -13,6 +13,7 @@ from time import perf_counter
 
 os.environ.setdefault("MPLBACKEND", "Agg")
 
+import demo_maxent
 import demo_mixture_pictures
 import demo_mixtures
 import matplotlib.pyplot as plt
@@ -21,8 +22,8 @@ from demo_table import print_head, print_section
 import skem
 
 PREPARATIONS = (demo_mixtures.prepare,)
-SECTIONS = (*demo_mixtures.SECTIONS,)
-PICTURES = (*demo_mixture_pictures.PICTURES,)
+SECTIONS = (*demo_mixtures.SECTIONS, *demo_maxent.SECTIONS)
+PICTURES = (*demo_mixture_pictures.PICTURES, *demo_maxent.PICTURES)
 FOLDER = Path(__file__).parent.parent / "build" / "demo"
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from skem import mixture as mixture
     from skem._show_versions import show_versions as show_versions
     from skem.maxent import MaxEntClassifier as MaxEntClassifier
+    from skem.maxent import MaxEntDistribution as MaxEntDistribution
     from skem.mixture import BernoulliMixtureEM as BernoulliMixtureEM
     from skem.mixture import GaussianMixtureEM as GaussianMixtureEM
     from skem.mixture import ThreeCoinMixture as ThreeCoinMixture
@@ -26,6 +27,7 @@ _MODULE_OF = {
     "BernoulliMixtureEM": "skem.mixture",
     "GaussianMixtureEM": "skem.mixture",
     "MaxEntClassifier": "skem.maxent",
+    "MaxEntDistribution": "skem.maxent",
     "ThreeCoinMixture": "skem.mixture",
     "show_versions": "skem._show_versions",
 }

@@ -50,6 +50,7 @@ class Pairs:
 
     def __init__(self, memory: int) -> None:
         self.pairs: deque[tuple[NDArray, NDArray, float]] = deque(maxlen=memory)
+        self.scales: list[float] = []
 
     def add(self, step: NDArray, change: NDArray) -> None:
         curvature = float(step @ change)
@@ -66,7 +67,9 @@ class Pairs:
         q = curvature.solve(q)
         if curvature.scaled and self.pairs:  # in the unit of the last step (Nocedal & Wright, 7.20)
             _, change, product = self.pairs[-1]
-            q *= product / float(change @ curvature.solve(change))
+            scale = product / float(change @ curvature.solve(change))
+            self.scales.append(scale)
+            q *= scale
         for (step, change, product), share in zip(self.pairs, reversed(shares), strict=True):
             q += (share - (change @ q) / product) * step
         return q
@@ -79,7 +82,7 @@ def minimise(
     *,
     tol: float,
     max_iter: int,
-    first_damping: float = 1e-2,
+    first_damping: float = 1e-3,
     each: Callable[[int, float, float], bool] = lambda n, value, gap: False,
 ) -> Result:
     """Minimise until the duality gap is at most ``tol``.
@@ -104,7 +107,7 @@ def minimise(
     damping = first_damping
     result = Result(theta, value, np.inf, 0, [value])
     curvature = make_curvature(damping)
-    pairs, n_short, n_steps, n_renewals = Pairs(curvature.memory), 0, 0, 0
+    pairs, n_steps, n_renewals = Pairs(curvature.memory), 0, 0
     promising = tol  # decrement at which the gap is worth its price
     while result.n_iter < max_iter and not _at_rounding(result.values):
         step = -pairs.solve(gradient, curvature)
@@ -129,23 +132,32 @@ def minimise(
             pairs.add(length * step, new_gradient - gradient)
             value, gradient = new_value, new_gradient
             n_steps += 1
-            n_short += length < 1
             result.n_iter += 1
             result.values.append(value)
             if each(result.n_iter, value, result.gap):
                 break
         if stuck or n_steps >= curvature.lasting * curvature.growth**n_renewals:
             n_renewals += 1
-            damping = damping / 2 if n_short <= n_steps / 4 else min(damping * 3, 0.1)
-            damping = damping if damping > 1e-6 else 0.0
+            damping = _next_damping(damping, pairs.scales)
             curvature = make_curvature(damping)
             pairs = pairs if curvature.rough else Pairs(curvature.memory)
-            n_short, n_steps = 0, 0
+            n_steps = 0
     if not np.isfinite(result.gap):
         steps = -pairs.solve(gradient, curvature), np.zeros_like(theta)
         result.gap = min(objective.gap(theta, value, step) for step in steps)
     result.theta, result.value = theta, value
     return result
+
+
+def _next_damping(damping: float, scales: list[float]) -> float:
+    """Less while the curvature is as large as it seems, more where it is larger.
+
+    It is much larger where classes come apart: p (1 - p) vanishes for the rows of a class that are
+    told apart already, until a step mixes them up again.
+    """
+    typical = float(np.exp(np.mean(np.log(scales)))) if scales else 1.0
+    damping = damping / 10 if typical > 0.7 else min(max(damping, 1e-5) / typical, 0.1)
+    return damping if damping > 1e-6 else 0.0
 
 
 def _at_rounding(values: list[float]) -> bool:

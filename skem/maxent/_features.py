@@ -1,0 +1,225 @@
+r"""The functions whose expectations are the facts, and coordinates in which they are computed.
+
+Facts are about functions f(x) of shape (n_facts,). What is computed with is a basis phi(x) of
+shape (n_facts,) that loses no digits, with f = A phi + b. Multipliers and expectations follow:
+
+    lambda' f = theta' phi + lambda' b,   theta = A' lambda,   E f = A E phi + b.
+
+For powers, phi are orthogonal polynomials of y = (x - center) / scale, or of z, which is y with the
+mean and the deviation of the bulk taken out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.polynomial import HermiteE, Laguerre, Legendre, Polynomial
+from numpy.polynomial.hermite_e import hermevander
+from numpy.polynomial.laguerre import lagvander
+from numpy.polynomial.legendre import legvander
+from numpy.typing import NDArray
+
+FAMILIES: dict[str, tuple[Any, Callable]] = {
+    "line": (HermiteE, hermevander),
+    "half line": (Laguerre, lagvander),
+    "interval": (Legendre, legvander),
+}
+
+
+class Powers:
+    """x, x^2, ..., x^m of each column, one column after the other.
+
+    Parameters
+    ----------
+    m : int
+    center, scale : ndarray of shape (n_columns,)
+        y = (x - center) / scale; a negative scale turns a half line around.
+    kind : {'line', 'half line', 'interval'}
+        Where y lives: the line, [0, inf) or [-1, 1].
+    bulk : (mean, standard deviation) of y, default=None
+        Where the mass is, of one column. The basis is then made of polynomials of
+        z = (y - mean) / deviation, so that moments of a narrow bulk lose no digits.
+    """
+
+    def __init__(
+        self, m: int, center: Any, scale: Any, kind: str, bulk: tuple[float, float] | None = None
+    ):
+        self.m = m
+        self.center = np.atleast_1d(np.asarray(center, dtype=np.float64))
+        self.scale = np.atleast_1d(np.asarray(scale, dtype=np.float64))
+        self.kind = kind
+        self.bulk = bulk
+        self.family, self._vandermonde = FAMILIES["line" if bulk else kind]
+        self.n_facts = m * len(self.center)
+        self.reach = min(115.0, 450 / m)  # |log y| up to which y^m is looked at
+
+    def of(self, x: NDArray, y: NDArray) -> NDArray:
+        """The basis at the points, shape (n, n_facts); y of shape (n,) or (n, n_columns)."""
+        mean, deviation = self.bulk or (0.0, 1.0)
+        columns = (y.reshape(len(y), -1).T - mean) / deviation
+        return np.column_stack([self._vandermonde(z, self.m)[:, 1:] for z in columns])
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """Where the support ends, in z."""
+        mean, deviation = self.bulk or (0.0, 1.0)
+        low, high = {
+            "line": (-np.inf, np.inf), "half line": (0.0, np.inf), "interval": (-1.0, 1.0),
+        }[self.kind]  # fmt: skip
+        return (low - mean) / deviation, (high - mean) / deviation
+
+    @property
+    def unit(self) -> float:
+        """How much x is one z, of one column."""
+        return float(self.scale[0] * (self.bulk or (0.0, 1.0))[1])
+
+    def linear_map(self) -> tuple[NDArray, NDArray]:
+        """A and b with f = A phi + b."""
+        A, b = np.zeros((self.n_facts, self.n_facts)), np.zeros(self.n_facts)
+        mean, deviation = self.bulk or (0.0, 1.0)
+        origins, units = self.center + self.scale * mean, self.scale * deviation
+        for j, (center, scale) in enumerate(zip(origins, units, strict=True)):
+            for k in range(1, self.m + 1):
+                row = j * self.m + k - 1
+                coefficients = self._in_family(Polynomial([center, scale]) ** k)
+                b[row] = coefficients[0]
+                A[row, j * self.m : (j + 1) * self.m] = coefficients[1:]
+        return A, b
+
+    def _in_family(self, polynomial: Polynomial) -> NDArray:
+        """Coefficients of P_0, ..., P_m."""
+        coefficients = polynomial.convert(kind=self.family).coef
+        return np.pad(coefficients, (0, self.m + 1 - len(coefficients)))
+
+    def monomial(self, k: int) -> NDArray:
+        """Coefficients of y^k in the basis but for the constant, of one column."""
+        return self._in_family(Polynomial(self.bulk or (0.0, 1.0)) ** k)[1:]
+
+    def power_moments(self, basis_moments: NDArray) -> NDArray:
+        """E z^0, ..., E z^m from the expectations of the basis, of one column."""
+        full = np.concatenate([[1.0], basis_moments])
+        return np.array([self._in_family(Polynomial.basis(k)) @ full for k in range(self.m + 1)])
+
+    def first_start(self) -> NDArray:
+        """Exponents to begin with where they can be normalised: flat, or a normal bulk."""
+        start = np.zeros(self.n_facts)
+        if self.bulk and self.m > 1:
+            start[1] = 0.5
+        return start
+
+    def starts(self) -> list[NDArray]:
+        """Exponents to begin with where not every one can be normalised; the top power first."""
+        return [self.monomial(k) / k for k in range(self.m, 0, -1)]
+
+    def name(self, i: int) -> str:
+        """The i-th expectation in words."""
+        power = i % self.m + 1
+        x = "x" if len(self.center) == 1 else f"x{i // self.m}"
+        return f"E[{x}]" if power == 1 else f"E[{x}^{power}]"
+
+    def lower(self, m: int) -> Powers:
+        """The first m powers in the same coordinates, of one column."""
+        return Powers(m, self.center, self.scale, self.kind, self.bulk)
+
+
+class Functions:
+    """Functions given by the user; they see x itself, as an array of numbers or of rows."""
+
+    reach = 300.0
+
+    def __init__(self, functions: Sequence[Callable], center: Any = 0.0, scale: Any = 1.0):
+        self.functions = functions
+        self.n_facts = len(functions)
+        self.center = np.atleast_1d(np.asarray(center, dtype=np.float64))
+        self.scale = np.atleast_1d(np.asarray(scale, dtype=np.float64))
+
+    def of(self, x: NDArray, y: NDArray) -> NDArray:
+        """F at the points, shape (n, n_facts)."""
+        return np.column_stack(
+            [evaluate(f, x, f"features[{i}]") for i, f in enumerate(self.functions)]
+        )
+
+    def linear_map(self) -> tuple[NDArray, NDArray]:
+        """A = 1 and b = 0: the basis is f itself."""
+        return np.eye(self.n_facts), np.zeros(self.n_facts)
+
+    def first_start(self) -> NDArray:
+        """The base itself."""
+        return np.zeros(self.n_facts)
+
+    def starts(self) -> list[NDArray]:
+        """Each function alone, with either sign, in units of its spread near the center."""
+        y = np.linspace(0.05, 2, 40) if self.center.size == 1 else np.zeros(0)
+        x = self.center[0] + self.scale[0] * y
+        spread = np.nan_to_num(np.std(self.of(x, y), axis=0)) if len(y) else np.ones(self.n_facts)
+        units = np.diag(1 / np.where(spread > 0, spread, 1.0))[::-1]
+        return [*units, *-units]
+
+    def name(self, i: int) -> str:
+        """The i-th expectation in words."""
+        name = getattr(self.functions[i], "__name__", "<lambda>")
+        return f"E[features[{i}]]" if name == "<lambda>" else f"E[{name}]"
+
+
+class Extended:
+    """A basis and one function more, for its expectation."""
+
+    def __init__(self, features: Powers | Functions, function: Callable):
+        self._features, self._function = features, function
+        self.center, self.scale, self.reach = features.center, features.scale, features.reach
+
+    def of(self, x: NDArray, y: NDArray) -> NDArray:
+        """Phi and the function, shape (n, n_facts + 1)."""
+        return np.column_stack([self._features.of(x, y), evaluate(self._function, x, "f")])
+
+
+Features = Powers | Functions
+
+
+def check_features(features: Any) -> int | list[Callable]:
+    """The number of powers, or the functions.
+
+    Raises
+    ------
+    ValueError
+        If it is a sequence that is empty or holds something that cannot be called.
+    """
+    if isinstance(features, (int, np.integer)):
+        return int(features)
+    functions = list(features)
+    if not functions:
+        raise ValueError("features is empty: give an integer m or a sequence of functions.")
+    for i, function in enumerate(functions):
+        if not callable(function):
+            raise ValueError(
+                f"features[{i}] = {function!r} cannot be called: features must be an integer m "
+                "(the powers 1 to m) or a sequence of functions of x."
+            )
+    return functions
+
+
+def evaluate(function: Callable, x: NDArray, name: str) -> NDArray:
+    """Values of a user's function, one a point; infinite ones are let through.
+
+    Raises
+    ------
+    ValueError
+        If the values have another shape, are not real, or some are NaN.
+    """
+    with np.errstate(all="ignore"):
+        values = np.asarray(function(x))
+    if values.shape != (len(x),) or values.dtype.kind not in "biuf":
+        raise ValueError(
+            f"{name} returned an array of shape {values.shape} and dtype {values.dtype} for "
+            f"{len(x)} points of shape {x.shape}: it must return one real number a point. Use "
+            "functions of NumPy, which take arrays."
+        )
+    values = values.astype(np.float64)
+    if np.isnan(values).any():
+        raise ValueError(
+            f"{name} is NaN at x = {x[np.isnan(values)][0]}, which is in the support. Let it "
+            "return a number on the whole support, or make the support smaller."
+        )
+    return values

@@ -1,0 +1,209 @@
+"""One minimisation of the dual: where it begins, what it finds, and what went wrong."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skem.maxent._dual import DualFit, Moments, White, newton, whiten
+from skem.maxent._feasibility import FactError, Facts, check_reachable
+from skem.maxent._features import Features, Powers
+from skem.maxent._inequalities import admissible, newton_with_bounds
+from skem.maxent._quadrature import Domain, LogBase, PointDomain
+from skem.maxent._supports import Box, Interval, Points
+
+QUADRATURE_TOLERANCE = 1e-8
+MISSED = 1e-6  # dual minus entropy, in nats, where facts should be met
+
+
+class Problem(NamedTuple):
+    """Facts about expectations on a support."""
+
+    support: Points | Interval | Box
+    features: Features
+    log_base: LogBase
+    facts: Facts
+    tau: NDArray | None  # expectations of the basis, where all facts are equalities
+    tol: float
+    max_iter: int
+
+    @property
+    def is_unbounded(self) -> bool:
+        """Whether not every exponent can be normalised."""
+        return isinstance(self.support, Interval) and self.support.kind != "interval"
+
+
+class Solved(NamedTuple):
+    """Multipliers, and how they were found."""
+
+    domain: Domain
+    theta: NDArray  # (k,) of the basis
+    multipliers: NDArray  # (m,) of f
+    constant: float  # log Z of f minus that of the basis
+    state: Moments
+    mean: NDArray  # (k,) E phi
+    gap: float
+    n_iter: int
+    converged: bool
+    form: str | None = None  # 'normal', 'exponential' or 'uniform'
+    boundary: bool = False  # whether facts leave points of the base no probability
+
+
+def minimise(
+    problem: Problem,
+    domain: Domain,
+    *,
+    floor: float = -np.inf,
+    start: NDArray | None = None,
+) -> Solved:
+    """Minimise the dual, from multipliers of the basis with which a density exists.
+
+    Raises
+    ------
+    FactError
+        If it has no minimum, or none that double precision can tell.
+    """
+    start = _find_start(problem, domain) if start is None else start
+    white = whiten(domain, start)
+    A, _ = problem.features.linear_map()
+    if problem.tau is None:
+        return _minimise_with_bounds(problem, domain, white, start, floor)
+    _check_dependence(problem, domain, white)
+    fit = newton(
+        domain,
+        white,
+        white.target(problem.tau),
+        tol=problem.tol,
+        max_iter=problem.max_iter,
+        floor=floor,
+    )
+    theta = white.theta(fit.eta)
+    return _conclude(problem, domain, white, fit, np.linalg.solve(A.T, theta))
+
+
+def _minimise_with_bounds(
+    problem: Problem, domain: Domain, white: White, start: NDArray, floor: float
+) -> Solved:
+    A, b = problem.features.linear_map()
+    found = newton_with_bounds(
+        domain,
+        white,
+        A,
+        b,
+        problem.facts,
+        tol=problem.tol,
+        max_iter=problem.max_iter,
+        start=np.linalg.solve(A.T, start),
+        floor=floor,
+    )
+    return _conclude(problem, domain, found.white, found.fit, found.multipliers)
+
+
+def _find_start(problem: Problem, domain: Domain) -> NDArray:
+    """Multipliers of the basis with which the density can be normalised, inside their domain."""
+    k = problem.features.n_facts
+    if not (problem.is_unbounded and problem.log_base is None):
+        start = problem.features.first_start() if problem.tau is not None else np.zeros(k)
+        if domain.nodes(start) is not None:
+            return start
+    A, _ = problem.features.linear_map()
+    candidates = problem.features.starts()
+    for start in candidates:
+        lam = np.linalg.solve(A.T, start)
+        if admissible(lam, problem.facts) and domain.nodes(start) is not None:
+            break
+    else:
+        facts = "; ".join(problem.facts.said(i) for i in range(k))
+        raise FactError(
+            f"No distribution of largest entropy on {problem.support}: {facts} alone leave the "
+            "density there without a normaliser, for any multipliers. Add a fact that bounds the "
+            "tails, such as E[x^2] on the line, give a base measure, or make the support bounded."
+        )
+    if isinstance(problem.features, Powers) or problem.tau is None:
+        return start
+    for other in candidates[:k]:
+        up, down = (domain.nodes(start + s * other / 10) is not None for s in (1, -1))
+        if up != down:
+            start = start + (1 if up else -1) * other / 10
+    return start
+
+
+def _check_dependence(problem: Problem, domain: Domain, white: White) -> None:
+    """Facts about functions that depend on each other must agree."""
+    assert problem.tau is not None
+    off = white.contradiction(problem.tau)
+    if off.max() > 1e-8:
+        i = int(off.argmax())
+        raise FactError(
+            f"{problem.facts.said(i)} contradicts the other facts on {problem.support}, where its "
+            "function depends linearly on theirs (or is constant). Leave it out or correct it."
+        )
+
+
+def _conclude(
+    problem: Problem, domain: Domain, white: White, fit: DualFit, multipliers: NDArray
+) -> Solved:
+    A, b = problem.features.linear_map()
+    missed = abs(float(fit.eta @ (fit.target - fit.moments.mean)))
+    if fit.status == "converged" and missed > MISSED:
+        fit = fit._replace(status="stalled", gap=missed)
+    if fit.status != "converged":
+        _explain(problem, domain, fit)
+    error = fit.moments.nodes.error
+    if error > QUADRATURE_TOLERANCE:
+        raise ValueError(
+            f"The density could be integrated only to a relative {error:.1g}: a feature or the "
+            "base jumps or has a pole too often. Make the support smaller, or give points."
+        )
+    theta = white.theta(fit.eta)
+    mean = fit.moments.probability @ fit.moments.nodes.basis
+    constant = float(theta @ white.mean - multipliers @ (A @ white.mean + b))
+    form = None
+    if isinstance(problem.support, Interval | Box) and problem.log_base is None:
+        flat = np.abs(fit.eta).max(initial=0.0) < 1e-13
+        form = "uniform" if flat and not problem.is_unbounded else None
+    return Solved(
+        domain, theta, multipliers, constant, fit.moments, mean,
+        fit.gap, fit.n_iter, fit.status == "converged", form,
+    )  # fmt: skip
+
+
+def _explain(problem: Problem, domain: Domain, fit: DualFit) -> None:
+    """Raise an error unless a density was found that only needs more iterations."""
+    facts = problem.facts
+    said = "; ".join(facts.said(i) for i in range(len(facts.lower)))
+    if isinstance(domain, PointDomain):
+        if fit.status == "stalled":
+            raise FactError(f"The facts cannot hold together on {problem.support}: {said}.")
+        return
+    if problem.is_unbounded:
+        raise FactError(
+            f"No distribution of largest entropy was found on {problem.support} under {said}: the "
+            f"dual was still {fit.gap:.2g} nats or more above its limit after {fit.n_iter} steps. "
+            "The facts contradict each other, or lie where no maximum is attained or so near to "
+            "it that double precision does not tell. Leave out the last fact, make the support "
+            "bounded, or increase max_iter."
+        )
+    A, b = problem.features.linear_map()
+    f = _grid(problem) @ A.T + b
+    check_reachable(f, facts, problem.support, slack=1e-4)
+    if fit.status == "stalled":
+        raise FactError(
+            f"No density on {problem.support} was found that meets {said}: the dual has no minimum "
+            "that double precision can tell. The facts lie on or very near the boundary of what is "
+            "possible, where only point masses meet them. Correct them, give fewer, or give points "
+            "as support."
+        )
+
+
+def _grid(problem: Problem) -> NDArray:
+    """The basis on a grid that stands for a bounded support, denser at the ends."""
+    features, support = problem.features, problem.support
+    d = 1 if isinstance(support, Interval) else len(support[0])
+    y = -np.cos(np.linspace(0, np.pi, (801, 41, 15)[d - 1]))[1:-1]
+    rows = np.stack(np.meshgrid(*[y] * d, indexing="ij"), axis=-1).reshape(-1, d)
+    x = features.center + features.scale * rows
+    basis = features.of(x[:, 0] if isinstance(support, Interval) else x, rows)
+    return basis[np.isfinite(basis).all(axis=1)]
