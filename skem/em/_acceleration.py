@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 import numpy as np
+import scipy.linalg
 from numpy.typing import NDArray
 
 
@@ -172,6 +173,8 @@ class QuasiNewton:
             direction = self._stretch * self._em_step
         else:
             return None
+        if not np.isfinite(direction).all():  # no information in some direction
+            return None
         direction = self._capped(direction, self._em_step)
         x = self._last[0]
         self._proposed = (x, self._em_step, direction)
@@ -208,7 +211,9 @@ class QuasiNewton:
         self._retried = False
         s, y = x - self._last[0], self._last[1] - geometry.gradient
         curvature, slope = float(s @ y), float(s @ self._last[1])
-        if curvature > 1e-8 * abs(slope) and float(y @ geometry.solve(y)) <= curvature:
+        with np.errstate(over="ignore", invalid="ignore"):
+            expected = float(y @ geometry.solve(y))
+        if curvature > 1e-8 * abs(slope) and expected <= curvature:
             self._pairs.append((s, y))
         concave = curvature > 0 or slope <= 1e-9
         self._stretch = 1.0 if concave else min(2 * self._stretch, 64.0)
@@ -221,9 +226,10 @@ class QuasiNewton:
         for s, y in reversed(self._pairs):
             weights.append(float(s @ q) / float(s @ y))
             q -= weights[-1] * y
-        step = geometry.solve(q)
-        for (s, y), weight in zip(self._pairs, reversed(weights), strict=True):
-            step = step + s * (weight - float(y @ step) / float(s @ y))
+        with np.errstate(over="ignore", invalid="ignore"):  # see `propose`
+            step = geometry.solve(q)
+            for (s, y), weight in zip(self._pairs, reversed(weights), strict=True):
+                step = step + s * (weight - float(y @ step) / float(s @ y))
         return step
 
     def _capped(self, direction: NDArray, step: NDArray) -> NDArray:
@@ -233,7 +239,8 @@ class QuasiNewton:
 
 def _ratio(direction: NDArray, step: NDArray) -> float:
     """Length of a step against that of the EM step."""
-    return float(np.linalg.norm(direction)) / max(float(np.linalg.norm(step)), 1e-300)
+    lengths = [float(scipy.linalg.norm(v, check_finite=False)) for v in (direction, step)]
+    return lengths[0] / max(lengths[1], 1e-300)  # by BLAS, which does not overflow
 
 
 ACCELERATIONS: dict[str, type] = {"quasi-newton": QuasiNewton, "squarem": Squarem}

@@ -86,6 +86,20 @@ shapes = {
 
 
 @settings(max_examples=40)
+@example(  # a component without rows, whose steps have no bounds
+    seed=2,
+    covariance_type="full",
+    k=4,
+    d=1,
+    separation=0.5,
+    weighted=True,
+    missing=0.3,
+    labelled=0.3,
+    prior=False,
+    reg_covar=1e-6,
+    acceleration="auto",
+    dtype=np.float64,
+)
 @given(
     **shapes,
     separation=st.sampled_from([0.5, 2.0, 6.0]),
