@@ -25,6 +25,8 @@ DECADES = 2
 # to each other, across and up, cannot be read.
 VISIBLE = 0.005
 APART = np.array([0.25, 0.04])
+# A name is away from the diagonal if it has so much room to the left, or half of it to the right.
+ROOM = 0.45
 # From this many points on they are small.
 MANY = 300
 
@@ -273,21 +275,22 @@ class ExpectationsDisplay:
                 continue
             named.append(places[i])
             c, j = divmod(int(i), len(self.feature_names))
-            above = bool(points[i, 1] > points[i, 0])
+            above = points[i, 1] > points[i, 0]
+            left = bool(places[i, 0] > (ROOM if above else 1 - ROOM / 2))
             self.annotations_.append(
-                _annotate(ax, self.feature_names[j], points[i], above, 0.75 * rgb[c])
+                _annotate(ax, self.feature_names[j], points[i], left, 0.75 * rgb[c])
             )
 
 
-def _annotate(ax: Axes, name: str, point: NDArray, above: bool, color: NDArray) -> Annotation:
-    """A name on the side of its point that is away from the diagonal."""
+def _annotate(ax: Axes, name: str, point: NDArray, left: bool, color: NDArray) -> Annotation:
+    """A name at its point, to the left and up or to the right and down."""
     return ax.annotate(
         name,
         (point[0], point[1]),
-        xytext=(-5, 3) if above else (5, -3),
+        xytext=(-5, 3) if left else (5, -3),
         textcoords="offset points",
-        ha="right" if above else "left",
-        va="bottom" if above else "top",
+        ha="right" if left else "left",
+        va="bottom" if left else "top",
         fontsize="small",
         color=tuple(color),
         parse_math=False,

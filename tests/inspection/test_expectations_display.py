@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from sklearn.base import BaseEstimator
 from sklearn.datasets import load_wine
 from sklearn.exceptions import NotFittedError
 from sklearn.feature_extraction.text import CountVectorizer
@@ -25,19 +24,14 @@ def wine(C, columns=None):
     return MaxEntClassifier(C=C, tol=1e-9).fit(X if columns is None else X[columns], Y)
 
 
-class Joint(BaseEstimator):
-    """What a fit with joint features looks like."""
+def travel(prices, way):
+    return [{"price": price[way == "car"], "bus": float(way == "bus")} for price in prices]
 
-    def __init__(self):
-        self.feature_expectations_ = {
-            "empirical": np.array([0.5, 0.3, 0.0]),
-            "model": np.array([0.5, 0.2, 0.1]),
-        }
-        self.feature_names_ = np.array(["f", "g", "h"])
-        self.classes_ = np.array(["a", "b"])
 
-    def fit(self, X, y):
-        return self
+JOINT = MaxEntClassifier(feature_function=travel, fit_intercept=False).fit(
+    [(1.0, 1.5), (2.0, 1.0), (1.0, 1.25), (3.0, 2.5), (2.0, 2.0)],
+    ["bus", "car", "bus", "car", "bus"],
+)
 
 
 def names(display):
@@ -129,10 +123,12 @@ def test_on_log_axes_what_is_not_positive_has_no_place():
 
 
 def test_joint_features_have_one_expectation_for_all_classes():
-    display = ExpectationsDisplay.from_estimator(Joint())
+    display = ExpectationsDisplay.from_estimator(JOINT)
     (scatter,) = display.scatters_
-    np.testing.assert_array_equal(scatter.get_offsets(), [[0.5, 0.5], [0.3, 0.2], [0.0, 0.1]])
-    assert names(display) == ["h", "g"]
+    means = [JOINT.feature_expectations_[name] for name in ("empirical", "model")]
+    np.testing.assert_array_equal(scatter.get_offsets(), np.transpose(means))
+    assert set(names(display)) <= {"bus", "price"}
+    assert display.annotations_
     assert display.ax_.get_legend() is None
 
 
@@ -178,7 +174,7 @@ def test_wrong_input_is_an_error():
     with pytest.raises(ValueError, match="classes holds 3, but those of the fit are"):
         draw(fit, classes=[3])
     with pytest.raises(ValueError, match="classes must be None for joint features"):
-        draw(Joint(), classes=["a"])
+        draw(JOINT, classes=["bus"])
     with pytest.raises(ValueError, match="scale must be 'auto', 'linear' or 'log', got 'logit'"):
         draw(fit, scale="logit")
     for n_names in (-1, 1.5, True):

@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
-from sklearn.base import BaseEstimator
 from sklearn.datasets import load_breast_cancer, load_wine
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
@@ -38,16 +37,14 @@ def cancer():
     return MaxEntClassifier().fit(CANCER.data, CANCER.target_names[CANCER.target])
 
 
-class Joint(BaseEstimator):
-    """What a fit with joint features looks like."""
+def travel(prices, way):
+    return [{"price": price[way == "car"], "bus": float(way == "bus")} for price in prices]
 
-    def __init__(self, names=None):
-        self.coef_, self.classes_ = np.array([0.5, -2.0, 1.0]), np.array(["a", "b", "c"])
-        if names is not None:
-            self.feature_names_ = np.array(names)
 
-    def fit(self, X, y):
-        return self
+JOINT = MaxEntClassifier(feature_function=travel, fit_intercept=False).fit(
+    [(1.0, 1.5), (2.0, 1.0), (1.0, 1.25), (3.0, 2.5), (2.0, 2.0)],
+    ["bus", "car", "bus", "car", "bus"],
+)
 
 
 def drawn(display, panel=0):
@@ -94,10 +91,12 @@ def test_the_first_of_two_classes_has_the_other_sign(cancer):
 
 
 def test_joint_features_have_one_panel():
-    names, widths = drawn(WeightsDisplay.from_estimator(Joint(["f", "g", "h"])))
-    assert names == ["g", "h", "f"]
-    assert widths.tolist() == [-2, 1, 0.5]
-    assert drawn(WeightsDisplay.from_estimator(Joint()))[0] == ["x1", "x2", "x0"]
+    names, widths = drawn(WeightsDisplay.from_estimator(JOINT))
+    assert set(names) == {"bus", "price"}
+    np.testing.assert_array_equal(np.abs(widths), sorted(np.abs(JOINT.coef_), reverse=True))
+    assert dict(zip(names, widths, strict=True)) == dict(
+        zip(JOINT.feature_names_, JOINT.coef_, strict=True)
+    )
 
 
 def test_signs_have_colours():
@@ -213,7 +212,7 @@ def test_wrong_input_is_an_error(wine):
         with pytest.raises(ValueError, match="classes must be a sequence of classes, got"):
             draw(wine, classes=classes)
     with pytest.raises(ValueError, match="classes must be None for joint features"):
-        draw(Joint(), classes=["a"])
+        draw(JOINT, classes=["bus"])
     for n_weights in (0, 2.5, True):
         with pytest.raises(ValueError, match="n_weights must be a positive integer"):
             draw(wine, n_weights=n_weights)
