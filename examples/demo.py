@@ -14,6 +14,7 @@ from time import perf_counter
 os.environ.setdefault("MPLBACKEND", "Agg")
 
 import demo_maxent
+import demo_maxent_classifier
 import demo_mixture_pictures
 import demo_mixtures
 import matplotlib.pyplot as plt
@@ -21,9 +22,17 @@ from demo_table import print_head, print_section
 
 import skem
 
-PREPARATIONS = (demo_mixtures.prepare,)
-SECTIONS = (*demo_mixtures.SECTIONS, *demo_maxent.SECTIONS)
-PICTURES = (*demo_mixture_pictures.PICTURES, *demo_maxent.PICTURES)
+PREPARATIONS = (demo_mixtures.prepare, demo_maxent_classifier.prepare)
+SECTIONS = (
+    *demo_mixtures.SECTIONS,
+    *demo_maxent.SECTIONS,
+    *demo_maxent_classifier.SECTIONS,
+)
+PICTURES = (
+    *demo_mixture_pictures.PICTURES,
+    *demo_maxent.PICTURES,
+    *demo_maxent_classifier.PICTURES,
+)
 FOLDER = Path(__file__).parent.parent / "build" / "demo"
 
 

@@ -1,6 +1,8 @@
 """Displays: pictures of fitted models, in the manner of scikit-learn's Display classes."""
 
 from skem.inspection._bound import BoundDisplay
+from skem.inspection._expectations import ExpectationsDisplay
 from skem.inspection._mixture import MixtureDisplay
+from skem.inspection._weights import WeightsDisplay
 
-__all__ = ["BoundDisplay", "MixtureDisplay"]
+__all__ = ["BoundDisplay", "ExpectationsDisplay", "MixtureDisplay", "WeightsDisplay"]

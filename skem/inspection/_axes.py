@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 # Okabe and Ito (2008), "Color universal design": told apart with any colour vision.
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#F0E442")
+MAX_COLUMNS = 4
 
 
 def axes_for(display: Any, ax: Any) -> Axes:
@@ -22,6 +23,44 @@ def axes_for(display: Any, ax: Any) -> Axes:
     ImportError
         If matplotlib is not installed.
     """
+    plt = _pyplot(display)
+    if ax is None:
+        _, ax = plt.subplots()
+    display.ax_, display.figure_ = ax, ax.figure
+    return ax
+
+
+def panels_for(display: Any, axes: Any, n_panels: int, height: float) -> NDArray:
+    """One axes a panel, new ones of a height in inches if None; sets ``axes_`` and ``figure_``.
+
+    Raises
+    ------
+    ValueError
+        If `axes` are not as many as the panels.
+    ImportError
+        If matplotlib is not installed.
+    """
+    plt = _pyplot(display)
+    if axes is None:
+        n_rows = -(-n_panels // MAX_COLUMNS)
+        n_columns = -(-n_panels // n_rows)
+        size = (max(6.4, 3.6 * n_columns), height * n_rows)
+        _, axes = plt.subplots(
+            n_rows, n_columns, figsize=size, sharex=True, squeeze=False, layout="constrained"
+        )
+        for ax in axes.flat[n_panels:]:
+            ax.remove()
+        axes = axes.flat[:n_panels]
+        for ax in axes:
+            ax.xaxis.set_tick_params(labelbottom=True)
+    axes = np.atleast_1d(np.asarray(axes, dtype=object)).ravel()
+    if len(axes) != n_panels:
+        raise ValueError(f"axes holds {len(axes)} axes for {n_panels} panels: give one for each.")
+    display.axes_, display.figure_ = axes, axes[0].figure
+    return axes
+
+
+def _pyplot(display: Any) -> Any:
     try:
         import matplotlib.pyplot as plt
     except ImportError as error:
@@ -29,10 +68,7 @@ def axes_for(display: Any, ax: Any) -> Axes:
             f"{type(display).__name__}.plot needs matplotlib: install it "
             "(`pip install matplotlib`, or the extra `skem[plot]`)."
         ) from error
-    if ax is None:
-        _, ax = plt.subplots()
-    display.ax_, display.figure_ = ax, ax.figure
-    return ax
+    return plt
 
 
 def component_colors(n_components: int, colors: ArrayLike | None = None) -> NDArray:

@@ -10,12 +10,17 @@ from numpy.typing import ArrayLike, NDArray
 
 
 def all_feature_names(estimator: Any, given: Sequence[str] | None, n_features: int) -> list[str]:
-    """Names of all features: those given, those seen in fit, or x0, x1, ..."""
+    """Names of all features: those given, those that the estimator knows, or x0, x1, ..."""
     if given is None:
-        given = getattr(estimator, "feature_names_in_", [f"x{j}" for j in range(n_features)])
+        for attribute in ("feature_names_in_", "feature_names_"):
+            known = getattr(estimator, attribute, ())
+            if len(known) == n_features:
+                return [str(name) for name in known]
+        return [f"x{j}" for j in range(n_features)]
     if len(given) != n_features:
         raise ValueError(
-            f"feature_names holds {len(given)} names for the {n_features} features of the mixture."
+            f"feature_names holds {len(given)} names for the {n_features} features of "
+            f"{type(estimator).__name__}."
         )
     return [str(name) for name in given]
 

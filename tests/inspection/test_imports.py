@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from skem.inspection import BoundDisplay, MixtureDisplay
+from skem.inspection import BoundDisplay, ExpectationsDisplay, MixtureDisplay, WeightsDisplay
 
 
 def test_importing_the_displays_imports_no_matplotlib():
@@ -17,7 +17,9 @@ def test_importing_the_displays_imports_no_matplotlib():
     "display",
     [
         BoundDisplay(bounds={"a": [-3.0, -2.0]}),
+        ExpectationsDisplay(empirical=[1.0, 2.0], model=[1.0, 2.0]),
         MixtureDisplay(weights=[1.0], means=[[0.0, 0.0]], covariances=[[[1.0, 0.0], [0.0, 1.0]]]),
+        WeightsDisplay(weights=[1.0, -2.0]),
     ],
     ids=lambda display: type(display).__name__,
 )
