@@ -25,8 +25,8 @@ DECADES = 2
 # to each other, across and up, cannot be read.
 VISIBLE = 0.005
 APART = np.array([0.25, 0.04])
-# A name is away from the diagonal if it has so much room to the left, or half of it to the right.
-ROOM = 0.45
+# A name is on the side of its point that is away from the diagonal, if it is to have room there.
+ROOM_LEFT, ROOM_RIGHT = 0.45, 0.15
 # From this many points on they are small.
 MANY = 300
 
@@ -276,7 +276,7 @@ class ExpectationsDisplay:
             named.append(places[i])
             c, j = divmod(int(i), len(self.feature_names))
             above = points[i, 1] > points[i, 0]
-            left = bool(places[i, 0] > (ROOM if above else 1 - ROOM / 2))
+            left = bool(places[i, 0] > (ROOM_LEFT if above else 1 - ROOM_RIGHT))
             self.annotations_.append(
                 _annotate(ax, self.feature_names[j], points[i], left, 0.75 * rgb[c])
             )

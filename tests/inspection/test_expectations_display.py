@@ -104,9 +104,14 @@ def test_names_are_those_of_the_points_drawn_farthest_from_the_diagonal():
     display.plot(scale="linear", n_names=2)
     assert names(display) == ["b", "b"]
     assert [annotation.xy for annotation in display.annotations_] == [(100, 90), (50, 54)]
-    assert [annotation.get_ha() for annotation in display.annotations_] == ["left", "right"]
     assert names(display.plot(scale="log", n_names=1)) == ["a"]
     assert names(display.plot(n_names=0)) == []
+
+
+def test_names_are_away_from_the_diagonal_where_they_have_room():
+    display = ExpectationsDisplay(empirical=[0, 10, 60, 40, 99], model=[0, 20, 70, 30, 89])
+    sides = {a.get_text(): a.get_ha() for a in display.plot().annotations_}
+    assert sides == {"x1": "left", "x2": "right", "x3": "left", "x4": "right"}
 
 
 def test_names_do_not_lie_on_each_other():
