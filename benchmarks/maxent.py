@@ -192,7 +192,7 @@ def main(full: bool, data: Path, only: str) -> None:
     warnings.simplefilter("ignore")
     about = machine("skem", "numpy", "scipy", "scikit-learn", "numba")
     print(about)
-    header = ["problem", "solver_", "optimum", "proved to",
+    header = ["problem", "solver", "optimum", "proved to",
               "skem s, 1e-4", "scikit-learn s, 1e-4", "times",
               "skem s, 1e-6", "scikit-learn s, 1e-6", "times"]  # fmt: skip
     rows = []

@@ -94,7 +94,7 @@ class MaxEntDistribution(DensityMixin, BaseEstimator):
         Newton steps, of the column that took most.
     n_features_in_ : int
         Columns of X.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
 
     See Also
     --------
