@@ -31,10 +31,10 @@ def column_units(
     ValueError
         If a column holds no value, or values too large to square.
     """
-    from skem.mixture import _kernels
+    from skem.mixture._column_kernels import column_moments
 
     weight = np.empty(0) if weight is None else weight.astype(np.float64)
-    center, squares, count = _kernels.column_moments(plain_rows(X), weight)
+    center, squares, count = column_moments(plain_rows(X), weight)
     if (count == 0).any():
         raise ValueError(
             f"Columns {np.flatnonzero(count == 0).tolist()} of X hold no value at all (all NaN). "
