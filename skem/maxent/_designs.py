@@ -89,8 +89,7 @@ class Design:
 
     def curve(self, L: NDArray) -> NDArray:
         """Directions L (n_logits, n) of the logits through the curvature of each row."""
-        P = self.probabilities
-        return self.row_weight * P * (L - (P * L).sum(0))
+        return self.row_weight * change_of_probabilities(self.probabilities, L)
 
     def targets(self) -> NDArray:
         """1[y = class] of the classes that have a logit, (n_logits, n)."""
@@ -136,6 +135,11 @@ class Design:
     def pull(self, R: NDArray) -> NDArray:
         """Gradient of sum(R * logits)."""
         raise NotImplementedError
+
+
+def change_of_probabilities(P: NDArray, L: NDArray) -> NDArray:
+    """The derivative of the probabilities P (n_logits, n) in the direction L of the logits."""
+    return P * (L - (P * L).sum(0))
 
 
 class LinearDesign(Design):

@@ -21,7 +21,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from skem.maxent._designs import Design
+from skem.maxent._designs import Design, change_of_probabilities
 
 
 class Objective:
@@ -93,7 +93,9 @@ class Objective:
         """P + J A v, or as far on the way there as probabilities stay positive."""
         design = self.design
         P = design.probabilities
-        aim = self._balanced(P + _curve(P, design.logits(step)) if step.any() else P)
+        aim = self._balanced(
+            P + change_of_probabilities(P, design.logits(step)) if step.any() else P
+        )
         if self._lowest(aim) >= 0:
             return aim
         origin = self._balanced(P)
@@ -123,7 +125,7 @@ class Objective:
         curvature = -(design.row_weight * P) @ P.T
         curvature[np.diag_indices(len(P))] += (design.row_weight * P).sum(1)
         shift = np.linalg.lstsq(curvature, rest, rcond=None)[0]
-        return alpha + _curve(P, np.broadcast_to(shift[:, None], P.shape))
+        return alpha + change_of_probabilities(P, np.broadcast_to(shift[:, None], P.shape))
 
     def _price(self, u: NDArray) -> float:
         """sum_j max(|u_j| - l1_j, 0)^2 / (2 l2_j) where there is l2."""
@@ -138,8 +140,3 @@ class Objective:
             over = (np.abs(u[some]) / self.l1[some]).max(initial=1.0)
             limits.append(1 / over)
         return limits[:1] if limits[0] == limits[1] else limits
-
-
-def _curve(P: NDArray, L: NDArray) -> NDArray:
-    """The derivative of the probabilities P in the direction L of the logits."""
-    return P * (L - (P * L).sum(0))

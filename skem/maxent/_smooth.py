@@ -99,7 +99,7 @@ def minimise(
         Gap in nats per unit of sample weight.
     max_iter : int
     first_damping : float
-        Added to each p (1 - p) by the first curvature; it falls while whole steps succeed.
+        Added to each p (1 - p) by the first curvature; for the next ones see `_next_damping`.
     each : callable
         Called as ``each(n_iter, value, gap)``; True stops.
     """

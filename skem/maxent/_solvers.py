@@ -84,6 +84,13 @@ def check_solver(name: str, objective: Objective) -> None:
             "as l1_ratio > 0 or expectation_box is given. Use solver='auto', or one of "
             f"{', '.join(map(repr, L1_SOLVERS))}, or l1_ratio=0 and no expectation_box."
         )
+    if name == "block-lbfgs":
+        assert isinstance(design, LinearDesign)
+        if design.sparse:
+            raise ValueError(
+                "solver='block-lbfgs' is for dense X. Use solver='auto' or 'diagonal-lbfgs', or "
+                "give X.toarray() if that fits in memory."
+            )
     if name == "row-space":
         assert isinstance(design, LinearDesign)
         if design.sparse or np.ptp(_weights_penalty(objective)) > 0:
@@ -145,10 +152,14 @@ def solver_of(
     if name == "row-space":
         return functools.partial(_row_space, rng=rng, n_jobs=n_jobs)
     if name == "diagonal-lbfgs":
-        return functools.partial(
-            minimise, make_curvature=lambda damping: DiagonalCurvature(objective, damping)
-        )
+        return _diagonal(objective)
     return functools.partial(_block_lbfgs, rng=rng, n_jobs=n_jobs)
+
+
+def _diagonal(objective: Objective) -> Solver:
+    return functools.partial(
+        minimise, make_curvature=lambda damping: DiagonalCurvature(objective, damping)
+    )
 
 
 def _block_lbfgs(
@@ -193,7 +204,9 @@ def _row_space(
     assert isinstance(design, LinearDesign)
     X = np.asarray(design.X, dtype=np.float64)
     squares, U = scipy.linalg.eigh(X @ X.T, check_finite=False, driver="evd")
-    keep = squares > squares[-1] * len(X) * np.finfo(np.float64).eps
+    keep = squares > max(squares[-1], 0.0) * len(X) * np.finfo(np.float64).eps
+    if not keep.any():  # no row is other than zero, and so no weight
+        return _diagonal(objective)(objective, theta, tol=tol, max_iter=max_iter, each=each)
     scale, U = np.sqrt(squares[keep]), U[:, keep]
     weights, intercepts = design.split(theta)
     start = (design.matrix(weights) @ X.T) @ U / scale
@@ -214,10 +227,9 @@ def _row_space(
         )
     weights, intercepts = reduced.split(inner.theta)
     full = design.join(((reduced.matrix(weights) / scale) @ U.T) @ X, intercepts)
-    result = minimise(
+    result = _diagonal(objective)(
         objective,
         full,
-        make_curvature=lambda damping: DiagonalCurvature(objective, damping),
         tol=tol,
         max_iter=max(1, max_iter - inner.n_iter),
         each=lambda n_iter, value, gap: each(inner.n_iter + n_iter, value, gap),

@@ -297,3 +297,16 @@ def test_bad_input_is_named_and_changes_nothing(change, match):
         model.fit(change.pop("X", X), change.pop("y", y), **change)
     after = {name: value for name, value in vars(model).items() if name not in params}
     assert after == {name: value for name, value in before.items() if name not in params}
+
+
+def test_blocks_of_sparse_rows_are_refused_with_the_way_out():
+    X, y = draw(0)
+    with pytest.raises(ValueError, match=r"block-lbfgs' is for dense X. .*diagonal-lbfgs"):
+        MaxEntClassifier(solver="block-lbfgs").fit(sp.csr_matrix(X), y)
+
+
+def test_rows_of_zeros_have_the_frequencies_of_the_classes():
+    y = np.arange(10) % 3
+    model = MaxEntClassifier(solver="row-space", tol=1e-12).fit(np.zeros((10, 40)), y)
+    assert_array_equal(model.coef_, 0)
+    assert_allclose(model.predict_proba(np.zeros((1, 40)))[0], [0.4, 0.3, 0.3], atol=1e-6)
