@@ -20,7 +20,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from skem.mixture._kernels import _VECTORISE
+from skem._compiled import VECTORISE
 
 # A coordinate whose curvature is this little of what its column's size suggests does not move.
 _FLAT = 1e-14
@@ -71,7 +71,7 @@ class Model(NamedTuple):
     q: NDArray
 
 
-@njit(nogil=True, cache=True, fastmath=_VECTORISE)
+@njit(nogil=True, cache=True, fastmath=VECTORISE)
 def _pull(data, indices, start, stop, h, z, q):
     """sum_i x_i h_i (z_i - q_i): a row of H times the step."""
     total = 0.0
@@ -86,7 +86,7 @@ def _pull(data, indices, start, stop, h, z, q):
     return total
 
 
-@njit(nogil=True, cache=True, fastmath=_VECTORISE)
+@njit(nogil=True, cache=True, fastmath=VECTORISE)
 def _push(data, indices, start, stop, step, z, p, q):
     """z_i += step x_i and q_i += p_i step x_i."""
     if indices.size:
@@ -103,7 +103,7 @@ def _push(data, indices, start, stop, step, z, p, q):
             q[i] += p[i] * change
 
 
-@njit(nogil=True, cache=True, fastmath=_VECTORISE)
+@njit(nogil=True, cache=True, fastmath=VECTORISE)
 def _curve(data, indices, start, stop, k, h, p, cross):
     """cross_c <- sum_i x_i h_ik (1[c = k] - p_ic); return sum_i x_i^2 h_ik (1 - p_ik)."""
     square, own = 0.0, 0.0

@@ -12,6 +12,7 @@ Columns are centred and scaled to unit curvature first, so speed does not depend
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
@@ -84,20 +85,22 @@ class _Linear:
 
 
 class DiagonalCurvature(_Linear):
-    """The diagonal alone."""
+    """The diagonal alone, of columns that are centred: an intercept goes with their means."""
 
-    lasting, growth, memory, rough, scaled = 10, 1, 20, True, True
+    lasting, growth, memory, rough, scaled = 5, 2, 20, True, True
 
     def __init__(self, objective: Objective, damping: float = 0.0):
         super().__init__(objective)
         D = (self.design.curvature_weights() + damping) / self.total
-        _, second = self.design.moments(D)
-        self.diagonal = second + self.l2
+        self.totals, self.means, deviations = self._units(D)
+        self.diagonal = np.square(deviations) + self.l2
         self.diagonal += 1e-12 * max(float(self.diagonal.max()), 1e-300)
-        self.totals = np.maximum(D.sum(1), 1e-300)
 
     def _solve(self, G: NDArray, gb: NDArray) -> tuple[NDArray, NDArray]:
-        return G / self.diagonal, gb / self.totals
+        W = (G - self.means * gb[:, None]) / self.diagonal
+        if not self.design.intercept:
+            return W, gb
+        return W, gb / self.totals - (self.means * W).sum(1)
 
 
 class BlockCurvature(_Linear):
@@ -180,28 +183,16 @@ class FullCurvature(_Linear):
         n_sampled: int,
         rng: np.random.RandomState,
         lasting: int = 1,
+        rows: StandardRows | None = None,
     ):
         super().__init__(objective)
         self.lasting = lasting
         design = self.design
-        p, m = design.n_columns, design.n_logits
-        rows: Any = slice(None)
-        if n_sampled < design.n_rows:
-            rows = np.sort(rng.randint(design.n_rows, size=n_sampled))
-        X = design.X[rows]
-        X = np.asarray(X.toarray() if design.sparse else X, dtype=np.float64)
-        P = design.probabilities[:, rows]
-        s = design.weight[rows] if design.weight.size else np.ones(len(X))
-        s = s / s.sum()
-        self.mean = s @ X if design.intercept else np.zeros(p)
-        deviation = np.sqrt(np.maximum(s @ np.square(X - self.mean), 0.0))
-        self.scale = np.where(deviation > 1e-10 * np.abs(self.mean), deviation, 1.0)
-        self.q = q = p + design.intercept
+        self.rows = rows if rows is not None else StandardRows(design, n_sampled, rng)
+        p, m, q = design.n_columns, design.n_logits, self.rows.width
+        P, s = design.probabilities[:, self.rows.indices], self.rows.shares
         blocks = np.zeros((m, q, m, q))
-        for start in range(0, len(X), _CACHED_ROWS):
-            part = slice(start, start + _CACHED_ROWS)
-            Z = np.ones((len(X[part]), q))
-            Z[:, :p] = (X[part] - self.mean) / self.scale
+        for part, Z in self.rows.blocks():
             for k in range(m):
                 for j in range(k + 1):
                     d = s[part] * P[k, part] * ((k == j) - P[j, part])
@@ -214,7 +205,7 @@ class FullCurvature(_Linear):
         diagonal = np.diag_indices(m * q)
         level = np.trace(H) / len(H)
         penalty = np.zeros((m, q))
-        penalty[:, :p] = self.l2 / self.scale**2
+        penalty[:, :p] = self.l2 / self.rows.scale**2
         H[diagonal] += penalty.ravel() + 1e-13 * level
         if self.centred:  # all classes together: any value serves, for solves do not go there
             for a in range(q):
@@ -225,16 +216,64 @@ class FullCurvature(_Linear):
             self.factor, _ = scipy.linalg.lapack.dpotrf(H, lower=1)
 
     def _solve(self, G: NDArray, gb: NDArray) -> tuple[NDArray, NDArray]:
-        p = self.design.n_columns
-        right = np.empty((len(G), self.q))
-        right[:, :p] = (G - gb[:, None] * self.mean) / self.scale
+        p, mean, scale = self.design.n_columns, self.rows.mean, self.rows.scale
+        right = np.empty((len(G), self.rows.width))
+        right[:, :p] = (G - gb[:, None] * mean) / scale
         right[:, p:] = gb[:, None]
         x, _ = scipy.linalg.lapack.dpotrs(self.factor, right.ravel(), lower=1)
         x = x.reshape(right.shape)
-        W = x[:, :p] / self.scale
+        W = x[:, :p] / scale
         if not self.design.intercept:
             return W, gb
-        return W, x[:, p] - W @ self.mean
+        return W, x[:, p] - W @ mean
+
+
+class StandardRows:
+    """A sample of rows, or all of them, with columns centred and scaled, and ones for intercepts.
+
+    Attributes
+    ----------
+    indices : slice or ndarray of int
+        The rows.
+    shares : ndarray of shape (n_rows,)
+        Their weights, which sum to one.
+    mean, scale : ndarray of shape (n_columns,)
+    width : int
+        Columns with those of the intercepts.
+    all : bool
+        Whether these are all rows, few enough to be kept.
+    """
+
+    def __init__(self, design: LinearDesign, n_sampled: int, rng: np.random.RandomState):
+        self.indices: Any = slice(None)
+        if n_sampled < design.n_rows:
+            self.indices = np.sort(rng.randint(design.n_rows, size=n_sampled))
+        X = design.X[self.indices]
+        self.X = np.asarray(X.toarray() if design.sparse else X, dtype=np.float64)
+        n, p = self.X.shape
+        weight = design.weight[self.indices] if design.weight.size else np.ones(n)
+        self.shares = weight / weight.sum()
+        self.mean = self.shares @ self.X if design.intercept else np.zeros(p)
+        variance = self.shares @ np.square(self.X - self.mean)
+        deviation = np.sqrt(np.maximum(variance, 0.0))
+        self.scale = np.where(deviation > 1e-10 * np.abs(self.mean), deviation, 1.0)
+        self.width = p + design.intercept
+        self.all = n_sampled >= design.n_rows and n <= _CACHED_ROWS
+        self.kept = [(slice(None), self._block(slice(None)))] if self.all else None
+
+    def _block(self, part: slice) -> NDArray:
+        X = self.X[part]
+        Z = np.ones((len(X), self.width))
+        Z[:, : X.shape[1]] = (X - self.mean) / self.scale
+        return Z
+
+    def blocks(self) -> Iterable[tuple[slice, NDArray]]:
+        """Some of them at a time."""
+        if self.kept is not None:
+            return self.kept
+        starts = range(0, len(self.X), _CACHED_ROWS)
+        parts = (slice(start, start + _CACHED_ROWS) for start in starts)
+        return ((part, self._block(part)) for part in parts)
 
 
 def capped(scores: NDArray, n: int) -> NDArray:

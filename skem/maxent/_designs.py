@@ -166,7 +166,7 @@ class LinearDesign(Design):
             n_classes=n_classes,
             intercept=intercept,
             n_jobs=n_jobs,
-            work=4 * (per_row + 8) * n_logits,
+            work=6 * (per_row + 8) * n_logits,
             reference=n_classes == 2,
         )
         self.n_weights = self.n_logits * self.n_columns
@@ -175,22 +175,34 @@ class LinearDesign(Design):
     def _csr(self, part: slice) -> tuple[NDArray, NDArray, NDArray]:
         return self.X.data, self.X.indices, self.X.indptr[part.start : part.stop + 1]
 
+    def _transposed(self, W: NDArray) -> NDArray:
+        """Weights as the kernels of sparse rows take them, (n_columns, width)."""
+        from skem.maxent._sparse_kernels import width
+
+        transposed = np.zeros((self.n_columns, width(self.n_logits)))
+        transposed[:, : self.n_logits] = W.T
+        return transposed
+
+    def _pulled(self, G: NDArray, gb: NDArray) -> NDArray:
+        """What kernels pull back to the parameters, as one vector of them."""
+        return self.join(G.T[: self.n_logits] if self.sparse else G, gb)
+
     def matrix(self, weights: NDArray) -> NDArray:
         """Weights as (n_logits, n_columns)."""
         return weights.reshape(self.n_logits, self.n_columns)
 
     def evaluate(self, theta: NDArray) -> tuple[float, NDArray]:
-        from skem.maxent import _kernels
+        from skem.maxent import _kernels, _sparse_kernels
 
         weights, b = self.split(theta)
         W = self.matrix(weights)
-        transposed = np.ascontiguousarray(W.T)
+        transposed = self._transposed(W) if self.sparse else W
 
         def one(part: slice) -> tuple:
             P = self.probabilities[:, part]
             w = self.weight[part]
             if self.sparse:
-                return _kernels.sparse_pass(
+                return _sparse_kernels.sparse_pass(
                     *self._csr(part), self.y[part], w, transposed, b, P, self.reference, 64
                 )
             return _kernels.dense_pass(
@@ -198,19 +210,19 @@ class LinearDesign(Design):
             )
 
         loss, G, gb = self._sums(one)
-        return float(loss), self.join(G.T if self.sparse else G, gb)
+        return float(loss), self._pulled(G, gb)
 
     def logits(self, theta: NDArray) -> NDArray:
-        from skem.maxent import _kernels
+        from skem.maxent import _kernels, _sparse_kernels
 
         weights, b = self.split(theta)
         W = self.matrix(weights)
-        transposed = np.ascontiguousarray(W.T)
+        transposed = self._transposed(W) if self.sparse else W
         L = np.empty((self.n_logits, self.n_rows))
 
         def one(part: slice) -> tuple:
             if self.sparse:
-                _kernels.sparse_logits(*self._csr(part), transposed, b, L[:, part])
+                _sparse_kernels.sparse_logits(*self._csr(part), transposed, b, L[:, part])
             else:
                 _kernels.dense_logits(self.X[part], W, b, L[:, part], self.height)
             return ()
@@ -221,35 +233,52 @@ class LinearDesign(Design):
     def pull(self, R: NDArray) -> NDArray:
         from skem.maxent import _kernels
 
+        if self.sparse:
+            return self._pulled(*self._sparse_pull(self.X.data, R))
+
         def one(part: slice) -> tuple:
-            if self.sparse:
-                return _kernels.sparse_pull(*self._csr(part), R[:, part], self.n_columns)
             return _kernels.dense_pull(self.X[part], R[:, part], self.height)
 
-        G, gb = self._sums(one)
-        return self.join(G.T if self.sparse else G, gb)
+        return self._pulled(*self._sums(one))
+
+    def _sparse_pull(self, data: NDArray, R: NDArray) -> list[NDArray]:
+        """R X transposed, with other entries in X, and the sums of R over the rows."""
+        from skem.maxent._sparse_kernels import sparse_pull, width
+
+        def one(part: slice) -> tuple:
+            _, indices, indptr = self._csr(part)
+            return sparse_pull(
+                data, indices, indptr, R[:, part], self.n_columns, width(self.n_logits)
+            )
+
+        return self._sums(one)
 
     def expectations(self) -> dict[str, NDArray]:
         """Means of x_j 1[y = c] over the rows and of x_j p(c|x), each (n_classes, n_columns)."""
         means = {}
         for name, R in (("empirical", self.targets()), ("model", self.probabilities)):
-            if self.reference:
-                R = np.vstack([1 - R, R])
-            sums, _ = self.moments(R * self.row_weight)
+            sums = self.matrix(self.split(self.pull(self.row_weight * R))[0])
             means[name] = sums / self.total_weight
+        if self.reference:
+            weight = np.broadcast_to(self.row_weight, (1, self.n_rows))
+            both = self.split(self.pull(np.array(weight)))[0] / self.total_weight
+            means = {name: np.vstack([both - mean, mean]) for name, mean in means.items()}
         return means
 
     def moments(self, D: NDArray) -> tuple[NDArray, NDArray]:
         """D X and D X**2, (n_logits, n_columns)."""
         from skem.maxent import _kernels
 
+        if self.sparse:
+            values = self.X.data, np.square(self.X.data)
+            first, second = (self._sparse_pull(x, D)[0].T[: self.n_logits] for x in values)
+            return first, second
+
         def one(part: slice) -> tuple:
-            if self.sparse:
-                return _kernels.sparse_moments(*self._csr(part), D[:, part], self.n_columns)
             return _kernels.dense_moments(self.X[part], D[:, part], self.height)
 
         first, second = self._sums(one)
-        return (first.T, second.T) if self.sparse else (first, second)
+        return first, second
 
     def leverages(self, D: NDArray, mean: NDArray, inverse: NDArray) -> NDArray:
         """sum_k D_ki |x_i - mean_k|^2 in the metric of the diagonals ``inverse``; dense rows."""

@@ -5,7 +5,7 @@ each row once: the logits of a few rows, their softmax, and what they add to the
 they are in the cache.
 
 Conventions:
-    X.shape = (n, p)                 rows, dense; or CSR as data, indices, indptr
+    X.shape = (n, p)                 rows
     W.shape = (m, p), b.shape = (m,) weights and intercepts of the m logits of a row
     y.shape = (n,)                   classes, 0 ... K - 1
     weight.shape = (n,) or (0,)      weights of the rows; empty is all ones
@@ -23,7 +23,7 @@ import numpy as np
 from numba import njit, types
 from numba.extending import overload
 
-from skem.mixture._kernels import _VECTORISE, _exp
+from skem._compiled import VECTORISE, exp
 
 
 def _chunk(X, start, stop, buffer):
@@ -45,8 +45,8 @@ def _chunk_overload(X, start, stop, buffer):
     return copy
 
 
-@njit(nogil=True, cache=True, fastmath=_VECTORISE)
-def _softmax(L, y, weight, start, P, reference):
+@njit(nogil=True, cache=True, fastmath=VECTORISE)
+def softmax(L, y, weight, start, P, reference):
     """Logits L (m, B) to weight x (p - 1[y]), in place; probabilities into P; return the loss."""
     m, B = L.shape
     top, norm = np.zeros(B), np.zeros(B)
@@ -57,7 +57,7 @@ def _softmax(L, y, weight, start, P, reference):
             top[i] = max(top[i], L[k, i])
     if reference:
         for i in range(B):
-            norm[i] = _exp(-top[i])
+            norm[i] = exp(-top[i])
     loss = 0.0
     for i in range(B):
         k = y[start + i] - reference
@@ -65,7 +65,7 @@ def _softmax(L, y, weight, start, P, reference):
         loss += (top[i] - own) * (weight[start + i] if weight.size else 1.0)
     for k in range(m):
         for i in range(B):
-            L[k, i] = _exp(L[k, i] - top[i])
+            L[k, i] = exp(L[k, i] - top[i])
             norm[i] += L[k, i]
     if weight.size:
         for i in range(B):
@@ -106,7 +106,7 @@ def dense_pass(X, y, weight, W, b, P, reference, B):
         L = np.dot(W, rows.T)
         for k in range(m):
             L[k] += b[k]
-        loss += _softmax(L, y, weight, start, P, reference)
+        loss += softmax(L, y, weight, start, P, reference)
         G += np.dot(L, rows)
         for k in range(m):
             gb[k] += L[k].sum()
@@ -173,79 +173,13 @@ def dense_leverages(X, D, mean, inverse, out, B):
                 out[i] += D[k, i] * max(N[k, i - start] + constant[k], 0.0)
 
 
-@njit(nogil=True, cache=True, fastmath=_VECTORISE)
-def _sparse_logits(data, indices, indptr, first, last, W, b, L, z):
-    m = W.shape[1]
-    for i in range(first, last):
-        for k in range(m):
-            z[k] = b[k]
-        for a in range(indptr[i], indptr[i + 1]):
-            x = data[a]
-            j = indices[a]
-            for k in range(m):
-                z[k] += x * W[j, k]
-        for k in range(m):
-            L[k, i - first] = z[k]
-
-
-@njit(nogil=True, cache=True, fastmath=_VECTORISE)
-def _sparse_pull(data, indices, indptr, first, last, R, G, gb, z):
-    m = G.shape[1]
-    for i in range(first, last):
-        for k in range(m):
-            z[k] = R[k, i - first]
-            gb[k] += z[k]
-        for a in range(indptr[i], indptr[i + 1]):
-            x = data[a]
-            j = indices[a]
-            for k in range(m):
-                G[j, k] += x * z[k]
-
-
-@njit(nogil=True, cache=True)
-def sparse_pass(data, indices, indptr, y, weight, W, b, P, reference, B):
-    """As `dense_pass`, with W and its gradient transposed: (p, m)."""
-    p, m = W.shape
-    n = len(indptr) - 1
-    G, gb, z = np.zeros((p, m)), np.zeros(m), np.empty(m)
-    loss = 0.0
-    for start in range(0, n, B):
-        stop = min(start + B, n)
-        L = np.empty((m, stop - start))
-        _sparse_logits(data, indices, indptr, start, stop, W, b, L, z)
-        loss += _softmax(L, y, weight, start, P, reference)
-        _sparse_pull(data, indices, indptr, start, stop, L, G, gb, z)
-    return loss, G, gb
-
-
-@njit(nogil=True, cache=True)
-def sparse_pull(data, indices, indptr, R, p):
-    """R X transposed, of shape (p, m), and the sums of R over the rows."""
-    m, n = R.shape
-    G, gb, z = np.zeros((p, m)), np.zeros(m), np.empty(m)
-    _sparse_pull(data, indices, indptr, 0, n, R, G, gb, z)
-    return G, gb
-
-
-@njit(nogil=True, cache=True)
-def sparse_logits(data, indices, indptr, W, b, L):
-    """L (m, n) <- logits, with W (p, m)."""
-    _sparse_logits(data, indices, indptr, 0, len(indptr) - 1, W, b, L, np.empty(W.shape[1]))
-
-
-@njit(nogil=True, cache=True, fastmath=_VECTORISE)
-def sparse_moments(data, indices, indptr, D, p):
-    """D X and D X**2, transposed: (p, m)."""
-    m, n = D.shape
-    first, second = np.zeros((p, m)), np.zeros((p, m))
-    z = np.empty(m)
-    for i in range(n):
-        for k in range(m):
-            z[k] = D[k, i]
-        for a in range(indptr[i], indptr[i + 1]):
-            x = data[a]
-            j = indices[a]
-            for k in range(m):
-                first[j, k] += x * z[k]
-                second[j, k] += x * x * z[k]
-    return first, second
+@njit(nogil=True, cache=True, fastmath=VECTORISE)
+def subtract_share(q, along, direction, product, known):
+    """Take (share - known) direction from q, where share = along'q / product; return it."""
+    share = 0.0
+    for i in range(len(q)):
+        share += along[i] * q[i]
+    share /= product
+    for i in range(len(q)):
+        q[i] -= (share - known) * direction[i]
+    return share

@@ -59,11 +59,13 @@ class Pairs:
 
     def solve(self, gradient: NDArray, curvature: Curvature) -> NDArray:
         """The approximate Newton step, without its sign."""
+        from skem.maxent._kernels import subtract_share
+
         q = gradient.copy()
-        shares = []
-        for step, change, product in reversed(self.pairs):
-            shares.append((step @ q) / product)
-            q -= shares[-1] * change
+        shares = [
+            subtract_share(q, step, change, product, 0.0)
+            for step, change, product in reversed(self.pairs)
+        ]
         q = curvature.solve(q)
         if curvature.scaled and self.pairs:  # in the unit of the last step (Nocedal & Wright, 7.20)
             _, change, product = self.pairs[-1]
@@ -71,7 +73,7 @@ class Pairs:
             self.scales.append(scale)
             q *= scale
         for (step, change, product), share in zip(self.pairs, reversed(shares), strict=True):
-            q += (share - (change @ q) / product) * step
+            subtract_share(q, change, step, product, share)
         return q
 
 

@@ -11,7 +11,12 @@ from numpy.typing import NDArray
 
 from skem.em._rows import effective_n_jobs
 from skem.maxent._coordinate import coordinate_descent
-from skem.maxent._curvature import BlockCurvature, DiagonalCurvature, FullCurvature
+from skem.maxent._curvature import (
+    BlockCurvature,
+    DiagonalCurvature,
+    FullCurvature,
+    StandardRows,
+)
 from skem.maxent._designs import LinearDesign
 from skem.maxent._joint import JointDesign
 from skem.maxent._joint_solvers import choose_joint, joint_solver
@@ -144,8 +149,14 @@ def solver_of(
         n_rows = _full_rows(design)
         lasting = int(np.clip(_full_flops(design) / _pass_flops(design), 1, 10))
 
+        kept: list[StandardRows] = []
+
         def full(damping: float) -> FullCurvature:
-            return FullCurvature(objective, damping, n_rows, rng, lasting)
+            rows = kept[0] if kept else None
+            curvature = FullCurvature(objective, damping, n_rows, rng, lasting, rows)
+            if curvature.rows.all:
+                kept[:] = [curvature.rows]
+            return curvature
 
         damping = 0.0 if n_rows == design.n_rows else 1e-2
         return functools.partial(minimise, make_curvature=full, first_damping=damping)

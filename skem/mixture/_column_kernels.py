@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from skem.mixture._kernels import _VECTORISE
+from skem._compiled import VECTORISE
 
 
-@njit(nogil=True, cache=True, fastmath=_VECTORISE)
+@njit(nogil=True, cache=True, fastmath=VECTORISE)
 def column_moments(X, weight):
     """Weighted mean of each column, sum of squares about it, and weight; NaN are left out.
 

@@ -22,80 +22,13 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from llvmlite import ir
-from numba import njit, types
-from numba.extending import intrinsic, overload
+from numba import njit
 
+from skem._compiled import VECTORISE, exp
 from skem.mixture._kernels_content import BINARY_MASKED, PLAIN, SQUARED_NORM, SQUARES
 
-_VECTORISE = {"contract", "nsz", "arcp", "reassoc"}
 
-
-@intrinsic
-def _float64_of_bits(typingctx, bits):
-    def codegen(context, builder, signature, args):
-        return builder.bitcast(args[0], ir.DoubleType())
-
-    return types.float64(types.int64), codegen
-
-
-@intrinsic
-def _float32_of_bits(typingctx, bits):
-    def codegen(context, builder, signature, args):
-        return builder.bitcast(args[0], ir.FloatType())
-
-    return types.float32(types.int32), codegen
-
-
-def _exp(x):
-    """exp(x) for x <= 0, in a form that vectorises: 2^n e^r, |r| <= ln(2)/2, e^r by Taylor."""
-    raise NotImplementedError
-
-
-@overload(_exp, inline="never", jit_options={"fastmath": {"contract", "nsz", "arcp"}})
-def _exp_overload(x):
-    if x == types.float32:
-        return _exp32
-    return _exp64
-
-
-def _exp64(x):
-    x = max(x, -708.0)
-    n = math.floor(x * 1.4426950408889634 + 0.5)
-    r = (x - n * 6.93147180369123816490e-01) - n * 1.90821492927058770002e-10
-    p = 1 / 6227020800.0
-    p = p * r + 1 / 479001600.0
-    p = p * r + 1 / 39916800.0
-    p = p * r + 1 / 3628800.0
-    p = p * r + 1 / 362880.0
-    p = p * r + 1 / 40320.0
-    p = p * r + 1 / 5040.0
-    p = p * r + 1 / 720.0
-    p = p * r + 1 / 120.0
-    p = p * r + 1 / 24.0
-    p = p * r + 1 / 6.0
-    p = p * r + 0.5
-    p = p * r + 1.0
-    p = p * r + 1.0
-    return p * _float64_of_bits((np.int64(n) + 1023) << 52)
-
-
-def _exp32(x):
-    x = max(x, np.float32(-87.0))
-    n = np.floor(x * np.float32(1.44269504) + np.float32(0.5))
-    r = (x - n * np.float32(0.693359375)) - n * np.float32(-2.12194440e-4)
-    p = np.float32(1 / 5040.0)
-    p = p * r + np.float32(1 / 720.0)
-    p = p * r + np.float32(1 / 120.0)
-    p = p * r + np.float32(1 / 24.0)
-    p = p * r + np.float32(1 / 6.0)
-    p = p * r + np.float32(0.5)
-    p = p * r + np.float32(1.0)
-    p = p * r + np.float32(1.0)
-    return p * _float32_of_bits((np.int32(n) + np.int32(127)) << np.int32(23))
-
-
-@njit(nogil=True, cache=True, fastmath=_VECTORISE)
+@njit(nogil=True, cache=True, fastmath=VECTORISE)
 def _normalise(L, n_rows, weight, labels, start, top, norm):
     """L <- responsibilities x weight, in place; return the sum of weight x log p(row)."""
     k, B = L.shape
@@ -114,7 +47,7 @@ def _normalise(L, n_rows, weight, labels, start, top, norm):
                 L[labels[start + i], i] = top[i]
     for j in range(k):
         for i in range(B):
-            L[j, i] = _exp(L[j, i] - top[i])
+            L[j, i] = exp(L[j, i] - top[i])
             norm[i] += L[j, i]
     log_likelihood = 0.0
     if weight.size:
@@ -134,7 +67,7 @@ def _normalise(L, n_rows, weight, labels, start, top, norm):
     return log_likelihood
 
 
-@njit(nogil=True, cache=True, fastmath=_VECTORISE)
+@njit(nogil=True, cache=True, fastmath=VECTORISE)
 def _load_features(X, start, n_rows, center, scale, content, F):
     """F[:n_rows, 1:] <- features of the rows."""
     d = X.shape[1]
@@ -187,7 +120,7 @@ def row_e_step(X, weight, labels, theta, center, scale, content, B):
     return log_likelihood, S
 
 
-@njit(nogil=True, cache=True, fastmath=_VECTORISE)
+@njit(nogil=True, cache=True, fastmath=VECTORISE)
 def _load(X, start, n_rows, center, scale, Z):
     """Z[1:, :n_rows] <- z of the rows, Z[0] stays; what is left of Z is zero."""
     for first in range(0, n_rows, 16):  # a transpose: 16 rows at a time stay in the cache
@@ -199,7 +132,7 @@ def _load(X, start, n_rows, center, scale, Z):
         Z[1:, n_rows:] = 0
 
 
-@njit(nogil=True, cache=True, fastmath=_VECTORISE)
+@njit(nogil=True, cache=True, fastmath=VECTORISE)
 def _products(Z, pairs, F):
     for f in range(F.shape[0]):
         a, b = pairs[f, 0], pairs[f, 1]
@@ -249,14 +182,14 @@ def product_e_step(X, weight, labels, theta, pairs, center, scale, B):
     return log_likelihood, S
 
 
-@njit(nogil=True, cache=True, fastmath=_VECTORISE)
+@njit(nogil=True, cache=True, fastmath=VECTORISE)
 def _differences(Z, mean, D):
     for j in range(D.shape[0]):
         for i in range(D.shape[1]):
             D[j, i] = Z[1 + j, i] - mean[j]
 
 
-@njit(nogil=True, cache=True, fastmath=_VECTORISE)
+@njit(nogil=True, cache=True, fastmath=VECTORISE)
 def _half_square_norms(Y, constant, out):
     for i in range(Y.shape[1]):
         out[i] = 0
@@ -267,7 +200,7 @@ def _half_square_norms(Y, constant, out):
         out[i] = constant - out[i] / 2
 
 
-@njit(nogil=True, cache=True, fastmath=_VECTORISE)
+@njit(nogil=True, cache=True, fastmath=VECTORISE)
 def _sums(D, r, sums, RD):
     """RD <- r x D; add to the count and to the sums; return the count."""
     for j in range(D.shape[0]):
@@ -321,7 +254,7 @@ def centred_e_step(X, weight, labels, log_constant, means, factors, center, scal
     return log_likelihood, counts, sums, squares
 
 
-@njit(nogil=True, cache=True, fastmath=_VECTORISE)
+@njit(nogil=True, cache=True, fastmath=VECTORISE)
 def centred_diagonal_e_step(X, weight, labels, log_constant, means, factors, center, scale, B):
     """As `centred_e_step`, with diagonal covariances: factors.shape = (k or 1, d), 1 / sigma."""
     k, d = means.shape

@@ -1,0 +1,78 @@
+"""What compiled kernels of several packages share: an exponential, and licence to vectorise."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic, overload
+
+# Sums may be reordered and products fused, which loops need to vectorise; NaN and inf keep
+# their meaning.
+VECTORISE = {"contract", "nsz", "arcp", "reassoc"}
+
+
+@intrinsic
+def _float64_of_bits(typingctx, bits):
+    def codegen(context, builder, signature, args):
+        return builder.bitcast(args[0], ir.DoubleType())
+
+    return types.float64(types.int64), codegen
+
+
+@intrinsic
+def _float32_of_bits(typingctx, bits):
+    def codegen(context, builder, signature, args):
+        return builder.bitcast(args[0], ir.FloatType())
+
+    return types.float32(types.int32), codegen
+
+
+def exp(x):
+    """exp(x) for x <= 0, in a form that vectorises: 2^n e^r, |r| <= ln(2)/2, e^r by Taylor."""
+    raise NotImplementedError
+
+
+@overload(exp, inline="never", jit_options={"fastmath": {"contract", "nsz", "arcp"}})
+def _exp_overload(x):
+    if x == types.float32:
+        return _exp32
+    return _exp64
+
+
+def _exp64(x):
+    x = max(x, -708.0)
+    n = math.floor(x * 1.4426950408889634 + 0.5)
+    r = (x - n * 6.93147180369123816490e-01) - n * 1.90821492927058770002e-10
+    p = 1 / 6227020800.0
+    p = p * r + 1 / 479001600.0
+    p = p * r + 1 / 39916800.0
+    p = p * r + 1 / 3628800.0
+    p = p * r + 1 / 362880.0
+    p = p * r + 1 / 40320.0
+    p = p * r + 1 / 5040.0
+    p = p * r + 1 / 720.0
+    p = p * r + 1 / 120.0
+    p = p * r + 1 / 24.0
+    p = p * r + 1 / 6.0
+    p = p * r + 0.5
+    p = p * r + 1.0
+    p = p * r + 1.0
+    return p * _float64_of_bits((np.int64(n) + 1023) << 52)
+
+
+def _exp32(x):
+    x = max(x, np.float32(-87.0))
+    n = np.floor(x * np.float32(1.44269504) + np.float32(0.5))
+    r = (x - n * np.float32(0.693359375)) - n * np.float32(-2.12194440e-4)
+    p = np.float32(1 / 5040.0)
+    p = p * r + np.float32(1 / 720.0)
+    p = p * r + np.float32(1 / 120.0)
+    p = p * r + np.float32(1 / 24.0)
+    p = p * r + np.float32(1 / 6.0)
+    p = p * r + np.float32(0.5)
+    p = p * r + np.float32(1.0)
+    p = p * r + np.float32(1.0)
+    return p * _float32_of_bits((np.int32(n) + np.int32(127)) << np.int32(23))
