@@ -31,11 +31,14 @@ def newton_step(objective: Objective, gradient: NDArray, free: NDArray | None = 
     move = np.ones(design.n_params) if free is None else free.astype(np.float64)
     kind = JointDiagonal if isinstance(design, JointDesign) else DiagonalCurvature
     curvature = kind(objective, 0.0)
-    scale = design.join(curvature.diagonal, curvature.totals)
 
     def product(v: NDArray) -> NDArray:
         v = v.ravel()
         return move * objective.curvature_product(move * v) + (1 - move) * v
+
+    def precondition(v: NDArray) -> NDArray:
+        v = v.ravel()
+        return move * curvature.solve(move * v) + (1 - move) * v
 
     size = design.n_params
     step, _ = scipy.sparse.linalg.cg(
@@ -44,6 +47,6 @@ def newton_step(objective: Objective, gradient: NDArray, free: NDArray | None = 
         rtol=1e-10,
         atol=0.0,
         maxiter=min(10 * size, 500),
-        M=scipy.sparse.linalg.LinearOperator((size, size), lambda v: v.ravel() / scale),
+        M=scipy.sparse.linalg.LinearOperator((size, size), precondition),
     )
     return move * step

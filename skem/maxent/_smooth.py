@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skem.maxent._curvature import Curvature
+from skem.maxent._newton_step import newton_step
 from skem.maxent._objective import Objective
 
 _PATIENCE = 8
@@ -144,10 +145,14 @@ def minimise(
             curvature = make_curvature(damping)
             pairs = pairs if curvature.rough else Pairs(curvature.memory)
             n_steps = 0
+    result.theta, result.value = theta, value
     if not np.isfinite(result.gap):
         steps = -pairs.solve(gradient, curvature), np.zeros_like(theta)
         result.gap = min(objective.gap(theta, value, step) for step in steps)
-    result.theta, result.value = theta, value
+    if result.n_iter < max_iter and not result.converged(tol):  # at the optimum, but no proof yet
+        _, gradient = objective.smooth(theta)
+        gap = objective.gap(theta, value, newton_step(objective, gradient))
+        result.gap = min(result.gap, gap)
     return result
 
 

@@ -49,7 +49,7 @@ def test_the_optimum_is_that_of_logistic_regression(solver, k, fit_intercept):
     X, y = draw(k, k=k)
     X = X * [1e-3, 1.0, 1e3, 10.0] + [0.0, 5.0, 100.0, 0.0]
     options = {"C": 0.7, "fit_intercept": fit_intercept}
-    ours = MaxEntClassifier(solver=solver, tol=1e-14, **options).fit(X, y)
+    ours = MaxEntClassifier(solver=solver, tol=1e-18, **options).fit(X, y)
     theirs = LogisticRegression(
         solver="newton-cholesky", tol=1e-13, max_iter=10_000, **options
     ).fit(X, y)
