@@ -12,22 +12,27 @@ if TYPE_CHECKING:
     from skem import inspection as inspection
     from skem import maxent as maxent
     from skem import mixture as mixture
+    from skem import topics as topics
     from skem._show_versions import show_versions as show_versions
     from skem.maxent import MaxEntClassifier as MaxEntClassifier
     from skem.maxent import MaxEntDistribution as MaxEntDistribution
     from skem.mixture import BernoulliMixtureEM as BernoulliMixtureEM
     from skem.mixture import GaussianMixtureEM as GaussianMixtureEM
     from skem.mixture import ThreeCoinMixture as ThreeCoinMixture
+    from skem.topics import PLSA as PLSA
+    from skem.topics import LatentDirichletAllocationVB as LatentDirichletAllocationVB
 
 __version__ = "0.1.0"
 
-_SUBMODULES = ("datasets", "em", "inspection", "maxent", "mixture")
+_SUBMODULES = ("datasets", "em", "inspection", "maxent", "mixture", "topics")
 
 _MODULE_OF = {
     "BernoulliMixtureEM": "skem.mixture",
     "GaussianMixtureEM": "skem.mixture",
+    "LatentDirichletAllocationVB": "skem.topics",
     "MaxEntClassifier": "skem.maxent",
     "MaxEntDistribution": "skem.maxent",
+    "PLSA": "skem.topics",
     "ThreeCoinMixture": "skem.mixture",
     "show_versions": "skem._show_versions",
 }

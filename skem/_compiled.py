@@ -1,4 +1,4 @@
-"""What compiled kernels of several packages share: an exponential, and licence to vectorise."""
+"""What compiled kernels of several packages share: exp and log that vectorise, and the licence."""
 
 from __future__ import annotations
 
@@ -76,3 +76,46 @@ def _exp32(x):
     p = p * r + np.float32(1.0)
     p = p * r + np.float32(1.0)
     return p * _float32_of_bits((np.int32(n) + np.int32(127)) << np.int32(23))
+
+
+@intrinsic
+def _bits_of_float64(typingctx, x):
+    def codegen(context, builder, signature, args):
+        return builder.bitcast(args[0], ir.IntType(64))
+
+    return types.int64(types.float64), codegen
+
+
+def log(x):
+    """log(x) for normal x > 0, in a form that vectorises: n log(2) + 2 atanh((m - 1) / (m + 1))."""
+    raise NotImplementedError
+
+
+@overload(
+    log,
+    inline="never",
+    jit_options={"fastmath": {"contract", "nsz", "arcp"}, "error_model": "numpy"},
+)
+def _log_overload(x):
+    def log64(x):
+        bits = _bits_of_float64(x)
+        n = (bits >> 52) - 1023
+        m = _float64_of_bits((bits & 0xFFFFFFFFFFFFF) | 0x3FF0000000000000)
+        high = m > 1.4142135623730951
+        m = 0.5 * m if high else m
+        n = n + 1 if high else n
+        f = (m - 1.0) / (m + 1.0)
+        s = f * f
+        p = 1 / 21.0
+        p = p * s + 1 / 19.0
+        p = p * s + 1 / 17.0
+        p = p * s + 1 / 15.0
+        p = p * s + 1 / 13.0
+        p = p * s + 1 / 11.0
+        p = p * s + 1 / 9.0
+        p = p * s + 1 / 7.0
+        p = p * s + 1 / 5.0
+        p = p * s + 1 / 3.0
+        return n * 0.6931471805599453 + 2.0 * f * (1.0 + s * p)
+
+    return log64

@@ -243,7 +243,58 @@ def _ratio(direction: NDArray, step: NDArray) -> float:
     return lengths[0] / max(lengths[1], 1e-300)  # by BLAS, which does not overflow
 
 
-ACCELERATIONS: dict[str, type] = {"quasi-newton": QuasiNewton, "squarem": Squarem}
+class Extrapolation:
+    r"""EM with a momentum that grows while the bound rises (after Ang and Gillis 2019, alg. 3).
+
+    The proposal is F(x) + beta (F(x) - F(x')), with F(x') the EM image before this one. After each
+    step that the bound accepts, beta grows, up to a ceiling that grows more slowly; after one that
+    it does not, beta shrinks, the ceiling is put there, and EM goes on without momentum. It needs
+    no more memory than two points, and suits models of very many parameters.
+    """
+
+    gap = None
+
+    def __init__(
+        self,
+        start: float = 0.5,
+        growth: float = 1.1,
+        ceiling_growth: float = 1.05,
+        shrink: float = 1.5,
+    ):
+        self.beta, self.ceiling = start, 1.0
+        self.growth, self.ceiling_growth, self.shrink = growth, ceiling_growth, shrink
+        self._images: deque[NDArray] = deque(maxlen=2)
+        self._proposed = False
+
+    def observe(self, em_map: Map) -> None:
+        self._images.append(em_map.image)
+        if self._proposed:
+            self.ceiling = min(self.largest, self.ceiling_growth * self.ceiling)
+            self.beta = min(self.ceiling, self.growth * self.beta)
+        self._proposed = False
+
+    largest = 1.0
+
+    def propose(self) -> NDArray | None:
+        if len(self._images) < 2:
+            return None
+        before, image = self._images
+        self._proposed = True
+        return image + self.beta * (image - before)
+
+    def rejected(self) -> NDArray | None:
+        self._proposed = False
+        self.ceiling = self.beta
+        self.beta /= self.shrink
+        self._images.popleft()
+        return None
+
+
+ACCELERATIONS: dict[str, type] = {
+    "extrapolation": Extrapolation,
+    "quasi-newton": QuasiNewton,
+    "squarem": Squarem,
+}
 
 
 def make_acceleration(name: str | None) -> Acceleration | None:

@@ -48,7 +48,8 @@ class EMState:
         The parameters after the last M step (or before the first).
     bounds : list of float
         Bound, per unit of weight, at the parameters that entered each EM map; a map whose start
-        was undone repeats the bound before it. Never falls.
+        was undone repeats the bound before it. Never falls, unless the model says that it has no
+        bound (``monotone`` is False).
     n_iter : int
         Number of EM maps (E steps), those undone included.
     gap : float
@@ -135,6 +136,7 @@ class EMRun:
                 f"{type(model).__name__} does not have. Use 'squarem' or None."
             )
         self.model = model
+        self._monotone = getattr(model, "monotone", True)
         self.rows = rows
         self.tol = tol
         self.observer = observer
@@ -184,7 +186,7 @@ class EMRun:
         self._candidate = None
         rounding = model.rounding(statistics, params)
         self._check(bound, rounding)
-        state.bounds.append(max([bound, *state.bounds[-1:]]))
+        state.bounds.append(max([bound, *state.bounds[-1:]]) if self._monotone else bound)
         if state.path is not None:
             state.path.append(params)
         state.statistics = statistics
@@ -214,7 +216,7 @@ class EMRun:
                 "for values of extreme size."
             )
         fall = self.state.bounds[-1] - bound if self.state.bounds else 0.0
-        if fall > rounding:
+        if fall > rounding and self._monotone:
             raise BoundDecreasedError(
                 f"EM iteration {self.state.n_iter} lowered the bound of "
                 f"{type(self.model).__name__} by {fall:.3g} (rounding error {rounding:.3g}). "

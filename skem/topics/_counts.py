@@ -1,0 +1,203 @@
+"""Sparse counts: their checks, and blocks of documents of about equal numbers of entries."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils.validation import validate_data
+
+from skem.em import Rows, total
+from skem.em._rows import MAX_BLOCKS, BlockMap
+
+# Entries of a block for each word of the vocabulary: adding up (n_features, n_components) numbers
+# after each block is then a small part of the work.
+_ENTRIES_PER_WORD = 4
+_MIN_ENTRIES = 1 << 14
+
+
+class Counts(NamedTuple):
+    """CSR rows without a copy of the data."""
+
+    data: NDArray
+    indices: NDArray
+    indptr: NDArray
+    n_features: int
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return len(self.indptr) - 1, self.n_features
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.data.dtype
+
+    @property
+    def arrays(self) -> tuple[NDArray, NDArray, NDArray]:
+        """What the kernels take."""
+        return self.data, self.indices, self.indptr
+
+    def rows(self, part: slice) -> Counts:
+        """Some of the rows, as views."""
+        first, last = self.indptr[part.start], self.indptr[part.stop]
+        indptr = self.indptr[part.start : part.stop + 1] - first
+        return Counts(self.data[first:last], self.indices[first:last], indptr, self.n_features)
+
+    def sizes(self) -> NDArray:
+        """Tokens of each row, (n,), float64."""
+        ends = np.concatenate([[0.0], np.cumsum(self.data, dtype=np.float64)])
+        return np.diff(ends[self.indptr])
+
+    def kept(self, data: NDArray) -> Counts:
+        """Other data in the same places, without zeros."""
+        keep = data > 0
+        indptr = np.concatenate([[0], np.cumsum(keep)])[self.indptr]
+        return Counts(data[keep], self.indices[keep], indptr, self.n_features)
+
+    def matrix(self) -> sp.csr_array:
+        return sp.csr_array(self.arrays, shape=self.shape)
+
+
+def weights_of(rows: Rows) -> NDArray:
+    """Weights of the documents of a block as kernels take them: empty is all ones."""
+    return np.empty(0) if rows.weight is None else rows.weight
+
+
+def check_counts(estimator: Any, X: Any, *, reset: bool) -> Counts:
+    """Counts as CSR without duplicates and zeros; X itself is left as it is.
+
+    Raises
+    ------
+    ValueError
+        If an entry is negative, NaN or infinite, or the vocabulary has another width.
+    """
+    X = validate_data(
+        estimator,
+        X,
+        reset=reset,
+        accept_sparse="csr",
+        dtype=[np.float64, np.float32],
+        ensure_non_negative=True,
+    )
+    if not sp.issparse(X):
+        X = sp.csr_array(X)
+    elif not X.has_canonical_format or (X.data == 0).any():
+        X = X.copy()
+        X.sum_duplicates()
+        X.eliminate_zeros()
+    indices = X.indices.astype(np.int32, copy=False)  # one type for the kernels
+    return Counts(X.data, indices, X.indptr.astype(np.int64, copy=False), X.shape[1])
+
+
+def cut_entries(counts: Counts) -> list[slice]:
+    """Blocks of documents with about as many entries each; a matter of the data alone."""
+    n_rows, n_entries = counts.shape[0], len(counts.data)
+    wanted = n_entries // max(_ENTRIES_PER_WORD * counts.n_features, _MIN_ENTRIES)
+    n_blocks = 1
+    while 2 * n_blocks <= min(wanted, MAX_BLOCKS, n_rows):
+        n_blocks *= 2
+    targets = np.arange(1, n_blocks) * (n_entries / n_blocks)
+    edges = [0, *np.searchsorted(counts.indptr, targets).tolist(), n_rows]
+    return [slice(a, b) for a, b in itertools.pairwise(edges) if b > a]
+
+
+class CountBlocks:
+    """Blocks of documents, reduced on every core; a context manager that holds the threads.
+
+    Parameters
+    ----------
+    counts : Counts
+    weight : ndarray of shape (n,) or None
+    n_jobs : int or None
+    """
+
+    def __init__(self, counts: Counts, weight: NDArray | None, n_jobs: int | None):
+        self.counts = counts
+        self.blocks = [
+            Rows(
+                start=part.start,
+                X=counts.rows(part),
+                weight=None if weight is None else weight[part],
+            )
+            for part in cut_entries(counts)
+        ]
+        self.map = BlockMap(n_jobs, len(self.blocks))
+
+    def __enter__(self) -> CountBlocks:
+        self.map.__enter__()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.map.__exit__(*exc_info)
+
+    def reduce(self, function: Callable[[Rows], Any]) -> Any:
+        return total(self.map(function, self.blocks))
+
+    def each(self, function: Callable[[slice, Counts], Any]) -> None:
+        """Call ``function(rows, counts)`` for each block."""
+
+        def one(rows: Rows) -> None:
+            n_rows = rows.X.shape[0]
+            function(slice(rows.start, rows.start + n_rows), rows.X)
+
+        for _ in self.map(one, self.blocks):
+            pass
+
+
+def each_block(
+    counts: Counts, function: Callable[[slice, Counts], Any], n_jobs: int | None
+) -> None:
+    """Call ``function(rows, counts)`` for each block of documents, on every core."""
+    with CountBlocks(counts, None, n_jobs) as blocks:
+        blocks.each(function)
+
+
+def dyads_to_counts(
+    documents: ArrayLike, words: ArrayLike, counts: ArrayLike | None = None
+) -> tuple[sp.csr_array, NDArray, NDArray]:
+    """Count how often two things were seen together.
+
+    Parameters
+    ----------
+    documents, words : array-like of shape (n_dyads,)
+        The two sides of each observation, whatever they are: documents and words, users and
+        items, verbs and nouns.
+    counts : array-like of shape (n_dyads,), default=None
+        How often, or with what weight, each was seen; once by default.
+
+    Returns
+    -------
+    X : sparse array of shape (n_documents, n_words)
+        Their sums.
+    document_names : ndarray of shape (n_documents,)
+        What the rows are, sorted.
+    word_names : ndarray of shape (n_words,)
+        What the columns are, sorted.
+
+    Raises
+    ------
+    ValueError
+        If the lengths differ.
+
+    Examples
+    --------
+    >>> from skem.topics import dyads_to_counts
+    >>> X, rows, columns = dyads_to_counts(["ann", "bob", "ann"], ["tea", "tea", "tea"])
+    >>> X.toarray(), rows.tolist(), columns.tolist()
+    (array([[2.],
+           [1.]]), ['ann', 'bob'], ['tea'])
+    """
+    rows, row_codes = np.unique(np.asarray(documents), return_inverse=True)
+    columns, column_codes = np.unique(np.asarray(words), return_inverse=True)
+    values = np.ones(row_codes.size) if counts is None else np.asarray(counts, dtype=np.float64)
+    if not row_codes.shape == column_codes.shape == values.shape:
+        raise ValueError(
+            "documents, words and counts must be one-dimensional and of one length, got shapes "
+            f"{row_codes.shape}, {column_codes.shape} and {values.shape}."
+        )
+    shape = (len(rows), len(columns))
+    return sp.coo_array((values, (row_codes, column_codes)), shape=shape).tocsr(), rows, columns

@@ -1,0 +1,297 @@
+"""Compiled passes over sparse counts for models of topics.
+
+Each pass takes the documents one by one: the rows of the topics that its words have are met once
+or, where a document is gone over several times, gathered first. Nothing has the size of all
+entries x topics.
+
+Conventions:
+    data, indices, indptr    counts as CSR, (n, p)
+    phi.shape = (p, k)       p(w|z), or what stands for it: numbers of a word lie together
+    theta.shape = (n, k)     p(z|d)
+    weight.shape = (n,) or (0,)   weights of the documents; empty is all ones
+
+Log-likelihoods are summed in float64, whatever the dtype of phi and theta.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from skem._compiled import VECTORISE, log
+
+# Probabilities below this are taken for zero: products of them would leave the range of numbers
+# that a processor handles at full speed.
+TINY = 1e-30
+
+
+@njit(nogil=True, cache=True, fastmath=VECTORISE, error_model="numpy")
+def log_likelihood(counts, mixed):
+    """Sum of counts x log(mixed) over a document; -inf where a count has no chance."""
+    total = 0.0
+    for a in range(len(counts)):
+        total += counts[a] * log(mixed[a])
+    for a in range(len(counts)):
+        if mixed[a] <= 0 and counts[a] > 0:
+            return -np.inf
+    return total
+
+
+@njit(nogil=True, cache=True, fastmath=VECTORISE, error_model="numpy")
+def dot(t, row):
+    """Sum of t x row."""
+    s = row.dtype.type(0)
+    for z in range(len(t)):
+        s += t[z] * row[z]
+    return s
+
+
+@njit(nogil=True, cache=True, fastmath=VECTORISE, error_model="numpy")
+def dots(t, a, b, c, d):
+    """The same with four rows: t is loaded once, and their sums do not wait for each other."""
+    s = u = v = w = a.dtype.type(0)
+    for z in range(len(t)):
+        s += t[z] * a[z]
+        u += t[z] * b[z]
+        v += t[z] * c[z]
+        w += t[z] * d[z]
+    return s, u, v, w
+
+
+@njit(nogil=True, cache=True, fastmath=VECTORISE, error_model="numpy")
+def add(out, r, row):
+    """Add r x row to out."""
+    for z in range(len(out)):
+        out[z] += r * row[z]
+
+
+@njit(nogil=True, cache=True, fastmath=VECTORISE, error_model="numpy")
+def add_rows(out, ra, a, rb, b, rc, c, rd, d):
+    """The same with four rows."""
+    for z in range(len(out)):
+        out[z] += ra * a[z] + rb * b[z] + rc * c[z] + rd * d[z]
+
+
+@njit(nogil=True, cache=True, fastmath=VECTORISE, error_model="numpy")
+def _ratio(x, s):
+    """Count over probability, 0 for a word that no topic of the document has."""
+    return x / s if s > 0 else s
+
+
+@njit(nogil=True, cache=True, fastmath=VECTORISE, error_model="numpy")
+def mix(data, indices, phi, t, own, mixed):
+    """Own <- sum of count / p(w|d) x phi over the words of a document, mixed <- p(w|d)."""
+    own[:] = 0
+    a, m = 0, len(indices)
+    while a + 3 < m:
+        p0, p1 = phi[np.uint64(indices[a])], phi[np.uint64(indices[a + 1])]
+        p2, p3 = phi[np.uint64(indices[a + 2])], phi[np.uint64(indices[a + 3])]
+        s0, s1, s2, s3 = dots(t, p0, p1, p2, p3)
+        mixed[a], mixed[a + 1], mixed[a + 2], mixed[a + 3] = s0, s1, s2, s3
+        r0, r1 = _ratio(data[a], s0), _ratio(data[a + 1], s1)
+        r2, r3 = _ratio(data[a + 2], s2), _ratio(data[a + 3], s3)
+        add_rows(own, r0, p0, r1, p1, r2, p2, r3, p3)
+        a += 4
+    while a < m:
+        row = phi[np.uint64(indices[a])]
+        s = dot(t, row)
+        mixed[a] = s
+        add(own, _ratio(data[a], s), row)
+        a += 1
+
+
+@njit(nogil=True, cache=True, fastmath=VECTORISE, error_model="numpy")
+def spread(data, indices, t, w, mixed, words):
+    """Add w x count / p(w|d) x t to the row of each word of a document."""
+    kind = t.dtype.type
+    for a in range(len(indices)):
+        r = _ratio(w * data[a], mixed[a])
+        add(words[np.uint64(indices[a])], kind(r), t)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def longest(indptr):
+    """Entries of the longest row."""
+    most = 0
+    for i in range(len(indptr) - 1):
+        most = max(most, indptr[i + 1] - indptr[i])
+    return most
+
+
+@njit(nogil=True, cache=True, fastmath=VECTORISE, error_model="numpy")
+def e_step(data, indices, indptr, weight, phi, theta, words, local):
+    """One E step of PLSA.
+
+    Adds to words (p, k) the sums over documents of weight x count / p(w|d) x theta, and writes
+    into local (n, k) theta x the sums over words of count / p(w|d) x phi: the expected counts of
+    the topics in each document. Returns the sum of weight x log p(words of d|d) in nats.
+    """
+    n, k = theta.shape
+    mixed = np.empty(longest(indptr))
+    total = 0.0
+    for i in range(n):
+        some = slice(indptr[i], indptr[i + 1])
+        w = weight[i] if weight.size else 1.0
+        t, own = theta[i], local[i]
+        mix(data[some], indices[some], phi, t, own, mixed)
+        spread(data[some], indices[some], t, w, mixed, words)
+        for z in range(k):
+            own[z] *= t[z]
+        total += w * log_likelihood(data[some], mixed)
+    return total
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def maximize_row(counts, prior, old, floor, out):
+    """M step of one distribution: argmax of sum counts log q + log prior(q), for a Dirichlet prior.
+
+    ``prior`` holds the exponents, alpha - 1. Where none is negative, q is proportional to counts +
+    prior. A negative exponent -b asks for sparsity and has no finite density at zero, so it is
+    taken as -b log(q + floor), which is convex and lies above its tangent at ``old``; maximised is
+    the sum with the tangents, q = m / (lambda + b / (old + floor)), with lambda by Newton's method
+    from the left, where it is monotone. The objective cannot fall.
+    """
+    total, negative = 0.0, False
+    for z in range(len(counts)):
+        total += counts[z] + max(prior[z], 0.0)
+        negative |= prior[z] < 0
+    if total <= 0:
+        out[:] = old
+        return
+    if not negative:
+        for z in range(len(counts)):
+            q = (counts[z] + prior[z]) / total
+            out[z] = q if q > TINY else 0.0
+        return
+    level = -np.inf
+    for z in range(len(counts)):
+        m = counts[z] + max(prior[z], 0.0)
+        if m > 0:
+            level = max(level, m - max(-prior[z], 0.0) / (old[z] + floor))
+    for _ in range(100):
+        value, slope = -1.0, 0.0
+        for z in range(len(counts)):
+            m = counts[z] + max(prior[z], 0.0)
+            if m > 0:
+                q = 1 / (level + max(-prior[z], 0.0) / (old[z] + floor))
+                value += m * q
+                slope += m * q * q
+        if value <= 1e-14:
+            break
+        level += value / slope
+    total = 0.0
+    for z in range(len(counts)):
+        m = counts[z] + max(prior[z], 0.0)
+        q = m / (level + max(-prior[z], 0.0) / (old[z] + floor)) if m > 0 else 0.0
+        out[z] = q if q > TINY else 0.0
+        total += out[z]
+    for z in range(len(counts)):
+        out[z] /= total
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def maximize_rows(counts, prior, old, floor, out):
+    """`maximize_row` for each row: counts, old, out (n, k), prior (k,)."""
+    for i in range(len(counts)):
+        maximize_row(counts[i], prior, old[i], floor, out[i])
+
+
+@njit(nogil=True, cache=True, fastmath=VECTORISE, error_model="numpy")
+def gather(indices, phi, gathered):
+    """The rows of phi that the words of a document have."""
+    for a in range(len(indices)):
+        row = phi[np.uint64(indices[a])]
+        for z in range(phi.shape[1]):
+            gathered[a, z] = row[z]
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def fold_in(data, indices, indptr, phi, start, prior, floor, power, tol, max_iter, theta):
+    """Theta (n, k) <- p(z|d) that maximises the likelihood of each document (and its prior).
+
+    Tempered, theta enters posteriors to that power, and phi holds powers already.
+
+    EM from ``start`` (k,) until the objective is within ``tol`` nats per token of its maximum
+    (without prior: sum x log p is concave in theta, and its maximum at most max_z own_z / theta_z
+    - n above it; with one: until theta moves by less), or ``max_iter`` steps are done. A document
+    without words gets ``start``.
+    """
+    n, k = theta.shape
+    flat = power == 1
+    for z in range(k):
+        flat &= prior[z] == 0
+    buffer, mixed = np.empty((longest(indptr), k), phi.dtype), np.empty(longest(indptr))
+    places = np.arange(len(buffer))
+    own, new, lead = np.empty(k, phi.dtype), np.empty(k, phi.dtype), np.empty(k, phi.dtype)
+    for i in range(n):
+        first, last = indptr[i], indptr[i + 1]
+        t = theta[i]
+        t[:] = start
+        counts, gathered = data[first:last], buffer[: last - first]
+        gather(indices[first:last], phi, gathered)
+        size = 0.0
+        for a in range(len(counts)):
+            size += counts[a]
+        if size <= 0:
+            continue
+        for _ in range(max_iter):
+            for z in range(k):
+                lead[z] = t[z] if power == 1 else t[z] ** power
+            mix(counts, places[: len(counts)], gathered, lead, own, mixed)
+            top = own.max()
+            own *= lead
+            if top <= 0:  # no word that any topic has
+                break
+            maximize_row(own, prior, t, floor, new)
+            moved = 0.0
+            for z in range(k):
+                moved += abs(new[z] - t[z])
+                t[z] = new[z]
+            if (flat and top - size <= tol * size) or moved <= tol:
+                break
+
+
+@njit(nogil=True, cache=True, fastmath=VECTORISE, error_model="numpy")
+def log_likelihoods(data, indices, indptr, phi, theta, out):
+    """Out (n,) <- sum of count x log p(w|d) of each document, in nats."""
+    mixed = np.empty(longest(indptr))
+    for i in range(len(theta)):
+        first, m = indptr[i], indptr[i + 1] - indptr[i]
+        for a in range(m):
+            mixed[a] = dot(theta[i], phi[np.uint64(indices[first + a])])
+        out[i] = log_likelihood(data[first : first + m], mixed)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def maximize_columns(words, phi, prior, old, floor, out):
+    """M step of the topics: expected counts words x phi (p, k), one Dirichlet prior a column.
+
+    ``prior`` is of shape (p, k), or (1, 1) for the same exponent everywhere.
+    """
+    p, k = phi.shape
+    same = prior.shape[0] == 1
+    negative = False
+    for w in range(prior.shape[0]):
+        for z in range(prior.shape[1]):
+            negative |= prior[w, z] < 0
+    if negative:
+        exponents = np.empty(p)
+        column = np.empty(p, phi.dtype)
+        for z in range(k):
+            for w in range(p):
+                exponents[w] = prior[0, 0] if same else prior[w, z]
+                column[w] = words[w, z] * phi[w, z]
+            new = np.empty(p, phi.dtype)
+            maximize_row(column, exponents, np.ascontiguousarray(old[:, z]), floor, new)
+            out[:, z] = new
+        return
+    totals = np.zeros(k)
+    for w in range(p):
+        for z in range(k):
+            q = words[w, z] * phi[w, z] + (prior[0, 0] if same else prior[w, z])
+            out[w, z] = q
+            totals[z] += q
+    for w in range(p):
+        for z in range(k):
+            q = out[w, z] / totals[z] if totals[z] > 0 else old[w, z]
+            out[w, z] = q if q > TINY else 0.0

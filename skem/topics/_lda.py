@@ -1,0 +1,385 @@
+"""Latent Dirichlet allocation by variational inference: the estimator."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils import check_random_state
+
+from skem._callbacks import with_callbacks
+from skem._sklearn import Interval, StrOptions, fit_context
+from skem._validation import check_numbers, unchanged_on_error
+from skem.em import StepwiseEM
+from skem.em._estimator import EMEstimatorMixin
+from skem.topics._base import BaseTopicModel
+from skem.topics._counts import CountBlocks, Counts, each_block
+from skem.topics._lda_model import LDAModel, LDAParams
+from skem.topics._lda_online import OnlineLDAModel, make_model
+from skem.topics._priors import check_prior
+from skem.topics._starts import INITS, initial_topics
+
+# Steps for each document that is new, and their tolerance (share of its tokens that move).
+_NEW_STEPS, _NEW_TOL = 100, 1e-4
+
+# Steps for each document in one E step, which begins where the last one ended, and their
+# tolerance in tokens per topic.
+_STEPS, _TOL = 10, 1e-3
+
+
+class LatentDirichletAllocationVB(BaseTopicModel):
+    r"""Latent Dirichlet allocation by variational inference on sparse counts.
+
+    Each document draws its mixture of topics, and each topic its words, from a Dirichlet
+    distribution,
+
+    .. math:: \theta_d \sim \mathrm{Dir}(\alpha), \quad \phi_z \sim \mathrm{Dir}(\eta), \quad
+              z \sim \theta_d, \quad w \sim \phi_z.
+
+    Parameters
+    ----------
+    n_components : int, default=10
+        Number of topics.
+    doc_topic_prior : float or array-like of shape (n_components,), default=None
+        alpha; None is 1 / n_components. With ``learn_priors`` the value to start from.
+    topic_word_prior : float, default=None
+        eta; None is 1 / n_components. With ``learn_priors`` the value to start from.
+    inference : {'cvb0', 'vb'}, default='cvb0'
+        Collapsed variational Bayes of order zero, which is fast and predicts best, or classical
+        variational Bayes, which has a bound.
+    learn_priors : bool, default=True
+        Learn alpha (one a topic) and eta by Minka's fixed points.
+    init : {'random', 'random_documents', 'svd'} or array-like of shape \
+            (n_components, n_features), default='random'
+        Initial topics, as in `PLSA`; an array holds the Dirichlet parameters of the topics, that
+        is expected counts plus eta.
+    tol : float, default=1e-3
+        The fit ends when the estimated distance of `lower_bound_` to its limit, in nats per token,
+        is at most this.
+    max_iter : int, default=500
+        Passes over the documents at the most.
+    max_doc_iter : int, default=10
+        Steps for each document in a pass of 'vb', which begin where the last pass ended.
+    doc_tol : float, default=1e-3
+        They end when expected counts move by less than this, per topic.
+    random_state : int, RandomState instance or None, default=None
+        Seed of everything random; pass an int for the same result at each call.
+    n_jobs : int, default=None
+        Threads over blocks of documents; None is all that joblib's context allows, 1 is one.
+    verbose : int, default=0
+        1 prints iterations, 2 also bounds, gaps and times.
+    verbose_interval : int, default=10
+        Iterations between two prints.
+
+    Attributes
+    ----------
+    components_ : ndarray of shape (n_components, n_features)
+        E[p(w|z)], the most frequent topic first; each row sums to one.
+    topic_counts_ : ndarray of shape (n_components, n_features)
+        Expected counts of words in topics plus eta; with 'vb' the Dirichlet parameters of the
+        topics. What scikit-learn calls ``components_``.
+    doc_topic_prior_ : ndarray of shape (n_components,)
+        alpha.
+    topic_word_prior_ : float
+        eta.
+    topic_prior_ : ndarray of shape (n_components,)
+        E[p(z|d)] of a document that has not been seen, alpha / sum(alpha).
+    converged_ : bool
+        Whether ``optimality_gap_ <= tol``; False after `partial_fit`.
+    n_iter_ : int
+        Passes; after `partial_fit` the batches since the last `fit`.
+    lower_bound_ : float
+        The last of `lower_bounds_`.
+    lower_bounds_ : list of float
+        With 'vb' the evidence lower bound at the start of each pass, nats per token; never falls.
+        CVB0 has none: the log-likelihood at the mean parameters, nats per token, which may fall.
+        After `partial_fit` that of each batch.
+    optimality_gap_ : float
+        Estimated distance of `lower_bound_` to its limit, nats per token (Aitken); infinite after
+        `partial_fit`.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of shape (n_features,)
+
+    See Also
+    --------
+    PLSA : The same without distributions over the parameters.
+    sklearn.decomposition.LatentDirichletAllocation : Classical variational Bayes.
+
+    References
+    ----------
+    .. [1] Blei, Ng and Jordan (2003). Latent Dirichlet Allocation. JMLR 3.
+    .. [2] Asuncion, Welling, Smyth and Teh (2009). On Smoothing and Inference for Topic Models.
+       UAI.
+    .. [3] Hoffman, Blei and Bach (2010). Online Learning for Latent Dirichlet Allocation. NIPS.
+    .. [4] Minka (2000). Estimating a Dirichlet Distribution.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skem import LatentDirichletAllocationVB
+    >>> X = np.array([[4, 3, 0, 0], [2, 2, 0, 1], [0, 0, 5, 3], [0, 1, 2, 2]])
+    >>> lda = LatentDirichletAllocationVB(2, random_state=0).fit(X)
+    >>> lda.transform(X).argmax(axis=1)
+    array([1, 1, 0, 0])
+    """
+
+    _parameter_constraints: dict = {
+        **EMEstimatorMixin._parameter_constraints,
+        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "doc_topic_prior": [Real, "array-like", None],
+        "topic_word_prior": [Interval(Real, 0, None, closed="neither"), None],
+        "inference": [StrOptions({"cvb0", "vb"})],
+        "learn_priors": ["boolean"],
+        "init": [StrOptions(set(INITS)), "array-like"],
+        "max_doc_iter": [Interval(Integral, 1, None, closed="left")],
+        "doc_tol": [Interval(Real, 0, None, closed="left")],
+        "random_state": ["random_state"],
+    }
+    del _parameter_constraints["acceleration"]
+
+    acceleration = None
+
+    def __init__(
+        self,
+        n_components: int = 10,
+        *,
+        doc_topic_prior: float | ArrayLike | None = None,
+        topic_word_prior: float | None = None,
+        inference: str = "cvb0",
+        learn_priors: bool = True,
+        init: str | ArrayLike = "random",
+        tol: float = 1e-3,
+        max_iter: int = 500,
+        max_doc_iter: int = _STEPS,
+        doc_tol: float = _TOL,
+        random_state: Any = None,
+        n_jobs: int | None = None,
+        verbose: int = 0,
+        verbose_interval: int = 10,
+    ):
+        self.n_components = n_components
+        self.doc_topic_prior = doc_topic_prior
+        self.topic_word_prior = topic_word_prior
+        self.inference = inference
+        self.learn_priors = learn_priors
+        self.init = init
+        self.tol = tol
+        self.max_iter = max_iter
+        self.max_doc_iter = max_doc_iter
+        self.doc_tol = doc_tol
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+        self.verbose_interval = verbose_interval
+
+    # ------------------------------------------------------------------ fit
+    @with_callbacks
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(
+        self, X: Any, y: Any = None, *, sample_weight: ArrayLike | None = None
+    ) -> LatentDirichletAllocationVB:
+        """Fit topics to documents.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Counts, or other weights that are not negative.
+        y : Ignored
+            Not used, present for API consistency by convention.
+        sample_weight : array-like of shape (n_samples,), default=None
+            A weight of 2 is a document twice, of 0 a document left out; default is one for each.
+
+        Returns
+        -------
+        self : LatentDirichletAllocationVB
+
+        Raises
+        ------
+        ValueError
+            If counts are negative or not finite, or all are zero; if there are fewer documents
+            than topics; if a parameter does not fit. The estimator is left as it was.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If the fit ends after ``max_iter`` passes, more than ``tol`` from its limit.
+        """
+        with unchanged_on_error(self):
+            counts, weight = self._training_counts(X, sample_weight, reset=True)
+            start = self._start(counts, weight, check_random_state(self.random_state))
+            with CountBlocks(counts, weight, self.n_jobs) as blocks:
+                state, attributes = self._run_em(
+                    self._make_model(),
+                    blocks,
+                    [start],
+                    n_starts=1,
+                    X=X,
+                    sample_weight=sample_weight,
+                )
+            self.__dict__.pop("_online", None)
+            self.__dict__.update(attributes, _total_weight=state.statistics.weight)
+            self._warn_if_not_converged(state)
+        return self
+
+    def _make_model(self) -> LDAModel:
+        return make_model(
+            self.inference,
+            learn_priors=self.learn_priors,
+            max_doc_iter=self.max_doc_iter,
+            doc_tol=self.doc_tol,
+        )
+
+    def _start(
+        self, counts: Counts, weight: NDArray | None, rng: np.random.RandomState
+    ) -> LDAParams:
+        k, p = self.n_components, counts.n_features
+        alpha = check_prior(self.doc_topic_prior, "doc_topic_prior", {"(n_components,)": (k,)})
+        alpha = np.array(np.broadcast_to(1 / k if alpha is None else alpha, (k,)), np.float64)
+        eta = 1 / k if self.topic_word_prior is None else float(self.topic_word_prior)
+        sizes, dtype = counts.sizes(), counts.dtype
+        if isinstance(self.init, str):
+            total = sizes.sum() if weight is None else weight @ sizes
+            words = initial_topics(self.init, counts, weight, k, rng) * (total / k)
+        else:
+            given = check_numbers(self.init, "init", (k, p), ("n_components", "n_features"))
+            words = given.T - eta
+            if (words < 0).any():
+                raise ValueError(
+                    f"init holds Dirichlet parameters, at least eta = {eta:g}; got "
+                    f"{given.min():g} as the smallest."
+                )
+        docs = np.outer(sizes, np.full(k, 1 / k))
+        return LDAParams(np.ascontiguousarray(words, dtype), docs.astype(dtype), alpha, eta)
+
+    def _attributes(self, model: Any, params: LDAParams) -> dict[str, Any]:
+        dtype = params.words.dtype
+        sizes = params.words.sum(0)
+        order: Any = slice(None)
+        given: Any = self.doc_topic_prior
+        if isinstance(self.init, str) and np.ndim(given) == 0:
+            order = np.argsort(-sizes, kind="stable")
+        counts = np.ascontiguousarray((params.words + dtype.type(params.eta)).T[order])
+        alpha = params.alpha[order]
+        return {
+            "components_": counts / counts.sum(1, keepdims=True),
+            "topic_counts_": counts,
+            "doc_topic_prior_": alpha.copy(),
+            "topic_word_prior_": float(params.eta),
+            "topic_prior_": (alpha / alpha.sum()).astype(dtype),
+        }
+
+    # ------------------------------------------------------------------ partial_fit
+    @fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(
+        self, X: Any, y: Any = None, *, sample_weight: ArrayLike | None = None
+    ) -> LatentDirichletAllocationVB:
+        """Take in a batch of documents: online variational inference.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Counts of a batch of documents. The first batch has at least n_components of them.
+        y : Ignored
+            Not used, present for API consistency by convention.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each document; default is one for each.
+
+        Returns
+        -------
+        self : LatentDirichletAllocationVB
+        """
+        with unchanged_on_error(self):
+            first = not hasattr(self, "components_")
+            counts, weight = self._training_counts(X, sample_weight, reset=first)
+            online: StepwiseEM | None = getattr(self, "_online", None)
+            with CountBlocks(counts, weight, self.n_jobs) as blocks:
+                if online is not None:
+                    online = online.copy()
+                else:
+                    online = self._begin_online(counts, weight, blocks, first=first)
+                self._update_online(online, blocks)
+        return self
+
+    def _begin_online(
+        self, counts: Counts, weight: NDArray | None, blocks: CountBlocks, *, first: bool
+    ) -> StepwiseEM:
+        """Online inference after a fit, or after a short fit of the first batch."""
+        model = OnlineLDAModel(
+            make_model(
+                self.inference,
+                learn_priors=self.learn_priors,
+                max_doc_iter=_NEW_STEPS,
+                doc_tol=self.doc_tol,
+            )
+        )
+        if first:
+            start = self._start(counts, weight, check_random_state(self.random_state))
+            params = self._start_online(self._make_model(), blocks, [start]).current
+            return StepwiseEM(model, params._replace(docs=params.docs[:0]))
+        eta = self.topic_word_prior_
+        words = np.ascontiguousarray(np.maximum(self.topic_counts_.T - eta, 0.0))
+        docs = np.empty((0, len(self.components_)), words.dtype)
+        params = LDAParams(words, docs, self.doc_topic_prior_, eta, 100)
+        online = StepwiseEM(model, params)
+        sizes = counts.sizes()
+        seen = model.statistics_of(params, self._total_weight)
+        online.seed(seen, float(sizes.sum() if weight is None else weight @ sizes))
+        return online
+
+    # ------------------------------------------------------------------ documents
+    def _expected_counts(self, counts: Counts) -> NDArray:
+        """Expected counts of topics in documents, (n, k), without the prior."""
+        from skem.topics import _lda_kernels
+
+        dtype, alpha = self.components_.dtype, self.doc_topic_prior_
+        docs = np.outer(counts.sizes(), alpha / alpha.sum()).astype(dtype)
+        topics = self._topics()
+
+        def one(part: slice, some: Counts) -> None:
+            if self.inference == "cvb0":
+                _lda_kernels.cvb0_fold_in(
+                    *some.arrays, topics, alpha.astype(dtype), _NEW_TOL, _NEW_STEPS, docs[part]
+                )
+            else:
+                _lda_kernels.vb_fold_in(
+                    *some.arrays, topics, alpha, _NEW_TOL, _NEW_STEPS, docs[part]
+                )
+
+        each_block(counts, one, self.n_jobs)
+        return docs
+
+    def _infer(self, counts: Counts) -> NDArray:
+        mixtures = self._expected_counts(counts) + self.doc_topic_prior_
+        mixtures /= mixtures.sum(1, keepdims=True)
+        return mixtures.astype(self.components_.dtype)
+
+    def score_samples(self, X: Any) -> NDArray:
+        """Evidence lower bound of each document on log p(words of d) at `components_`, in nats.
+
+        p(z|d) is integrated out, under a Dirichlet distribution around what `transform` gives.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        bound : ndarray of shape (n_samples,)
+            Without the multinomial coefficient.
+        """
+        from skem.topics._lda_kernels import document_bounds
+
+        counts = self._fitted_counts(X)
+        docs, topics = self._expected_counts(counts), self._topics()
+        values = np.empty(counts.shape[0])
+
+        def one(part: slice, some: Counts) -> None:
+            document_bounds(*some.arrays, topics, self.doc_topic_prior_, docs[part], values[part])
+
+        each_block(counts, one, self.n_jobs)
+        return values
+
+    def _draw_mixtures(self, n: int, rng: np.random.RandomState) -> NDArray:
+        return rng.dirichlet(self.doc_topic_prior_, n)

@@ -1,0 +1,325 @@
+"""Compiled inference of latent Dirichlet allocation on sparse counts.
+
+Conventions, beside those of `_kernels`:
+    phi.shape = (p, k)     what a word says of a topic: exp E[log p(w|z)] (VB), (n_wz + eta) /
+                           (n_z + p eta) (CVB0), or p(w|z) itself
+    alpha.shape = (k,)     Dirichlet prior of p(z|d)
+    docs.shape = (n, k)    expected counts of topics in documents, without the prior
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+
+from skem._compiled import VECTORISE
+from skem.topics._kernels import dot, gather, log_likelihood, longest, mix, spread
+
+
+@njit(nogil=True, cache=True, fastmath=VECTORISE, error_model="numpy")
+def digamma(x):
+    """Derivative of log Gamma at x > 0: by recurrence to x >= 6, then its asymptotic series."""
+    value = 0.0
+    while x < 6.0:
+        value -= 1.0 / x
+        x += 1.0
+    r = 1.0 / (x * x)
+    tail = r * (1 / 12.0 - r * (1 / 120.0 - r * (1 / 252.0 - r * (1 / 240.0 - r / 132.0))))
+    return value + math.log(x) - 0.5 / x - tail
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def exp_log_expectation(counts, prior, total, out):
+    """Out <- exp(digamma(counts + prior) - digamma(total)) for one Dirichlet distribution."""
+    shift = digamma(total)
+    for z in range(len(counts)):
+        out[z] = math.exp(digamma(counts[z] + prior[z]) - shift)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def topic_expectations(words, eta, out, logs):
+    """Out (p, k) <- exp E[log p(w|z)] under Dirichlet(words + eta), one distribution a column.
+
+    Adds to logs (k,) the sums of E[log p(w|z)] over the words.
+    """
+    p, k = words.shape
+    shift = np.zeros(k)
+    for w in range(p):
+        for z in range(k):
+            shift[z] += words[w, z]
+    for z in range(k):
+        shift[z] = digamma(shift[z] + p * eta)
+    for w in range(p):
+        for z in range(k):
+            value = digamma(words[w, z] + eta) - shift[z]
+            logs[z] += value
+            out[w, z] = math.exp(value)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def dirichlet_terms(counts, alpha):
+    """E_q[log p(theta)] - E_q[log q(theta)] of q = Dirichlet(counts + alpha), less counts terms.
+
+    That is sum_z [lgamma(counts + alpha) - lgamma(alpha) - counts x E_q log theta] + lgamma of the
+    sum of alpha - lgamma of the sum of counts + alpha.
+    """
+    total, size = 0.0, 0.0
+    for z in range(len(counts)):
+        total += alpha[z]
+        size += counts[z]
+    shift = digamma(size + total)
+    value = math.lgamma(total) - math.lgamma(size + total)
+    for z in range(len(counts)):
+        g = counts[z] + alpha[z]
+        value += math.lgamma(g) - math.lgamma(alpha[z]) - counts[z] * (digamma(g) - shift)
+    return value
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def dirichlet_columns(words, eta):
+    """`dirichlet_terms` of each topic, Dirichlet(words + eta), summed: words (p, k)."""
+    p, k = words.shape
+    sizes = np.zeros(k)
+    for w in range(p):
+        for z in range(k):
+            sizes[z] += words[w, z]
+    value, shift = 0.0, np.empty(k)
+    for z in range(k):
+        shift[z] = digamma(sizes[z] + p * eta)
+        value += math.lgamma(p * eta) - math.lgamma(sizes[z] + p * eta)
+    bottom = math.lgamma(eta)
+    for w in range(p):
+        for z in range(k):
+            c = words[w, z]
+            if c > 1e-12:
+                value += math.lgamma(c + eta) - bottom - c * (digamma(c + eta) - shift[z])
+    return value
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _vb_document(data, places, gathered, alpha, tol, max_iter, lead, own, mixed, d):
+    """Steps of VB for one document, from its expected counts d; own and lead are for work."""
+    size, prior = 0.0, alpha.sum()
+    for a in range(len(data)):
+        size += data[a]
+    for _ in range(max_iter):
+        exp_log_expectation(d, alpha, size + prior, lead)
+        mix(data, places, gathered, lead, own, mixed)
+        moved = 0.0
+        for z in range(len(d)):
+            new = own[z] * lead[z]
+            moved += abs(new - d[z])
+            d[z] = new
+        if moved <= tol:
+            break
+    exp_log_expectation(d, alpha, size + prior, lead)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def vb_e_step(
+    data, indices, indptr, weight, phi, alpha, tol, max_iter, docs, words, log_theta, values
+):
+    """Variational Bayes for each document, from the ``docs`` of before.
+
+    Sets docs to the expected counts of topics, values (n,) to the bound on log p(words of d) given
+    phi, in nats; adds to words (p, k) the expected counts over phi, and to log_theta (k,) E[log
+    theta]. Steps end when docs move by less than ``tol`` per topic, or after ``max_iter``.
+    """
+    k = docs.shape[1]
+    buffer, mixed = np.empty((longest(indptr), k), phi.dtype), np.empty(longest(indptr))
+    places = np.arange(len(buffer))
+    own, lead = np.empty(k, phi.dtype), np.empty(k, phi.dtype)
+    for i in range(len(docs)):
+        some = slice(indptr[i], indptr[i + 1])
+        w = weight[i] if weight.size else 1.0
+        m, d = indptr[i + 1] - indptr[i], docs[i]
+        here, gathered = places[:m], buffer[:m]
+        gather(indices[some], phi, gathered)
+        _vb_document(data[some], here, gathered, alpha, tol * k, max_iter, lead, own, mixed, d)
+        for a in range(m):
+            mixed[a] = dot(lead, gathered[a])
+        spread(data[some], indices[some], lead, w, mixed, words)
+        values[i] = dirichlet_terms(d, alpha) + log_likelihood(data[some], mixed)
+        for z in range(k):
+            log_theta[z] += w * math.log(lead[z])
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def vb_fold_in(data, indices, indptr, phi, alpha, tol, max_iter, docs):
+    """Docs (n, k) <- expected counts of topics by VB, with topics p(w|z) that stay."""
+    k = docs.shape[1]
+    buffer, mixed = np.empty((longest(indptr), k), phi.dtype), np.empty(longest(indptr))
+    places = np.arange(len(buffer))
+    own, lead = np.empty(k, phi.dtype), np.empty(k, phi.dtype)
+    for i in range(len(docs)):
+        some = slice(indptr[i], indptr[i + 1])
+        m, limit = indptr[i + 1] - indptr[i], tol * docs[i].sum()
+        here, gathered = places[:m], buffer[:m]
+        gather(indices[some], phi, gathered)
+        _vb_document(data[some], here, gathered, alpha, limit, max_iter, lead, own, mixed, docs[i])
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def document_bounds(data, indices, indptr, phi, alpha, docs, values):
+    """Values (n,) <- bound on log p(words of d) at topics p(w|z), under Dirichlet(docs + alpha)."""
+    mixed, lead = np.empty(longest(indptr)), np.empty(docs.shape[1], phi.dtype)
+    prior = alpha.sum()
+    for i in range(len(docs)):
+        first, m = indptr[i], indptr[i + 1] - indptr[i]
+        exp_log_expectation(docs[i], alpha, docs[i].sum() + prior, lead)
+        for a in range(m):
+            mixed[a] = dot(lead, phi[indices[first + a]])
+        values[i] = dirichlet_terms(docs[i], alpha)
+        values[i] += log_likelihood(data[first : first + m], mixed)
+
+
+@njit(nogil=True, cache=True, fastmath=VECTORISE, error_model="numpy")
+def _cvb0_document(counts, indices, phi, inverse, eta, alpha, lead, own, w, mixed, words, q):
+    """One pass of CVB0 over a document; own <- expected counts of its topics.
+
+    A token's own part in the counts, which CVB0 leaves out, is what the counts give it: nothing is
+    kept for each token.
+    """
+    k = phi.shape[1]
+    own[:] = 0
+    for a in range(len(counts)):
+        row = phi[np.uint64(indices[a])]
+        s = phi.dtype.type(0)
+        for z in range(k):
+            q[z] = lead[z] * row[z]
+            s += q[z]
+        mixed[a] = s
+        r = 1 / s
+        s = phi.dtype.type(0)
+        for z in range(k):
+            g = q[z] * r
+            rest = max(row[z] - g * inverse[z], eta * inverse[z])
+            q[z] = rest * max(lead[z] - g, alpha[z])
+            s += q[z]
+        r = counts[a] / s
+        out = words[np.uint64(indices[a])]
+        v = phi.dtype.type(w)
+        for z in range(k):
+            g = q[z] * r
+            own[z] += g
+            out[z] += v * g
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def cvb0_e_step(data, indices, indptr, weight, phi, inverse, eta, alpha, docs, words, values):
+    """One pass of CVB0 (Asuncion et al. 2009, eq. 12) over all documents.
+
+    Sets docs to the expected counts of topics and values (n,) to sum x log p(w|d) at the means
+    that came in, in nats; adds expected counts to words (p, k). ``inverse`` (k,) is 1 / (n_z + p
+    eta); alpha and inverse are in the dtype of phi.
+    """
+    k = docs.shape[1]
+    mixed, q = np.empty(longest(indptr)), np.empty(k, phi.dtype)
+    own, lead = np.empty(k, phi.dtype), np.empty(k, phi.dtype)
+    for i in range(len(docs)):
+        some = slice(indptr[i], indptr[i + 1])
+        w = weight[i] if weight.size else 1.0
+        size, total = 0.0, 0.0
+        for a in range(indptr[i], indptr[i + 1]):
+            size += data[a]
+        for z in range(k):
+            lead[z] = docs[i, z] + alpha[z]
+            total += lead[z]
+        _cvb0_document(
+            data[some], indices[some], phi, inverse, eta, alpha, lead, own, w, mixed, words, q
+        )
+        values[i] = log_likelihood(data[some], mixed) - size * math.log(total)
+        docs[i] = own
+
+
+@njit(nogil=True, cache=True, fastmath=VECTORISE, error_model="numpy")
+def _cvb0_fold_pass(counts, gathered, alpha, lead, own, q):
+    """One pass of CVB0 over a document with topics that stay."""
+    m, k = gathered.shape
+    own[:] = 0
+    for a in range(m):
+        s = gathered.dtype.type(0)
+        for z in range(k):
+            q[z] = lead[z] * gathered[a, z]
+            s += q[z]
+        if s > 0:
+            r = 1 / s
+            s = gathered.dtype.type(0)
+            for z in range(k):
+                q[z] = gathered[a, z] * max(lead[z] - q[z] * r, alpha[z])
+                s += q[z]
+            r = counts[a] / s
+            for z in range(k):
+                own[z] += q[z] * r
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def cvb0_fold_in(data, indices, indptr, phi, alpha, tol, max_iter, docs):
+    """Docs (n, k) <- expected counts of topics by CVB0, with topics p(w|z) that stay."""
+    n, k = docs.shape
+    buffer = np.empty((longest(indptr), k), phi.dtype)
+    own, lead, q = np.empty(k, phi.dtype), np.empty(k, phi.dtype), np.empty(k, phi.dtype)
+    share = alpha / alpha.sum()
+    for i in range(n):
+        first, last = indptr[i], indptr[i + 1]
+        counts, gathered = data[first:last], buffer[: last - first]
+        gather(indices[first:last], phi, gathered)
+        size = 0.0
+        for a in range(len(counts)):
+            size += counts[a]
+        for z in range(k):
+            docs[i, z] = size * share[z]
+        for _ in range(max_iter):
+            for z in range(k):
+                lead[z] = docs[i, z] + alpha[z]
+            _cvb0_fold_pass(counts, gathered, alpha, lead, own, q)
+            moved = 0.0
+            for z in range(k):
+                moved += abs(own[z] - docs[i, z])
+                docs[i, z] = own[z]
+            if moved <= tol * size:
+                break
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def minka_terms(docs, weight, alpha, gains):
+    """Sums over documents for Minka's fixed point; adds to gains (k,), returns the other.
+
+    gains_z = sum of digamma(n_dz + alpha_z) - digamma(alpha_z), and the same of the sums.
+    """
+    n, k = docs.shape
+    total = alpha.sum()
+    low = np.empty(k)
+    for z in range(k):
+        low[z] = digamma(alpha[z])
+    bottom, loss = digamma(total), 0.0
+    for i in range(n):
+        w = weight[i] if weight.size else 1.0
+        size = 0.0
+        for z in range(k):
+            c = docs[i, z]
+            size += c
+            if c > 1e-9:
+                gains[z] += w * (digamma(c + alpha[z]) - low[z])
+        loss += w * (digamma(size + total) - bottom)
+    return loss
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def symmetric_minka_terms(words, eta):
+    """The same for topics with p equal parameters eta each: words (p, k)."""
+    p, k = words.shape
+    sizes = np.zeros(k)
+    low, gain, loss = digamma(eta), 0.0, 0.0
+    for w in range(p):
+        for z in range(k):
+            c = words[w, z]
+            sizes[z] += c
+            if c > 1e-9:
+                gain += digamma(c + eta) - low
+    bottom = digamma(p * eta)
+    for z in range(k):
+        loss += p * (digamma(sizes[z] + p * eta) - bottom)
+    return gain, loss

@@ -1,0 +1,414 @@
+"""Probabilistic latent semantic analysis: the estimator."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils import check_random_state
+
+from skem._callbacks import with_callbacks
+from skem._sklearn import Interval, StrOptions, fit_context
+from skem._validation import check_numbers, unchanged_on_error
+from skem.em import EMState, StepwiseEM
+from skem.em._estimator import EMEstimatorMixin
+from skem.topics._base import BaseTopicModel
+from skem.topics._counts import CountBlocks, Counts, each_block
+from skem.topics._plsa_model import FLOOR, PLSAModel, PLSAParams
+from skem.topics._plsa_online import OnlinePLSAModel, TopicParams
+from skem.topics._priors import check_prior
+from skem.topics._starts import INITS, initial_topics
+from skem.topics._tempering import held_out_temperature
+
+# Steps of EM for the topics of one document.
+_FOLD_IN_STEPS = 200
+
+
+class PLSA(BaseTopicModel):
+    r"""Probabilistic latent semantic analysis (aspect model) by EM on sparse counts.
+
+    Each token of a document has a topic z of its own, and its word depends on that alone,
+
+    .. math:: p(w|d) = \sum_z p(w|z) \, p(z|d), \qquad
+              p(d, w) = \sum_z p(z) \, p(d|z) \, p(w|z).
+
+    Parameters
+    ----------
+    n_components : int, default=10
+        Number of topics.
+    init : {'random', 'random_documents', 'svd'} or array-like of shape \
+            (n_components, n_features), default='random'
+        Initial topics: all words together with a random factor for each word and topic; a few
+        random documents each; parts of singular vectors of the scaled counts; or the topics
+        themselves.
+    tol : float, default=1e-3
+        EM stops when the estimated distance of the bound to its limit, in nats per token, is at
+        most this.
+    max_iter : int, default=500
+        EM maps (E steps) at the most, whatever the acceleration.
+    n_init : int, default=1
+        Number of starts. All are run for a few steps, and only the best go on.
+    temperature : float or 'held-out', default=1.0
+        Tempered EM: the E step takes posteriors to the power of 1 / temperature. Above 1 topics
+        overlap more and fit less closely. 'held-out' raises it step by step from 1 as long as
+        tokens that are held out gain from it, and stops each time when they do not (Hofmann 1999).
+    doc_topic_prior : float or array-like of shape (n_components,), default=None
+        Parameters of a Dirichlet prior of p(z|d), of which the mode is sought. None is 1, flat;
+        below 1 it asks for sparsity.
+    topic_word_prior : float or array-like of shape (n_features,) or (n_components, n_features), \
+            default=None
+        The same of p(w|z).
+    acceleration : {'auto', 'extrapolation', 'squarem'} or None, default='auto'
+        How EM is accelerated; None is plain EM, 'auto' is 'extrapolation'. A step that lowers the
+        bound is undone.
+    validation_fraction : float, default=0.1
+        Share of the tokens that temperature='held-out' holds out.
+    random_state : int, RandomState instance or None, default=None
+        Seed of everything random; pass an int for the same result at each call.
+    n_jobs : int, default=None
+        Threads over blocks of documents; None is all that joblib's context allows, 1 is one.
+    verbose : int, default=0
+        1 prints starts and iterations, 2 also bounds, gaps and times.
+    verbose_interval : int, default=10
+        Iterations between two prints.
+
+    Attributes
+    ----------
+    components_ : ndarray of shape (n_components, n_features)
+        p(w|z), the most frequent topic first; each row sums to one. Words that the training
+        documents do not have get 0, if there is no prior.
+    topic_prior_ : ndarray of shape (n_components,)
+        p(z): how many of the tokens each topic has.
+    temperature_ : float
+        The temperature of the fit.
+    converged_ : bool
+        Whether ``optimality_gap_ <= tol``; False after `partial_fit`.
+    n_iter_ : int
+        EM maps of the best start; after `partial_fit` the batches since the last `fit`.
+    lower_bound_ : float
+        The last of `lower_bounds_`.
+    lower_bounds_ : list of float
+        Log-likelihood at the start of each EM map (tempered: the free energy), nats per token, log
+        prior included; never falls. After `partial_fit` that of each batch, which may fall.
+    optimality_gap_ : float
+        Estimated distance of `lower_bound_` to its limit, nats per token (Aitken); infinite after
+        `partial_fit`.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of shape (n_features,)
+
+    See Also
+    --------
+    LatentDirichletAllocationVB : With a distribution over p(z|d), which fits new documents better.
+    sklearn.decomposition.NMF : Its KL divergence with multiplicative updates is PLSA up to scale.
+
+    Notes
+    -----
+    `transform` fits p(z|d) of each document to `components_`, from the same start for all, and so
+    `fit_transform` does. Where a document can be had from different mixtures of topics that is one
+    of them.
+
+    References
+    ----------
+    .. [1] Hofmann (1999). Probabilistic Latent Semantic Indexing. SIGIR.
+    .. [2] Gaussier and Goutte (2005). Relation between PLSA and NMF and Implications. SIGIR.
+    .. [3] Ang and Gillis (2019). Accelerating Nonnegative Matrix Factorization Algorithms Using
+       Extrapolation. Neural Computation 31.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skem import PLSA
+    >>> X = np.array([[4, 3, 0, 0], [2, 2, 0, 1], [0, 0, 5, 3], [0, 1, 2, 2]])
+    >>> plsa = PLSA(2, random_state=0).fit(X)
+    >>> plsa.transform(X).argmax(axis=1)
+    array([1, 1, 0, 0])
+    """
+
+    _parameter_constraints: dict = {
+        **EMEstimatorMixin._parameter_constraints,
+        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "init": [StrOptions(set(INITS)), "array-like"],
+        "n_init": [Interval(Integral, 1, None, closed="left")],
+        "temperature": [Interval(Real, 0, None, closed="neither"), StrOptions({"held-out"})],
+        "doc_topic_prior": [Real, "array-like", None],
+        "topic_word_prior": [Real, "array-like", None],
+        "acceleration": [StrOptions({"auto", "extrapolation", "squarem"}), None],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        n_components: int = 10,
+        *,
+        init: str | ArrayLike = "random",
+        tol: float = 1e-3,
+        max_iter: int = 500,
+        n_init: int = 1,
+        temperature: float | str = 1.0,
+        doc_topic_prior: float | ArrayLike | None = None,
+        topic_word_prior: float | ArrayLike | None = None,
+        acceleration: str | None = "auto",
+        validation_fraction: float = 0.1,
+        random_state: Any = None,
+        n_jobs: int | None = None,
+        verbose: int = 0,
+        verbose_interval: int = 10,
+    ):
+        self.n_components = n_components
+        self.init = init
+        self.tol = tol
+        self.max_iter = max_iter
+        self.n_init = n_init
+        self.temperature = temperature
+        self.doc_topic_prior = doc_topic_prior
+        self.topic_word_prior = topic_word_prior
+        self.acceleration = acceleration
+        self.validation_fraction = validation_fraction
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+        self.verbose_interval = verbose_interval
+
+    # ------------------------------------------------------------------ fit
+    @with_callbacks
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any = None, *, sample_weight: ArrayLike | None = None) -> PLSA:
+        """Fit topics to documents.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Counts, or other weights that are not negative.
+        y : Ignored
+            Not used, present for API consistency by convention.
+        sample_weight : array-like of shape (n_samples,), default=None
+            A weight of 2 is a document twice, of 0 a document left out; default is one for each.
+
+        Returns
+        -------
+        self : PLSA
+
+        Raises
+        ------
+        ValueError
+            If counts are negative or not finite, or all are zero; if there are fewer documents
+            than topics; if a parameter does not fit. The estimator is left as it was.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If the bound is more than ``tol`` below its estimated limit after ``max_iter`` steps.
+        """
+        with unchanged_on_error(self):
+            counts, weight = self._training_counts(X, sample_weight, reset=True)
+            rng = check_random_state(self.random_state)
+            doc_prior, word_prior = self._exponents(counts)
+            starts = [self._start(counts, weight, rng) for _ in range(self.n_init)]
+            temperature, max_iter = self.temperature, self.max_iter
+            if isinstance(temperature, str):
+                temperature, start, max_iter = held_out_temperature(
+                    lambda t: PLSAModel(
+                        temperature=t, doc_prior=doc_prior, word_prior=word_prior, weight=weight
+                    ),
+                    counts,
+                    weight,
+                    starts[0],
+                    hidden_share=self.validation_fraction,
+                    tol=self.tol,
+                    max_iter=self.max_iter,
+                    rng=rng,
+                    n_jobs=self.n_jobs,
+                )
+                starts = [start]
+            model = PLSAModel(
+                temperature=temperature, doc_prior=doc_prior, word_prior=word_prior, weight=weight
+            )
+            self._sizes = counts.sizes() if weight is None else weight * counts.sizes()
+            with CountBlocks(counts, weight, self.n_jobs) as blocks:
+                state, attributes = self._run_em(
+                    model,
+                    blocks,
+                    starts,
+                    n_starts=len(starts),
+                    X=X,
+                    sample_weight=sample_weight,
+                    max_iter=max_iter,
+                )
+            self.__dict__.pop("_online", None)
+            self.__dict__.update(attributes, _total_weight=float(self._sizes.sum()))
+            del self._sizes
+            self._say_how_it_ended(state)
+        return self
+
+    def _say_how_it_ended(self, state: EMState) -> None:
+        if self.temperature != "held-out" or state.interrupted:  # which stops before the limit
+            self._warn_if_not_converged(state)
+
+    def _exponents(self, counts: Counts) -> tuple[NDArray, NDArray]:
+        """Exponents of the Dirichlet densities: of topics in documents (k,), of words (p, k)."""
+        k, p = self.n_components, counts.n_features
+        doc = check_prior(self.doc_topic_prior, "doc_topic_prior", {"(n_components,)": (k,)})
+        word = check_prior(
+            self.topic_word_prior,
+            "topic_word_prior",
+            {"(n_features,)": (p,), "(n_components, n_features)": (k, p)},
+        )
+        doc = np.zeros(k) if doc is None else np.array(np.broadcast_to(doc - 1, (k,)))
+        if word is None or word.ndim == 0:
+            return doc, np.full((1, 1), 0.0 if word is None else word - 1)
+        return doc, np.array(np.broadcast_to(word - 1, (k, p)).T)
+
+    def _start(
+        self, counts: Counts, weight: NDArray | None, rng: np.random.RandomState
+    ) -> PLSAParams:
+        k, (n, p) = self.n_components, counts.shape
+        if isinstance(self.init, str):
+            topics = initial_topics(self.init, counts, weight, k, rng)
+        else:
+            given = check_numbers(self.init, "init", (k, p), ("n_components", "n_features"))
+            if (given < 0).any() or (given.sum(1) <= 0).any():
+                raise ValueError("init must hold weights that are not negative, some in each row.")
+            topics = (given / given.sum(1, keepdims=True)).T.astype(counts.data.dtype)
+        return PLSAParams(np.ascontiguousarray(topics), np.full((n, k), 1 / k, topics.dtype))
+
+    def _acceleration_name(self, model: Any) -> str | None:
+        return "extrapolation" if self.acceleration == "auto" else self.acceleration
+
+    def _attributes(self, model: Any, params: PLSAParams | TopicParams) -> dict[str, Any]:
+        if isinstance(params, TopicParams):
+            prior, temperature = params.topic_prior, 1.0
+        else:
+            prior = self._sizes @ params.mixtures
+            temperature = model.temperature
+        prior = prior / prior.sum()
+        order = np.argsort(-prior, kind="stable") if self._nameless() else slice(None)
+        return {
+            "components_": np.ascontiguousarray(params.topics.T[order]),
+            "topic_prior_": prior[order].astype(params.topics.dtype),
+            "temperature_": float(temperature),
+        }
+
+    def _nameless(self) -> bool:
+        """Whether topics may be put in any order: nothing given belongs to a certain one."""
+        given: list[Any] = [self.doc_topic_prior, self.topic_word_prior]
+        priors = np.ndim(given[0]) == 0 and np.ndim(given[1]) < 2
+        return isinstance(self.init, str) and priors
+
+    # ------------------------------------------------------------------ partial_fit
+    @fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X: Any, y: Any = None, *, sample_weight: ArrayLike | None = None) -> PLSA:
+        """Take in a batch of documents by stepwise EM (Cappé and Moulines 2009).
+
+        p(z|d) of the batch is fitted first, and not kept. Words that have not been seen yet get a
+        small chance in all topics, so that later batches may bring new ones.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Counts of a batch of documents. The first batch has at least n_components of them.
+        y : Ignored
+            Not used, present for API consistency by convention.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each document; default is one for each.
+
+        Returns
+        -------
+        self : PLSA
+
+        Raises
+        ------
+        ValueError
+            As `fit`, and if temperature is not 1, for which there is no stepwise EM here.
+        """
+        if self.temperature != 1:
+            raise ValueError(
+                f"partial_fit needs temperature=1, got {self.temperature!r}. Use fit, or set it."
+            )
+        with unchanged_on_error(self):
+            first = not hasattr(self, "components_")
+            counts, weight = self._training_counts(X, sample_weight, reset=first)
+            online = getattr(self, "_online", None)
+            with CountBlocks(counts, weight, self.n_jobs) as blocks:
+                if online is not None:
+                    online = online.copy()
+                else:
+                    online = self._begin_online(counts, weight, blocks, first=first)
+                self._update_online(online, blocks)
+        return self
+
+    def _begin_online(
+        self, counts: Counts, weight: NDArray | None, blocks: CountBlocks, *, first: bool
+    ) -> StepwiseEM:
+        """Online EM after a fit, or after a short fit of the first batch."""
+        doc_prior, word_prior = self._exponents(counts)
+        model, sizes = OnlinePLSAModel(doc_prior, word_prior), counts.sizes()
+        batch = float(sizes.sum() if weight is None else weight @ sizes)
+        if first:
+            rng = check_random_state(self.random_state)
+            whole = PLSAModel(
+                temperature=1.0, doc_prior=doc_prior, word_prior=word_prior, weight=weight
+            )
+            starts = [self._start(counts, weight, rng) for _ in range(self.n_init)]
+            begun = self._start_online(whole, blocks, starts)
+            params = TopicParams.of(begun.current, counts)
+            return StepwiseEM(model, model.after_fit(params.topics.T, params.topic_prior, batch))
+        total = self._total_weight
+        online = StepwiseEM(model, model.after_fit(self.components_, self.topic_prior_, total))
+        online.seed(model.statistics_of(online.current, total), batch)
+        return online
+
+    # ------------------------------------------------------------------ documents
+    def _infer(self, counts: Counts) -> NDArray:
+        from skem.topics._kernels import fold_in
+
+        k, dtype = len(self.components_), self.components_.dtype
+        prior, _ = self._exponents(counts)
+        power, topics, start = 1 / self.temperature_, self._topics(), self.topic_prior_
+        if power != 1:
+            topics = np.power(topics, dtype.type(power))
+        mixtures = np.empty((counts.shape[0], k), dtype)
+
+        def one(part: slice, some: Counts) -> None:
+            fold_in(
+                *some.arrays,
+                topics,
+                start,
+                prior,
+                FLOOR,
+                float(power),
+                0.1 * self.tol,
+                _FOLD_IN_STEPS,
+                mixtures[part],
+            )
+
+        each_block(counts, one, self.n_jobs)
+        return mixtures
+
+    def symmetric_factors(self, X: Any) -> tuple[NDArray, NDArray, NDArray]:
+        """The symmetric view, p(d, w) = sum_z p(z) p(d|z) p(w|z), of some documents.
+
+        p(d) is the share of the tokens that the document has.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        topic_prior : ndarray of shape (n_components,)
+            p(z) over these documents.
+        doc_given_topic : ndarray of shape (n_components, n_samples)
+            p(d|z); each row sums to one.
+        word_given_topic : ndarray of shape (n_components, n_features)
+            p(w|z), `components_`.
+        """
+        counts = self._fitted_counts(X)
+        sizes = counts.sizes()
+        if not sizes.any():
+            raise ValueError("X has no counts: all entries are zero.")
+        joint = (self._infer(counts) * (sizes / sizes.sum())[:, None]).T
+        prior = joint.sum(1)
+        return prior, joint / np.maximum(prior, 1e-300)[:, None], self.components_

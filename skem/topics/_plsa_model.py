@@ -1,0 +1,138 @@
+"""PLSA as the engine sees it: p(w|z) for all documents, p(z|d) for each its own.
+
+    log p(X) = sum_d s_d sum_w x_dw log sum_z p(z|d) p(w|z)
+
+Conventions:
+    topics (p, k)      p(w|z), each column sums to one
+    mixtures (n, k)    p(z|d), each row sums to one: local parameters
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skem.em import EMModelBase, Rows
+from skem.topics._counts import Counts, weights_of
+
+# Of a prior that asks for sparsity: where its density stops to grow.
+FLOOR = 1e-6
+
+
+class PLSAParams(NamedTuple):
+    """Parameters, in the dtype of the counts."""
+
+    topics: NDArray
+    mixtures: NDArray
+
+
+class PLSAStatistics(NamedTuple):
+    """Sums over documents; the expected counts of each document are its own."""
+
+    log_likelihood: float
+    weight: float
+    words: NDArray  # (p, k): expected counts n_wz / p(w|z)
+    local: tuple  # of (n_rows, k): expected counts of topics in each document
+
+
+class PLSAModel(EMModelBase):
+    """PLSA, tempered and with Dirichlet priors.
+
+    Parameters
+    ----------
+    temperature : float
+        The E step takes p(z|d, w) to the power of 1 / temperature (Hofmann 1999), and the bound is
+        the free energy, temperature x log of the sum of the powers.
+    doc_prior : ndarray of shape (k,)
+        Exponents of the Dirichlet density of p(z|d): its parameters less one.
+    word_prior : ndarray of shape (p, k)
+        The same of p(w|z); of shape (1, 1) where all are equal.
+    weight : ndarray of shape (n,) or None
+        Weights of the documents, whose priors they weigh too.
+    """
+
+    def __init__(
+        self,
+        *,
+        temperature: float,
+        doc_prior: NDArray,
+        word_prior: NDArray,
+        weight: NDArray | None,
+    ):
+        self.temperature = temperature
+        self.doc_prior = doc_prior
+        self.word_prior = word_prior
+        self.doc_weight = weight
+        self._powered: tuple = (None, None, None)
+
+    def _tempered(self, params: PLSAParams) -> PLSAParams:
+        """Parameters to the power of 1 / temperature, computed once for all blocks."""
+        if self.temperature == 1:
+            return params
+        if self._powered[0] is not params:
+            powers = (np.power(x, 1 / self.temperature) for x in params)
+            self._powered = (params, *powers)
+        return PLSAParams(*self._powered[1:])
+
+    def expected_statistics(self, params: PLSAParams, rows: Rows) -> PLSAStatistics:
+        from skem.topics._kernels import e_step
+
+        counts: Counts = rows.X
+        part = slice(rows.start, rows.start + counts.shape[0])
+        topics, mixtures = self._tempered(params)
+        words = np.zeros_like(topics)
+        local = np.empty_like(mixtures[part])
+        weight = weights_of(rows)
+        value = e_step(*counts.arrays, weight, topics, mixtures[part], words, local)
+        sizes = counts.sizes()
+        size = weight @ sizes if weight.size else sizes.sum()
+        return PLSAStatistics(self.temperature * value, float(size), words, (local,))
+
+    def maximize(self, statistics: PLSAStatistics, params: PLSAParams) -> PLSAParams:
+        from skem.topics._kernels import maximize_columns, maximize_rows
+
+        tempered = self._tempered(params)
+        local = statistics.local
+        counts = local[0] if len(local) == 1 else np.concatenate(local)
+        maximize_rows(counts, self.doc_prior, params.mixtures, FLOOR, counts)
+        topics = np.empty_like(params.topics)
+        maximize_columns(
+            statistics.words, tempered.topics, self.word_prior, params.topics, FLOOR, topics
+        )
+        return PLSAParams(topics, counts)
+
+    def bound(self, statistics: PLSAStatistics, params: PLSAParams) -> float:
+        value = statistics.log_likelihood
+        if self.doc_prior.any():
+            terms = _log_prior(params.mixtures, self.doc_prior).sum(1)
+            value += terms.sum() if self.doc_weight is None else self.doc_weight @ terms
+        if self.word_prior.any():
+            value += _log_prior(params.topics, self.word_prior).sum()
+        return float(value / statistics.weight)
+
+    def rounding(self, statistics: PLSAStatistics, params: PLSAParams) -> float:
+        eps = np.finfo(params.topics.dtype).eps
+        return float(32 * eps * max(1.0, abs(self.bound(statistics, params))))
+
+    def to_vector(self, params: PLSAParams) -> NDArray:
+        return np.concatenate([params.topics.ravel(), params.mixtures.ravel()])
+
+    def from_vector(self, vector: NDArray, params: PLSAParams) -> PLSAParams:
+        split = params.topics.size
+        topics = vector[:split].reshape(params.topics.shape)
+        mixtures = vector[split:].reshape(params.mixtures.shape)
+        topics = np.maximum(topics, 0.1 * params.topics)
+        mixtures = np.maximum(mixtures, 0.1 * params.mixtures)
+        topics /= topics.sum(0)
+        mixtures /= mixtures.sum(1, keepdims=True)
+        return PLSAParams(topics, mixtures)
+
+
+def _log_prior(q: NDArray, exponents: NDArray) -> NDArray:
+    """Exponent x log q, and exponent x log(q + FLOOR) where the exponent is negative."""
+    shifted = np.where(exponents < 0, q + FLOOR, q)
+    with np.errstate(divide="ignore"):
+        terms = exponents * np.log(shifted, dtype=np.float64)
+    return np.where(exponents == 0, 0.0, terms)

@@ -1,0 +1,35 @@
+"""Dirichlet priors: their parameters as the user gives them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skem._validation import as_numbers
+
+
+def check_prior(value: Any, name: str, shapes: dict[str, tuple[int, ...]]) -> NDArray | None:
+    """Positive Dirichlet parameters, a number or of one of the shapes; None stays None.
+
+    Raises
+    ------
+    ValueError
+        That names the parameter and the shapes it may have.
+    """
+    if value is None:
+        return None
+    array = as_numbers(value)
+    wanted = " or ".join(f"{axes} = {shape}" for axes, shape in shapes.items())
+    if array is None or (array.ndim > 0 and array.shape not in shapes.values()):
+        got = f"shape {array.shape}" if array is not None else repr(value)
+        raise ValueError(
+            f"{name} must be None, a number, or an array of shape {wanted}; got {got}."
+        )
+    if not np.isfinite(array).all() or (array <= 0).any():
+        raise ValueError(
+            f"{name} holds parameters of a Dirichlet distribution, which are finite and above 0; "
+            f"got {array.min():g} as the smallest."
+        )
+    return array

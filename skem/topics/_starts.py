@@ -1,0 +1,67 @@
+"""Where topics start."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils.extmath import randomized_svd
+
+from skem.topics._counts import Counts
+
+INITS = ("random", "random_documents", "svd")
+
+# Documents that a topic is made of, and the share of all words together that is added to it.
+_DOCUMENTS = 5
+_SMOOTHING = 0.3
+
+
+def initial_topics(
+    init: str, counts: Counts, weight: NDArray | None, k: int, rng: np.random.RandomState
+) -> NDArray:
+    """Topics (p, k) to start from, each with a chance for every word that there is.
+
+    'random': all words together, each word's chance times a factor of its own in each topic;
+    'random_documents': some documents each; 'svd': singular vectors of the scaled counts, their
+    positive or negative parts, whichever weighs more (Boutsidis and Gallopoulos 2008).
+    """
+    p = counts.n_features
+    rows = np.repeat(np.arange(counts.shape[0]), np.diff(counts.indptr))
+    w = np.ones(counts.shape[0]) if weight is None else weight
+    totals = np.bincount(counts.indices, weights=w[rows] * counts.data, minlength=p)
+    overall = (totals / totals.sum())[:, None]
+    if init == "random":
+        topics = overall * rng.gamma(1.0, size=(p, k))
+    elif init == "random_documents":
+        topics = _of_documents(counts, w, k, rng) + _SMOOTHING * overall
+    else:
+        topics = _of_svd(counts, w, overall, k, rng) + _SMOOTHING * overall
+    topics *= np.where(overall > 0, rng.uniform(0.9, 1.1, size=(p, k)), 0.0)
+    return (topics / topics.sum(0)).astype(counts.data.dtype)
+
+
+def _of_documents(counts: Counts, w: NDArray, k: int, rng: np.random.RandomState) -> NDArray:
+    chances = w * (counts.sizes() > 0)
+    drawn = rng.choice(counts.shape[0], size=(k, _DOCUMENTS), p=chances / chances.sum())
+    X, sizes = counts.matrix(), counts.sizes()
+    topics = [(X[row] / sizes[row][:, None]).mean(axis=0) for row in drawn]
+    return np.asarray(topics).T.astype(np.float64)
+
+
+def _of_svd(
+    counts: Counts, w: NDArray, overall: NDArray, k: int, rng: np.random.RandomState
+) -> NDArray:
+    """Rows of unit weight, columns in the metric of their frequencies (as correspondence analysis
+    has it), the first direction (all words together) left out.
+    """
+    sizes = np.maximum(counts.sizes(), 1e-300)
+    scale = 1 / np.sqrt(np.where(overall[:, 0] > 0, overall[:, 0], 1.0))
+    X = counts.matrix().astype(np.float64)
+    X.data *= np.repeat(np.sqrt(w / sizes), np.diff(counts.indptr)) * scale[counts.indices]
+    rank = min(k + 1, min(X.shape))
+    _, _, V = randomized_svd(X, rank, random_state=rng)
+    topics = np.empty((counts.n_features, k))
+    for z in range(k):
+        v = V[1 + z // 2] if 1 + z // 2 < len(V) else rng.standard_normal(counts.n_features)
+        part = np.maximum(v if z % 2 == 0 else -v, 0.0) / scale
+        topics[:, z] = part / max(part.sum(), 1e-300)
+    return topics
