@@ -260,8 +260,9 @@ class Extrapolation:
         growth: float = 1.1,
         ceiling_growth: float = 1.05,
         shrink: float = 1.5,
+        largest: float = 2.0,
     ):
-        self.beta, self.ceiling = start, 1.0
+        self.beta, self.ceiling, self.largest = start, 1.0, largest
         self.growth, self.ceiling_growth, self.shrink = growth, ceiling_growth, shrink
         self._images: deque[NDArray] = deque(maxlen=2)
         self._proposed = False
@@ -272,8 +273,6 @@ class Extrapolation:
             self.ceiling = min(self.largest, self.ceiling_growth * self.ceiling)
             self.beta = min(self.ceiling, self.growth * self.beta)
         self._proposed = False
-
-    largest = 1.0
 
     def propose(self) -> NDArray | None:
         if len(self._images) < 2:

@@ -11,7 +11,7 @@ import numpy as np
 
 from skem.em._acceleration import ACCELERATIONS, Acceleration, Map, make_acceleration
 from skem.em._rows import RowSource
-from skem.em._stopping import STILL, GapEstimator
+from skem.em._stopping import STILL, DriftEstimator, GapEstimator
 
 HITS = 2
 """Consecutive small estimates of the gap that are believed."""
@@ -146,7 +146,9 @@ class EMRun:
 
     def _reset(self) -> None:
         self._acceleration: Acceleration | None = make_acceleration(self._acceleration_name)
-        self._gap = GapEstimator()
+        self._gap: GapEstimator | DriftEstimator = GapEstimator()
+        if not self._monotone:
+            self._gap = DriftEstimator(getattr(self.model, "settled_after", 0))
         self._candidate: Any = None  # where an acceleration wants to go on, instead of params
         self._hits = 0  # consecutive iterations whose estimated gap was at most tol
         self._checks = 0  # plain EM maps still to take, to confirm the gap
@@ -265,7 +267,7 @@ class EMRun:
         if em_map is not None and em_map.geometry is not None:
             size = float(em_map.geometry.gradient @ (em_map.image - em_map.x))
         state.gap = self._gap.update(bound, plain=plain, rounding=rounding, size=size)
-        if state.gap <= STILL * rounding:
+        if state.gap <= STILL * rounding and self._monotone:
             return state.gap <= self.tol
         own = None if self._acceleration is None else self._acceleration.gap
         if own is not None and not self._checks:

@@ -9,6 +9,7 @@ the complete-data information shrinks by the same factor, and is seen even after
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import deque
 
@@ -16,6 +17,9 @@ HISTORY = 5
 """Maps whose rates are looked back on: the slowest of them counts."""
 MIN_RATES = 3
 """Maps that must have shown a rate before any estimate: the first steps of a start say little."""
+
+DRIFT = 10
+"""Maps whose changes tell how far an objective without bound still moves."""
 
 STILL = 1e-3
 """A squared EM step below this share of the rounding error of the bound is none."""
@@ -78,4 +82,28 @@ class GapEstimator:
                 step = gain if seen or size is None else size
                 self.gap = step * rate / (1 - rate)
         self._bound, self._gain, self._size = bound, gain, size
+        return self.gap
+
+
+class DriftEstimator:
+    """In place of `GapEstimator` where there is no bound: how far the objective still moves.
+
+    The mean size of its last `DRIFT` changes, over as many more of them. A model that changes its
+    rules on the way (that begins to learn its priors) says for how many maps it is not settled.
+    """
+
+    def __init__(self, settled: int) -> None:
+        self.gap = math.inf
+        self._settled = settled
+        self._values: deque[float] = deque(maxlen=DRIFT + 1)
+
+    def update(
+        self, bound: float, *, plain: bool, rounding: float, size: float | None = None
+    ) -> float:
+        """Take in the objective after a map; return the estimate, inf while there is none."""
+        self._values.append(bound)
+        self._settled -= 1
+        values = list(self._values)
+        if len(values) > DRIFT and self._settled < 0:
+            self.gap = sum(abs(b - a) for a, b in itertools.pairwise(values))
         return self.gap

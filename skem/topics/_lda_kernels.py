@@ -284,25 +284,47 @@ def cvb0_fold_in(data, indices, indptr, phi, alpha, tol, max_iter, docs):
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def minka_terms(docs, weight, alpha, gains):
+def _expected_rise(mean, variance, alpha):
+    """E[digamma(N + alpha) - digamma(alpha)] of a sum N of tokens that may belong to a topic.
+
+    N is zero with the chance that a binomial of that mean and variance gives it, and else taken at
+    its mean (Teh, Kurihara and Welling 2008, sec. 3.2): digamma is steep near a small alpha, and
+    taken at the mean of all would make many doubtful tokens of a few sure ones.
+    """
+    if mean < 1e-9:
+        return 0.0
+    chance = 1 - min(max(variance / mean, 1e-9), 1 - 1e-9)  # of each of mean / chance tokens
+    some = -math.expm1(mean / chance * math.log1p(-chance))
+    return some * (digamma(alpha + mean / some) - digamma(alpha))
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def minka_terms(data, indices, indptr, weight, phi, docs, alpha, gains):
     """Sums over documents for Minka's fixed point; adds to gains (k,), returns the other.
 
-    gains_z = sum of digamma(n_dz + alpha_z) - digamma(alpha_z), and the same of the sums.
+    gains_z = sum of E[digamma(n_dz + alpha_z) - digamma(alpha_z)], and the same of the sums.
     """
     n, k = docs.shape
-    total = alpha.sum()
-    low = np.empty(k)
-    for z in range(k):
-        low[z] = digamma(alpha[z])
-    bottom, loss = digamma(total), 0.0
+    total, loss = alpha.sum(), 0.0
+    bottom = digamma(total)
+    mean, variance, q = np.empty(k), np.empty(k), np.empty(k)
     for i in range(n):
         w = weight[i] if weight.size else 1.0
         size = 0.0
+        mean[:], variance[:] = 0.0, 0.0
+        for a in range(indptr[i], indptr[i + 1]):
+            row = phi[indices[a]]
+            s = 0.0
+            for z in range(k):
+                q[z] = (docs[i, z] + alpha[z]) * row[z]
+                s += q[z]
+            for z in range(k):
+                g = q[z] / s
+                mean[z] += data[a] * g
+                variance[z] += data[a] * g * (1 - g)
+            size += data[a]
         for z in range(k):
-            c = docs[i, z]
-            size += c
-            if c > 1e-9:
-                gains[z] += w * (digamma(c + alpha[z]) - low[z])
+            gains[z] += w * _expected_rise(mean[z], variance[z], alpha[z])
         loss += w * (digamma(size + total) - bottom)
     return loss
 

@@ -169,6 +169,11 @@ class CVB0Model(LDAModel):
 
     monotone = False
 
+    @property
+    def settled_after(self) -> int:
+        """Maps before which a stop would be too early: priors are learned later."""
+        return 2 * _BEFORE_LEARNING if self.learn_priors else 0
+
     def _shared(self, params: LDAParams) -> tuple[NDArray, NDArray, NDArray]:
         p = len(params.words)
         dtype = params.words.dtype
@@ -189,7 +194,7 @@ class CVB0Model(LDAModel):
         cvb0_e_step(*counts.arrays, weight, phi, inverse, eta, alpha, docs, words, values)
         gains, loss = np.zeros(len(alpha)), 0.0
         if self._learning(params, _LEARN_EVERY):
-            loss = minka_terms(docs, weight, params.alpha, gains)
+            loss = minka_terms(*counts.arrays, weight, phi, docs, params.alpha, gains)
         w = weight if weight.size else np.ones(len(docs))
         size = float(w @ counts.sizes())
         return LDAStatistics(float(w @ values), size, words, gains, loss, (docs,))

@@ -60,9 +60,9 @@ class PLSA(BaseTopicModel):
     topic_word_prior : float or array-like of shape (n_features,) or (n_components, n_features), \
             default=None
         The same of p(w|z).
-    acceleration : {'auto', 'extrapolation', 'squarem'} or None, default='auto'
-        How EM is accelerated; None is plain EM, 'auto' is 'extrapolation'. A step that lowers the
-        bound is undone.
+    acceleration : {'auto', 'squarem', 'extrapolation'} or None, default='auto'
+        How EM is accelerated; None is plain EM, 'auto' is 'squarem'. A step that lowers the bound
+        is undone.
     validation_fraction : float, default=0.1
         Share of the tokens that temperature='held-out' holds out.
     random_state : int, RandomState instance or None, default=None
@@ -273,9 +273,6 @@ class PLSA(BaseTopicModel):
                 raise ValueError("init must hold weights that are not negative, some in each row.")
             topics = (given / given.sum(1, keepdims=True)).T.astype(counts.data.dtype)
         return PLSAParams(np.ascontiguousarray(topics), np.full((n, k), 1 / k, topics.dtype))
-
-    def _acceleration_name(self, model: Any) -> str | None:
-        return "extrapolation" if self.acceleration == "auto" else self.acceleration
 
     def _attributes(self, model: Any, params: PLSAParams | TopicParams) -> dict[str, Any]:
         if isinstance(params, TopicParams):

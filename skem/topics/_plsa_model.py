@@ -20,6 +20,10 @@ from skem.topics._counts import Counts, weights_of
 # Of a prior that asks for sparsity: where its density stops to grow.
 FLOOR = 1e-6
 
+# Least root of a probability that is extrapolated, against that of its EM image (measured on AP:
+# 0.3 to 0.95 do, 0.85 did best).
+_LEAST = 0.85
+
 
 class PLSAParams(NamedTuple):
     """Parameters, in the dtype of the counts."""
@@ -117,17 +121,21 @@ class PLSAModel(EMModelBase):
         return float(32 * eps * max(1.0, abs(self.bound(statistics, params))))
 
     def to_vector(self, params: PLSAParams) -> NDArray:
-        return np.concatenate([params.topics.ravel(), params.mixtures.ravel()])
+        """Square roots: points of spheres, on which extrapolation does not run into zero."""
+        return np.sqrt(np.concatenate([params.topics.ravel(), params.mixtures.ravel()]))
 
     def from_vector(self, vector: NDArray, params: PLSAParams) -> PLSAParams:
         split = params.topics.size
-        topics = vector[:split].reshape(params.topics.shape)
-        mixtures = vector[split:].reshape(params.mixtures.shape)
-        topics = np.maximum(topics, 0.1 * params.topics)
-        mixtures = np.maximum(mixtures, 0.1 * params.mixtures)
+        topics = _probabilities(vector[:split], params.topics)
+        mixtures = _probabilities(vector[split:], params.mixtures)
         topics /= topics.sum(0)
         mixtures /= mixtures.sum(1, keepdims=True)
         return PLSAParams(topics, mixtures)
+
+
+def _probabilities(roots: NDArray, near: NDArray) -> NDArray:
+    """Squares, which do not fall far below the EM image: zeros would stay for ever."""
+    return np.square(np.maximum(roots.reshape(near.shape), _LEAST * np.sqrt(near)))
 
 
 def _log_prior(q: NDArray, exponents: NDArray) -> NDArray:
