@@ -52,7 +52,7 @@ class LatentDirichletAllocationVB(BaseTopicModel):
     learn_priors : bool, default=True
         Learn alpha (one a topic) and eta by Minka's fixed points.
     init : {'random', 'random_documents', 'svd'} or array-like of shape \
-            (n_components, n_features), default='random'
+            (n_components, n_features), default='random_documents'
         Initial topics, as in `PLSA`; an array holds the Dirichlet parameters of the topics, that
         is expected counts plus eta.
     tol : float, default=1e-3
@@ -149,7 +149,7 @@ class LatentDirichletAllocationVB(BaseTopicModel):
         topic_word_prior: float | None = None,
         inference: str = "cvb0",
         learn_priors: bool = True,
-        init: str | ArrayLike = "random",
+        init: str | ArrayLike = "random_documents",
         tol: float = 1e-3,
         max_iter: int = 500,
         max_doc_iter: int = _STEPS,

@@ -39,7 +39,7 @@ class PLSA(BaseTopicModel):
     n_components : int, default=10
         Number of topics.
     init : {'random', 'random_documents', 'svd'} or array-like of shape \
-            (n_components, n_features), default='random'
+            (n_components, n_features), default='svd'
         Initial topics: all words together with a random factor for each word and topic; a few
         random documents each; parts of singular vectors of the scaled counts; or the topics
         themselves.
@@ -143,7 +143,7 @@ class PLSA(BaseTopicModel):
         self,
         n_components: int = 10,
         *,
-        init: str | ArrayLike = "random",
+        init: str | ArrayLike = "svd",
         tol: float = 1e-3,
         max_iter: int = 500,
         n_init: int = 1,

@@ -40,10 +40,16 @@ def initial_topics(
 
 
 def _of_documents(counts: Counts, w: NDArray, k: int, rng: np.random.RandomState) -> NDArray:
-    chances = w * (counts.sizes() > 0)
-    drawn = rng.choice(counts.shape[0], size=(k, _DOCUMENTS), p=chances / chances.sum())
+    """Means of documents that are drawn by their weights.
+
+    They are drawn in an order that their words give them, so that neither the order of the rows
+    matters, nor whether a document comes twice or has a weight of 2.
+    """
     X, sizes = counts.matrix(), counts.sizes()
-    topics = [(X[row] / sizes[row][:, None]).mean(axis=0) for row in drawn]
+    order = np.argsort(X @ rng.uniform(size=counts.n_features), kind="stable")
+    upto = np.cumsum((w * (sizes > 0))[order])
+    drawn = order[np.searchsorted(upto, rng.uniform(size=(k, _DOCUMENTS)) * upto[-1])]
+    topics = [(X[rows].multiply(1 / sizes[rows][:, None])).mean(axis=0) for rows in drawn]
     return np.asarray(topics).T.astype(np.float64)
 
 
