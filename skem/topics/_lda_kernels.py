@@ -15,7 +15,7 @@ import numpy as np
 from numba import njit
 
 from skem._compiled import VECTORISE
-from skem.topics._kernels import dot, gather, log_likelihood, longest, mix, spread
+from skem.topics._kernels import add, dot, gather, log_likelihood, longest, mix, spread
 
 
 @njit(nogil=True, cache=True, fastmath=VECTORISE, error_model="numpy")
@@ -182,29 +182,22 @@ def _cvb0_document(counts, indices, phi, inverse, eta, alpha, lead, own, w, mixe
     A token's own part in the counts, which CVB0 leaves out, is what the counts give it: nothing is
     kept for each token.
     """
-    k = phi.shape[1]
+    k, kind = phi.shape[1], phi.dtype.type
     own[:] = 0
     for a in range(len(counts)):
         row = phi[np.uint64(indices[a])]
-        s = phi.dtype.type(0)
-        for z in range(k):
-            q[z] = lead[z] * row[z]
-            s += q[z]
+        s = dot(lead, row)
         mixed[a] = s
-        r = 1 / s
-        s = phi.dtype.type(0)
+        r = kind(1) / s
+        s = kind(0)
         for z in range(k):
-            g = q[z] * r
+            g = lead[z] * row[z] * r
             rest = max(row[z] - g * inverse[z], eta * inverse[z])
             q[z] = rest * max(lead[z] - g, alpha[z])
             s += q[z]
         r = counts[a] / s
-        out = words[np.uint64(indices[a])]
-        v = phi.dtype.type(w)
-        for z in range(k):
-            g = q[z] * r
-            own[z] += g
-            out[z] += v * g
+        add(own, r, q)
+        add(words[np.uint64(indices[a])], kind(w * r), q)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")

@@ -63,8 +63,8 @@ def _of_svd(
     scale = 1 / np.sqrt(np.where(overall[:, 0] > 0, overall[:, 0], 1.0))
     X = counts.matrix().astype(np.float64)
     X.data *= np.repeat(np.sqrt(w / sizes), np.diff(counts.indptr)) * scale[counts.indices]
-    rank = min(k + 1, min(X.shape))
-    _, _, V = randomized_svd(X, rank, random_state=rng)
+    rank = min(2 + (k - 1) // 2, *X.shape)  # each direction serves two topics
+    _, _, V = randomized_svd(X, rank, n_iter=2, random_state=rng)
     topics = np.empty((counts.n_features, k))
     for z in range(k):
         v = V[1 + z // 2] if 1 + z // 2 < len(V) else rng.standard_normal(counts.n_features)
