@@ -15,8 +15,9 @@ from skem.em import Rows, total
 from skem.em._rows import MAX_BLOCKS, BlockMap
 
 # Entries of a block for each word of the vocabulary: adding up (n_features, n_components) numbers
-# after each block is then a small part of the work.
-_ENTRIES_PER_WORD = 4
+# after each block is then a small part of the work. Two blocks there are in any case, of so many
+# entries at least.
+_ENTRIES_PER_WORD = 32
 _MIN_ENTRIES = 1 << 14
 
 
@@ -96,9 +97,9 @@ def check_counts(estimator: Any, X: Any, *, reset: bool) -> Counts:
 def cut_entries(counts: Counts) -> list[slice]:
     """Blocks of documents with about as many entries each; a matter of the data alone."""
     n_rows, n_entries = counts.shape[0], len(counts.data)
-    wanted = n_entries // max(_ENTRIES_PER_WORD * counts.n_features, _MIN_ENTRIES)
+    wanted = max(n_entries // (_ENTRIES_PER_WORD * counts.n_features), 2)
     n_blocks = 1
-    while 2 * n_blocks <= min(wanted, MAX_BLOCKS, n_rows):
+    while 2 * n_blocks <= min(wanted, n_entries // _MIN_ENTRIES, MAX_BLOCKS, n_rows):
         n_blocks *= 2
     targets = np.arange(1, n_blocks) * (n_entries / n_blocks)
     edges = [0, *np.searchsorted(counts.indptr, targets).tolist(), n_rows]
