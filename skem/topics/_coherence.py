@@ -108,7 +108,7 @@ def topic_coherence(
         knows. Needed where words are numbers on one side and strings on the other.
     epsilon : float, default=0.0
         What is added to the probability of a pair in 'npmi' and 'c_v'. Zero gives the limits above;
-        gensim and Palmetto have 1e-12, which lifts words that are never together above -1.
+        gensim has 1e-12, which lifts words that are never together above -1.
 
     Returns
     -------
