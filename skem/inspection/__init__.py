@@ -1,8 +1,17 @@
 """Displays: pictures of fitted models, in the manner of scikit-learn's Display classes."""
 
 from skem.inspection._bound import BoundDisplay
+from skem.inspection._document_topics import DocumentTopicsDisplay
 from skem.inspection._expectations import ExpectationsDisplay
 from skem.inspection._mixture import MixtureDisplay
+from skem.inspection._topics import TopicsDisplay
 from skem.inspection._weights import WeightsDisplay
 
-__all__ = ["BoundDisplay", "ExpectationsDisplay", "MixtureDisplay", "WeightsDisplay"]
+__all__ = [
+    "BoundDisplay",
+    "DocumentTopicsDisplay",
+    "ExpectationsDisplay",
+    "MixtureDisplay",
+    "TopicsDisplay",
+    "WeightsDisplay",
+]

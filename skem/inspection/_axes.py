@@ -15,8 +15,10 @@ PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#F
 MAX_COLUMNS = 4
 
 
-def axes_for(display: Any, ax: Any) -> Axes:
+def axes_for(display: Any, ax: Any, height: float | None = None) -> Axes:
     """The axes to draw on, new ones if None; sets ``display.ax_`` and ``display.figure_``.
+
+    With a height in inches the new figure makes room for what is outside the axes.
 
     Raises
     ------
@@ -25,7 +27,8 @@ def axes_for(display: Any, ax: Any) -> Axes:
     """
     plt = _pyplot(display)
     if ax is None:
-        _, ax = plt.subplots()
+        own = {} if height is None else {"figsize": (7.2, height), "layout": "constrained"}
+        _, ax = plt.subplots(**own)
     display.ax_, display.figure_ = ax, ax.figure
     return ax
 

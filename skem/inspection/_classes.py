@@ -1,33 +1,9 @@
-"""What the displays of classifiers have in common: the last step of a pipeline, chosen classes."""
+"""What the displays of classifiers have in common: the classes that are shown."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.pipeline import Pipeline
-from sklearn.utils.validation import check_is_fitted
-
-
-def fitted_classifier(
-    estimator: Any, feature_names: Sequence[str] | None
-) -> tuple[Any, Sequence[str] | None]:
-    """The classifier at the end of a fitted search or pipeline, and the names of its features.
-
-    Names that are given stay; else they are those that the steps before it give out, or None.
-    """
-    check_is_fitted(estimator)
-    estimator = getattr(estimator, "best_estimator_", estimator)
-    if not isinstance(estimator, Pipeline):
-        return estimator, feature_names
-    if feature_names is None and len(estimator) > 1:
-        try:
-            feature_names = estimator[:-1].get_feature_names_out()
-        except AttributeError:  # a step that does not know what it gives out
-            feature_names = None
-    return estimator[-1], feature_names
 
 
 def chosen_classes(classes: ArrayLike | None, known: NDArray) -> list[int]:

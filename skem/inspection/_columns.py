@@ -1,4 +1,4 @@
-"""Checks of what a display is asked to show: columns by number or name, probability contents."""
+"""Checks of what a display is asked to show: numbers and names of columns, probabilities."""
 
 from __future__ import annotations
 
@@ -57,3 +57,24 @@ def check_contents(contents: ArrayLike, name: str) -> NDArray:
             f"{contents!r}."
         )
     return array
+
+
+def check_proportions(rows: NDArray, name: str) -> NDArray:
+    """Rows divided by their sums; those that are zero throughout stay so."""
+    if rows.ndim != 2 or not np.isfinite(rows).all() or (rows < 0).any():
+        raise ValueError(
+            f"{name} must be a matrix of probabilities, or of numbers proportional to them; got "
+            f"{'negative or infinite numbers, or NaN' if rows.ndim == 2 else rows.shape}."
+        )
+    total = rows.sum(axis=1, keepdims=True)
+    return rows / np.where(total > 0, total, 1.0)
+
+
+def chosen_numbers(chosen: Sequence[int] | None, n: int, name: str) -> list[int]:
+    """Numbers from 0 to n - 1, all by default."""
+    numbers = np.arange(n) if chosen is None else np.asarray(chosen)
+    if numbers.ndim != 1 or numbers.dtype.kind not in "iu" or not len(numbers):
+        raise ValueError(f"{name} must be a sequence of numbers from 0 to {n - 1}, got {chosen!r}.")
+    if numbers.min() < 0 or numbers.max() >= n:
+        raise ValueError(f"{name} must be numbers from 0 to {n - 1}, got {chosen!r}.")
+    return numbers.tolist()

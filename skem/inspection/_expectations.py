@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from skem.inspection._axes import axes_for, component_colors
-from skem.inspection._classes import chosen_classes, fitted_classifier
+from skem.inspection._classes import chosen_classes
 from skem.inspection._columns import all_feature_names
+from skem.inspection._steps import fitted_final_step
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -147,7 +148,7 @@ class ExpectationsDisplay:
         ImportError
             If matplotlib is not installed.
         """
-        classifier, feature_names = fitted_classifier(estimator, feature_names)
+        classifier, feature_names = fitted_final_step(estimator, feature_names)
         if not hasattr(classifier, "feature_expectations_"):
             raise TypeError(
                 "ExpectationsDisplay draws maximum-entropy models (feature_expectations_), got "

@@ -11,8 +11,9 @@ import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 
 from skem.inspection._axes import PALETTE, panels_for
-from skem.inspection._classes import chosen_classes, fitted_classifier
+from skem.inspection._classes import chosen_classes
 from skem.inspection._columns import all_feature_names
+from skem.inspection._steps import fitted_final_step
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -137,7 +138,7 @@ class WeightsDisplay:
         ImportError
             If matplotlib is not installed.
         """
-        classifier, feature_names = fitted_classifier(estimator, feature_names)
+        classifier, feature_names = fitted_final_step(estimator, feature_names)
         weights = _weights(classifier)
         names = all_feature_names(classifier, feature_names, weights.shape[-1])
         if scale is not None:

@@ -5,7 +5,14 @@ import sys
 
 import pytest
 
-from skem.inspection import BoundDisplay, ExpectationsDisplay, MixtureDisplay, WeightsDisplay
+from skem.inspection import (
+    BoundDisplay,
+    DocumentTopicsDisplay,
+    ExpectationsDisplay,
+    MixtureDisplay,
+    TopicsDisplay,
+    WeightsDisplay,
+)
 
 
 def test_importing_the_displays_imports_no_matplotlib():
@@ -19,6 +26,8 @@ def test_importing_the_displays_imports_no_matplotlib():
         BoundDisplay(bounds={"a": [-3.0, -2.0]}),
         ExpectationsDisplay(empirical=[1.0, 2.0], model=[1.0, 2.0]),
         MixtureDisplay(weights=[1.0], means=[[0.0, 0.0]], covariances=[[[1.0, 0.0], [0.0, 1.0]]]),
+        DocumentTopicsDisplay(proportions=[[0.4, 0.6]]),
+        TopicsDisplay(components=[[0.4, 0.6]]),
         WeightsDisplay(weights=[1.0, -2.0]),
     ],
     ids=lambda display: type(display).__name__,
