@@ -17,19 +17,22 @@ import demo_maxent
 import demo_maxent_classifier
 import demo_mixture_pictures
 import demo_mixtures
+import demo_topics
 import matplotlib.pyplot as plt
 from demo_table import print_head, print_section
 
 import skem
 
-PREPARATIONS = (demo_mixtures.prepare, demo_maxent_classifier.prepare)
+PREPARATIONS = (demo_mixtures.prepare, demo_topics.prepare, demo_maxent_classifier.prepare)
 SECTIONS = (
     *demo_mixtures.SECTIONS,
+    *demo_topics.SECTIONS,
     *demo_maxent.SECTIONS,
     *demo_maxent_classifier.SECTIONS,
 )
 PICTURES = (
     *demo_mixture_pictures.PICTURES,
+    *demo_topics.PICTURES,
     *demo_maxent.PICTURES,
     *demo_maxent_classifier.PICTURES,
 )

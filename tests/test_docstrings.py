@@ -8,7 +8,14 @@ import pytest
 from numpydoc.validate import validate
 
 # `skem.em` is for authors of models and is described as a whole in the design page of the docs.
-PUBLIC_MODULES = ("skem", "skem.datasets", "skem.inspection", "skem.maxent", "skem.mixture")
+PUBLIC_MODULES = (
+    "skem",
+    "skem.datasets",
+    "skem.inspection",
+    "skem.maxent",
+    "skem.mixture",
+    "skem.topics",
+)
 
 IGNORED = {
     "ES01": "a summary may say everything",

@@ -1,6 +1,13 @@
 """The EM engine: one loop for every model whose sufficient statistics add."""
 
-from skem.em._acceleration import ACCELERATIONS, Geometry, QuasiNewton, Squarem, make_acceleration
+from skem.em._acceleration import (
+    ACCELERATIONS,
+    Extrapolation,
+    Geometry,
+    QuasiNewton,
+    Squarem,
+    make_acceleration,
+)
 from skem.em._loop import BoundDecreasedError, DegenerateFitError, EMRun, EMState
 from skem.em._model import EMModel, EMModelBase, Rows, add, scale, total
 from skem.em._online import StepwiseEM
@@ -16,6 +23,7 @@ __all__ = [
     "EMModelBase",
     "EMRun",
     "EMState",
+    "Extrapolation",
     "GapEstimator",
     "Geometry",
     "QuasiNewton",

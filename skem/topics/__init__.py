@@ -1,7 +1,22 @@
-"""Topics of documents: PLSA and latent Dirichlet allocation on sparse counts."""
+"""Topics of documents: PLSA and latent Dirichlet allocation on sparse counts, and their quality."""
 
+from skem.topics._coherence import topic_coherence, topic_diversity
 from skem.topics._counts import dyads_to_counts
 from skem.topics._lda import LatentDirichletAllocationVB
+from skem.topics._matching import TopicMatch, TopicStability, match_topics, topic_stability
 from skem.topics._plsa import PLSA
+from skem.topics._scorers import StabilityScorer, completion_score
 
-__all__ = ["PLSA", "LatentDirichletAllocationVB", "dyads_to_counts"]
+__all__ = [
+    "PLSA",
+    "LatentDirichletAllocationVB",
+    "StabilityScorer",
+    "TopicMatch",
+    "TopicStability",
+    "completion_score",
+    "dyads_to_counts",
+    "match_topics",
+    "topic_coherence",
+    "topic_diversity",
+    "topic_stability",
+]

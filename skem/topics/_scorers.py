@@ -53,13 +53,14 @@ def completion_score(estimator: Any, X: ArrayLike, y: Any = None) -> float:
 
     Examples
     --------
-    >>> import numpy as np
+    >>> from sklearn.model_selection import GridSearchCV
+    >>> from skem import PLSA
     >>> from skem.topics import completion_score
-    >>> class AllWordsAlike:
-    ...     def perplexity(self, X, *, method, random_state):
-    ...         return X.shape[1]
-    >>> round(completion_score(AllWordsAlike(), np.ones((3, 8))), 3)
-    -2.079
+    >>> X = [[4, 3, 0, 0], [3, 5, 0, 0], [0, 0, 4, 4], [0, 0, 2, 5]] * 3
+    >>> plsa = PLSA(topic_word_prior=1.1, random_state=0)
+    >>> search = GridSearchCV(plsa, {"n_components": [1, 2]}, scoring=completion_score, cv=3)
+    >>> search.fit(X).best_params_
+    {'n_components': 2}
     """
     model, counts = _last_step(estimator, X)
     perplexity = getattr(model, "perplexity", None)
