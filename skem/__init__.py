@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from skem import datasets as datasets
+    from skem import deep as deep
     from skem import em as em
     from skem import inspection as inspection
     from skem import maxent as maxent
     from skem import mixture as mixture
     from skem import topics as topics
     from skem._show_versions import show_versions as show_versions
+    from skem.deep import VAETransformer as VAETransformer
     from skem.maxent import MaxEntClassifier as MaxEntClassifier
     from skem.maxent import MaxEntDistribution as MaxEntDistribution
     from skem.mixture import BernoulliMixtureEM as BernoulliMixtureEM
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_SUBMODULES = ("datasets", "em", "inspection", "maxent", "mixture", "topics")
+_SUBMODULES = ("datasets", "deep", "em", "inspection", "maxent", "mixture", "topics")
 
 _MODULE_OF = {
     "BernoulliMixtureEM": "skem.mixture",
@@ -34,6 +36,7 @@ _MODULE_OF = {
     "MaxEntDistribution": "skem.maxent",
     "PLSA": "skem.topics",
     "ThreeCoinMixture": "skem.mixture",
+    "VAETransformer": "skem.deep",
     "show_versions": "skem._show_versions",
 }
 

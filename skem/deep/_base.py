@@ -1,0 +1,138 @@
+"""What the estimators of deep models share: training through the net, and use afterwards."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from sklearn.exceptions import ConvergenceWarning
+from skorch.callbacks import EarlyStopping, EpochTimer, PrintLog
+from skorch.helper import predefined_split
+
+from skem._warnings import warn_user
+from skem.deep._data import Batches
+from skem.deep._device import resolve_device
+from skem.deep._net import DivergedError, Net
+from skem.deep._random import local_seed
+
+
+def cosine(done: float) -> float:
+    """From 1 to 0 along half a wave."""
+    return 0.5 * (1 + math.cos(math.pi * done))
+
+
+def silent(message: str) -> None:
+    """Say nothing."""
+
+
+SCHEDULES: dict[str, Callable[[float], float] | None] = {"constant": None, "cosine": cosine}
+PRECISIONS = ("float32", "bfloat16", "float16")
+
+
+class DeepEstimatorMixin:
+    """Trains a module by `Net`.
+
+    The estimator has the parameters ``learning_rate``, ``learning_rate_schedule``,
+    ``weight_decay``, ``gradient_clip``, ``batch_size``, ``max_epochs``, ``early_stopping``,
+    ``patience``, ``warm_start``, ``device``, ``precision``, ``compile``, ``random_state``,
+    ``callbacks`` and ``verbose``.
+    """
+
+    learning_rate: float
+    learning_rate_schedule: str
+    weight_decay: float
+    gradient_clip: float | None
+    batch_size: int
+    max_epochs: int
+    early_stopping: bool
+    patience: int
+    warm_start: bool
+    device: str
+    precision: str
+    compile: bool
+    random_state: Any
+    callbacks: Any
+    verbose: int
+    net_: Net
+
+    def _train(self, module: torch.nn.Module, train: Any, valid: Any) -> Net:
+        """Train the module; ``train`` and ``valid`` are datasets, the latter may be None."""
+        net = self._make_net(module, valid)
+        net.initialize()
+        return self._go_on(net, train)
+
+    def _make_net(self, module: torch.nn.Module, valid: Any) -> Net:
+        device = resolve_device(self.device)
+        callbacks: list[Any] = [("timer", EpochTimer())]
+        if self.early_stopping:
+            stop = EarlyStopping(
+                monitor="valid_loss", patience=self.patience, load_best=True, sink=silent
+            )
+            callbacks.append(("early_stopping", stop))
+        callbacks += list(self.callbacks or [])
+        if self.verbose:
+            callbacks.append(("print_log", PrintLog()))
+        return Net(
+            module,
+            clip=self.gradient_clip,
+            schedule=SCHEDULES[self.learning_rate_schedule],
+            precision=self.precision,
+            optimizer=torch.optim.AdamW if self.weight_decay else torch.optim.Adam,
+            optimizer__fused=device.type in ("cpu", "cuda"),
+            **({"optimizer__weight_decay": self.weight_decay} if self.weight_decay else {}),
+            lr=self.learning_rate,
+            max_epochs=self.max_epochs,
+            batch_size=self.batch_size,
+            train_split=None if valid is None else predefined_split(valid),
+            iterator_train=Batches,
+            iterator_train__shuffle=True,
+            iterator_valid=Batches,
+            callbacks=callbacks,
+            warm_start=True,
+            verbose=0,
+            device=str(device),
+            compile=self.compile,
+        )
+
+    def _go_on(self, net: Net, train: Any) -> Net:
+        """Train, and say what has gone wrong."""
+        try:
+            net.partial_fit(train)
+        except DivergedError as error:
+            if error.epoch == 1:
+                raise FloatingPointError(
+                    "The loss is not a number in the first epoch. Lower learning_rate "
+                    f"({self.learning_rate:g}), scale X, or set gradient_clip."
+                ) from error
+            net.restore_good_weights()
+            net.history.pop() if len(net.history) else None
+            warn_user(
+                f"The loss is not a number in epoch {error.epoch}; training stopped, and the "
+                f"weights are those of epoch {error.epoch - 1}. Lower learning_rate "
+                f"({self.learning_rate:g}), or set gradient_clip.",
+                ConvergenceWarning,
+            )
+        net.good_ = None
+        net.module_.eval()
+        return net
+
+    @contextlib.contextmanager
+    def _inference(self) -> Iterator[torch.device]:
+        """No gradients, and randomness by ``random_state``; gives the device of the module."""
+        module = self.net_.module_
+        module.eval()
+        device = next(module.parameters()).device
+        with torch.inference_mode(), local_seed(self.random_state, device):
+            yield device
+
+
+def history_of(net: Net) -> list[dict[str, float]]:
+    """A dict for each epoch: epoch, seconds, and the means of the parts of the loss."""
+
+    def wanted(key: str) -> bool:
+        return key in ("epoch", "dur") or key.startswith(("train_", "valid_"))
+
+    return [{key: row[key] for key in row if wanted(key)} for row in net.history.to_list()]

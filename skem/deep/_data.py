@@ -1,0 +1,69 @@
+"""Rows in memory as batches: slices of whole tensors, where a DataLoader collates row by row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+
+class TensorRows(Dataset):
+    """Tensors that have a row for each sample; None stands for what there is not.
+
+    Parameters
+    ----------
+    tensors : sequence of Tensor of shape (n_samples, ...) or None
+        The first one is not None.
+    """
+
+    def __init__(self, *tensors: Tensor | None):
+        self.tensors = tensors
+        first = tensors[0]
+        assert first is not None
+        self.n_rows = len(first)
+
+    def __len__(self) -> int:
+        return self.n_rows
+
+    def __getitem__(self, index: object) -> tuple[Tensor | None, ...]:
+        return tuple(None if t is None else t[index] for t in self.tensors)  # type: ignore[index]
+
+
+class Batches:
+    """The batches of `TensorRows`, in order or shuffled by torch's random state.
+
+    Parameters
+    ----------
+    dataset : TensorRows
+    batch_size : int
+    shuffle : bool, default=False
+    device : torch.device or str, default=None
+        Where batches go, if the rows are elsewhere.
+    """
+
+    def __init__(
+        self,
+        dataset: TensorRows,
+        batch_size: int,
+        shuffle: bool = False,
+        device: torch.device | str | None = None,
+    ):
+        self.dataset = dataset
+        self.batch_size = batch_size
+        self.shuffle = shuffle
+        self.device = device
+
+    def __len__(self) -> int:
+        return -(-len(self.dataset) // self.batch_size)
+
+    def __iter__(self) -> Iterator[tuple[Tensor | None, ...]]:
+        n, size = len(self.dataset), self.batch_size
+        order = torch.randperm(n) if self.shuffle else None
+        for start in range(0, n, size):
+            rows = slice(start, start + size) if order is None else order[start : start + size]
+            batch = self.dataset[rows]
+            if self.device is not None:
+                batch = tuple(None if t is None else t.to(self.device) for t in batch)
+            yield batch

@@ -1,0 +1,182 @@
+"""The bridge to skorch: one net that trains every deep model here.
+
+A module that it trains is called with a batch, ``module(*batch)``, and returns the loss of the
+batch, a number with a gradient, and the sums of its parts over the rows, one tensor in the order
+of ``module.parts``, of which the last is the weight of the rows. Nothing is read back from the
+device before the epoch is over.
+
+The module may have ``step``, which counts batches, for schedules of its own.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from skorch import NeuralNet
+from skorch.callbacks import Callback
+from torch import Tensor
+
+_BATCH_EVENTS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
+
+
+class DivergedError(FloatingPointError):
+    """The loss is not a number any more.
+
+    Parameters
+    ----------
+    epoch : int
+        Epoch, from 1, in which that was seen.
+    """
+
+    def __init__(self, epoch: int):
+        super().__init__(f"The loss is not finite in epoch {epoch}.")
+        self.epoch = epoch
+
+
+class Net(NeuralNet):
+    """A skorch net for modules that compute their own loss.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        See above.
+    clip : float, default=None
+        Largest norm of the gradient.
+    schedule : callable, default=None
+        From the share of the training that is done, in [0, 1), to a factor of the learning rate.
+    precision : {'float32', 'bfloat16', 'float16'}, default='float32'
+        Of products on CUDA (mixed precision).
+    **options : dict
+        Of `skorch.NeuralNet`.
+
+    Attributes
+    ----------
+    n_steps_ : int
+        Batches so far.
+    """
+
+    def __init__(
+        self,
+        module: Any,
+        *,
+        clip: float | None = None,
+        schedule: Callable[[float], float] | None = None,
+        precision: str = "float32",
+        **options: Any,
+    ):
+        self.clip = clip
+        self.schedule = schedule
+        self.precision = precision
+        options.setdefault("criterion", torch.nn.Identity)
+        super().__init__(module, **options)
+
+    @property
+    def _default_callbacks(self) -> list[tuple[str, Any]]:
+        return []
+
+    def initialize(self) -> Net:
+        self.n_steps_ = 0
+        self.good_: dict[str, Tensor] | None = None
+        return super().initialize()
+
+    # ------------------------------------------------------------------ training
+    def fit_loop(self, X: Any, y: Any = None, epochs: int | None = None, **fit_params: Any) -> Net:
+        epochs = self.max_epochs if epochs is None else epochs
+        train, valid = self.get_split_datasets(X, y)
+        batches = self.get_iterator(train, training=True)
+        held_out = None if valid is None else self.get_iterator(valid, training=False)
+        self.total_steps_ = self.n_steps_ + epochs * len(batches)
+        datasets = {"dataset_train": train, "dataset_valid": valid}
+        for _ in range(epochs):
+            self.notify("on_epoch_begin", **datasets)
+            self.run_single_epoch(batches, True, "train", self._train_batch)
+            if held_out is not None:
+                self.run_single_epoch(held_out, False, "valid", self._valid_batch)
+            self.notify("on_epoch_end", **datasets)
+        return self
+
+    def run_single_epoch(
+        self,
+        iterator: Iterable,
+        training: bool,
+        prefix: str,
+        step_fn: Callable[[tuple], Tensor],
+        **fit_params: Any,
+    ) -> None:
+        """Go over all batches; the history gets the means of the parts of the loss over rows."""
+        listened = any(_listens(callback) for _, callback in self.callbacks_)
+        self.module_.train(training)
+        total: Tensor | None = None
+        for batch in iterator:
+            if listened:
+                self.notify("on_batch_begin", batch=batch, training=training)
+            parts = step_fn(batch)
+            total = parts if total is None else total + parts
+            if listened:
+                self.notify("on_batch_end", batch=batch, training=training, loss=parts[0])
+        assert total is not None
+        *sums, weight = total.tolist()
+        means = {name: value / weight for name, value in zip(self._parts, sums, strict=True)}
+        if training and not math.isfinite(means["loss"]):
+            raise DivergedError(len(self.history))
+        for name, value in means.items():
+            self.history.record(f"{prefix}_{name}", value)
+        if training:
+            self._keep_good_weights()
+
+    @property
+    def _parts(self) -> tuple[str, ...]:
+        return tuple(self.module_.parts[:-1])
+
+    def _train_batch(self, batch: tuple) -> Tensor:
+        optimizer, module = self.optimizer_, self.module_
+        if self.schedule is not None:
+            factor = self.schedule(self.n_steps_ / self.total_steps_)
+            for group in optimizer.param_groups:
+                group["lr"] = self.lr * factor
+        module.step = self.n_steps_
+        optimizer.zero_grad(set_to_none=True)
+        with self._autocast():
+            loss, parts = module(*batch)
+        loss.backward()
+        if any(_listens(callback) for _, callback in self.callbacks_):
+            named = module.named_parameters()
+            self.notify("on_grad_computed", named_parameters=named, batch=batch, training=True)
+        if self.clip is not None:
+            torch.nn.utils.clip_grad_norm_(module.parameters(), self.clip)
+        optimizer.step()
+        self.n_steps_ += 1
+        return parts
+
+    def _valid_batch(self, batch: tuple) -> Tensor:
+        with torch.inference_mode():
+            return self.module_(*batch)[1].clone()
+
+    def _autocast(self) -> Any:
+        kind = torch.device(self.device).type
+        enabled = self.precision != "float32" and kind == "cuda"
+        dtype = getattr(torch, self.precision) if enabled else None
+        return torch.autocast(kind, dtype=dtype, enabled=enabled)
+
+    def _keep_good_weights(self) -> None:
+        state = self.module_.state_dict()
+        if self.good_ is None:
+            self.good_ = copy.deepcopy(state)
+            return
+        for name, value in state.items():
+            self.good_[name].copy_(value)
+
+    def restore_good_weights(self) -> None:
+        """Weights at the end of the last epoch whose loss was finite."""
+        if self.good_ is not None:
+            self.module_.load_state_dict(self.good_)
+
+
+def _listens(callback: Callback) -> bool:
+    """Whether a callback wants to hear of batches: each call costs as much as a small layer."""
+    kind = type(callback)
+    return any(getattr(kind, name) is not getattr(Callback, name) for name in _BATCH_EVENTS)

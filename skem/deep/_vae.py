@@ -1,0 +1,476 @@
+"""The variational autoencoder as a scikit-learn transformer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.validation import validate_data
+from torch import Tensor
+
+from skem._sklearn import Interval, StrOptions, fit_context
+from skem._validation import check_weights, unchanged_on_error
+from skem._warnings import warn_user
+from skem.deep._base import PRECISIONS, SCHEDULES, history_of
+from skem.deep._data import TensorRows
+from skem.deep._device import resolve_device
+from skem.deep._distinct import distinct
+from skem.deep._random import local_seed
+from skem.deep._vae_parts import (
+    ACTIVATIONS,
+    COLUMN_LIKELIHOODS,
+    LIKELIHOODS,
+    check_range,
+    make_likelihood,
+    network,
+)
+from skem.deep._vae_use import VAEUseMixin
+from skem.deep.modules.flows import FLOWS
+from skem.deep.modules.vae import VAE
+
+# A latent dimension is active where the posterior means vary by more than this (Burda et al. 2016).
+_ACTIVE = 0.01
+
+
+class VAETransformer(VAEUseMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    r"""Variational autoencoder: rows as points of a latent space, with a density.
+
+    An encoder gives each row a normal distribution of latent z, q(z|x) = N(mu(x), sigma(x)^2), and
+    a decoder gives p(x|z). Trained is the evidence lower bound,
+
+    .. math:: \log p(x) \ge \mathrm{E}_{q}[\log p(x|z)] - \mathrm{KL}(q(z|x) \,\|\, p(z)),
+
+    both terms summed over their dimensions, and averaged over rows.
+
+    Parameters
+    ----------
+    n_components : int, default=2
+        Latent dimensions.
+    hidden_layer_sizes : tuple of int, default=(256,)
+        Hidden layers of the encoder; the decoder has them the other way round. ``()`` is the
+        linear model, probabilistic PCA if ``variance='shared'``.
+    activation : {'relu', 'tanh', 'elu', 'gelu', 'silu', 'softplus'}, default='relu'
+    likelihood : {'gaussian', 'bernoulli', 'multinomial'} or sequence of str of length n_features, \
+            default='gaussian'
+        p(x|z): real columns; ones and zeros, or X in [0, 1]; counts. A sequence has 'gaussian',
+        'bernoulli' or 'categorical' (codes 0, 1, 2, ...) for each column.
+    variance : {'columns', 'shared', 'decoder'} or float, default='columns'
+        Of 'gaussian': learned, one a column or one for all; given by the decoder; or that number.
+    standardize : bool, default=True
+        Work with 'gaussian' columns of mean 0 and variance 1 inside. Results are in the units of X
+        in any case.
+    binarize : bool, default=False
+        With 'bernoulli', draw ones and zeros with the chances in X anew in each epoch (dynamic
+        binarisation).
+    posterior : {'diag', 'planar', 'iaf'}, default='diag'
+        q(z|x): normal, or pushed through ``n_flows`` planar or inverse autoregressive flows.
+    n_flows : int, default=4
+    prior : {'normal', 'class', 'vamp'}, default='normal'
+        p(z): standard normal; normal around a learned mean for each label (``class_means_``); a
+        mixture of the posteriors of learned pseudo-inputs (VampPrior).
+    n_pseudo_inputs : int, default=50
+        Of prior='vamp'.
+    conditional : bool, default=False
+        Whether encoder and decoder see the labels.
+    kl_weight : float, default=1.0
+        Weight of the KL term (beta-VAE). 1 is the bound.
+    kl_warmup_steps : int, default=0
+        Batches over which that weight grows from 0.
+    free_bits : float, default=0.0
+        Nats below which the mean KL of a dimension is not lowered.
+    n_importance_samples : int, default=1
+        More than 1 trains the importance-weighted bound (IWAE); kl_weight then weighs log q(z|x) -
+        log p(z) in each weight.
+    learning_rate : float, default=1e-3
+        Of Adam.
+    learning_rate_schedule : {'cosine', 'constant'}, default='cosine'
+        'cosine' falls to 0 over ``max_epochs``.
+    weight_decay : float, default=0.0
+        Above 0 the optimizer is AdamW.
+    gradient_clip : float, default=None
+        Largest norm of the gradient.
+    batch_size : int, default=128
+    max_epochs : int, default=100
+    early_stopping : bool, default=False
+        Hold ``validation_fraction`` of the rows out, stop when their bound has not risen for
+        ``patience`` epochs, and take the best weights.
+    validation_fraction : float, default=0.1
+    patience : int, default=10
+    encoder, decoder : callable, default=None
+        ``encoder(n_inputs, None)`` and ``decoder(n_inputs, n_outputs)`` return torch modules in
+        place of the layers; that of the encoder says by an attribute ``n_outputs`` how many
+        numbers it gives.
+    warm_start : bool, default=False
+        Go on from the weights of the last fit.
+    device : str, default='auto'
+        Where to train: 'cpu', 'cuda', 'cuda:1'; 'auto' is CUDA where there is one.
+    precision : {'float32', 'bfloat16', 'float16'}, default='float32'
+        Mixed precision on CUDA.
+    compile : bool, default=False
+        Compile the module (``torch.compile``).
+    random_state : int, RandomState instance or None, default=None
+        Seed of weights, batches and draws. torch's global state is left as it was.
+    callbacks : list, default=None
+        skorch callbacks.
+    verbose : int, default=0
+        1 prints a line each epoch.
+
+    Attributes
+    ----------
+    net_ : skorch.NeuralNet
+        The trained net; ``net_.module_`` is the torch module.
+    history_ : list of dict
+        For each epoch the means over rows, in nats, of the loss, of the reconstruction error
+        -log p(x|z) and of KL: 'train_loss', 'train_reconstruction', 'train_kl', 'valid_loss', ...
+    active_units_ : int
+        Latent dimensions in which the posterior means of the training rows vary.
+    class_means_ : ndarray of shape (n_classes, n_components)
+        Prior means, with prior='class'.
+    classes_ : ndarray of shape (n_classes,)
+        Labels, if there were any.
+    n_iter_ : int
+        Epochs.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of shape (n_features,)
+
+    References
+    ----------
+    .. [1] Kingma and Welling (2014). Auto-Encoding Variational Bayes. ICLR.
+    .. [2] Su (2018). Variational autoencoders, one: so that is how it is. kexue.fm/archives/5253.
+    .. [3] Burda, Grosse and Salakhutdinov (2016). Importance Weighted Autoencoders. ICLR.
+    .. [4] Rezende and Mohamed (2015). Variational Inference with Normalizing Flows. ICML.
+    .. [5] Kingma et al. (2016). Improved Variational Inference with Inverse Autoregressive Flow.
+    .. [6] Tomczak and Welling (2018). VAE with a VampPrior. AISTATS.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skem import VAETransformer
+    >>> X = load_iris().data
+    >>> vae = VAETransformer(2, hidden_layer_sizes=(32,), max_epochs=50, random_state=0).fit(X)
+    >>> vae.transform(X).shape
+    (150, 2)
+    """
+
+    _parameter_constraints: dict = {
+        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "hidden_layer_sizes": ["array-like"],
+        "activation": [StrOptions(set(ACTIVATIONS))],
+        "likelihood": [StrOptions(set(LIKELIHOODS)), "array-like"],
+        "variance": [
+            StrOptions({"columns", "shared", "decoder"}),
+            Interval(Real, 0, None, closed="neither"),
+        ],
+        "standardize": ["boolean"],
+        "binarize": ["boolean"],
+        "posterior": [StrOptions({"diag", *FLOWS})],
+        "n_flows": [Interval(Integral, 1, None, closed="left")],
+        "prior": [StrOptions({"normal", "class", "vamp"})],
+        "n_pseudo_inputs": [Interval(Integral, 1, None, closed="left")],
+        "conditional": ["boolean"],
+        "kl_weight": [Interval(Real, 0, None, closed="left")],
+        "kl_warmup_steps": [Interval(Integral, 0, None, closed="left")],
+        "free_bits": [Interval(Real, 0, None, closed="left")],
+        "n_importance_samples": [Interval(Integral, 1, None, closed="left")],
+        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "learning_rate_schedule": [StrOptions(set(SCHEDULES))],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "gradient_clip": [Interval(Real, 0, None, closed="neither"), None],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "patience": [Interval(Integral, 1, None, closed="left")],
+        "encoder": [callable, None],
+        "decoder": [callable, None],
+        "warm_start": ["boolean"],
+        "device": [str],
+        "precision": [StrOptions(set(PRECISIONS))],
+        "compile": ["boolean"],
+        "random_state": ["random_state"],
+        "callbacks": [list, None],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        n_components: int = 2,
+        *,
+        hidden_layer_sizes: Sequence[int] = (256,),
+        activation: str = "relu",
+        likelihood: str | Sequence[str] = "gaussian",
+        variance: str | float = "columns",
+        standardize: bool = True,
+        binarize: bool = False,
+        posterior: str = "diag",
+        n_flows: int = 4,
+        prior: str = "normal",
+        n_pseudo_inputs: int = 50,
+        conditional: bool = False,
+        kl_weight: float = 1.0,
+        kl_warmup_steps: int = 0,
+        free_bits: float = 0.0,
+        n_importance_samples: int = 1,
+        learning_rate: float = 1e-3,
+        learning_rate_schedule: str = "cosine",
+        weight_decay: float = 0.0,
+        gradient_clip: float | None = None,
+        batch_size: int = 128,
+        max_epochs: int = 100,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        patience: int = 10,
+        encoder: Callable[..., torch.nn.Module] | None = None,
+        decoder: Callable[..., torch.nn.Module] | None = None,
+        warm_start: bool = False,
+        device: str = "auto",
+        precision: str = "float32",
+        compile: bool = False,
+        random_state: Any = None,
+        callbacks: list | None = None,
+        verbose: int = 0,
+    ):
+        self.n_components = n_components
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.likelihood = likelihood
+        self.variance = variance
+        self.standardize = standardize
+        self.binarize = binarize
+        self.posterior = posterior
+        self.n_flows = n_flows
+        self.prior = prior
+        self.n_pseudo_inputs = n_pseudo_inputs
+        self.conditional = conditional
+        self.kl_weight = kl_weight
+        self.kl_warmup_steps = kl_warmup_steps
+        self.free_bits = free_bits
+        self.n_importance_samples = n_importance_samples
+        self.learning_rate = learning_rate
+        self.learning_rate_schedule = learning_rate_schedule
+        self.weight_decay = weight_decay
+        self.gradient_clip = gradient_clip
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.patience = patience
+        self.encoder = encoder
+        self.decoder = decoder
+        self.warm_start = warm_start
+        self.device = device
+        self.precision = precision
+        self.compile = compile
+        self.random_state = random_state
+        self.callbacks = callbacks
+        self.verbose = verbose
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        tags.input_tags.positive_only = self.likelihood in ("bernoulli", "multinomial")
+        return tags
+
+    @property
+    def _n_features_out(self) -> int:
+        return self._module.n_components
+
+    # ------------------------------------------------------------------ fit
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        sample_weight: ArrayLike | None = None,
+        labels: ArrayLike | None = None,
+    ) -> VAETransformer:
+        """Train encoder and decoder.
+
+        Equal rows are put together with the sum of their weights, and rows are put into an order
+        of their own before random batches are drawn, so that a weight of 2 is a row twice.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        y : Ignored
+            Not used, present for API consistency by convention.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each row; default is one for each.
+        labels : array-like of shape (n_samples,), default=None
+            Classes, for prior='class' and ``conditional``.
+
+        Returns
+        -------
+        self : VAETransformer
+
+        Raises
+        ------
+        ValueError
+            If X, labels or parameters do not fit each other; the estimator is left as it was.
+        FloatingPointError
+            If the loss is not a number in the first epoch.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If the loss stops to be a number later (the last good weights are taken), or if the
+            posterior has collapsed: no latent dimension tells rows apart.
+        """
+        with unchanged_on_error(self):
+            X, weight, codes, classes = self._training(X, sample_weight, labels)
+            rows, weight = distinct(X, weight, codes)
+            X = np.ascontiguousarray(X[rows], dtype=np.float32)
+            codes = None if codes is None else codes[rows]
+            device = resolve_device(self.device)
+            with local_seed(self.random_state, device):
+                train, valid = self._datasets(X, codes, weight, device)
+                self._check_warmup(len(train))
+                if self.warm_start and hasattr(self, "net_"):
+                    net = self._make_net(self.net_.module_, valid)
+                    net.initialize()
+                else:
+                    net = self._make_net(self._make_module(X, weight, len(classes)), valid)
+                    net.initialize()
+                net = self._go_on(net, train)
+            self._set_fitted(net, classes, X, codes)
+        return self
+
+    def _training(
+        self, X: Any, sample_weight: ArrayLike | None, labels: ArrayLike | None
+    ) -> tuple[NDArray, NDArray | None, NDArray | None, NDArray]:
+        """Rows, weights, labels as numbers, and the classes."""
+        X = validate_data(self, X, dtype=[np.float32, np.float64], ensure_min_samples=2)
+        if not isinstance(self.likelihood, str):
+            self._check_kinds(X.shape[1])
+        check_range(X, self.likelihood)
+        weight = check_weights(sample_weight, X)
+        needed = self.prior == "class" or self.conditional
+        if self.conditional and self.prior == "vamp":
+            raise ValueError("conditional=True has no prior='vamp': use 'normal' or 'class'.")
+        if self.free_bits > 0 and (
+            self.n_importance_samples > 1 or self.posterior != "diag" or self.prior == "vamp"
+        ):
+            raise ValueError(
+                "free_bits needs the KL of each dimension, which n_importance_samples > 1, flows "
+                "and prior='vamp' do not have. Set free_bits=0."
+            )
+        if labels is None:
+            if needed:
+                why = "conditional=True" if self.conditional else "prior='class'"
+                raise ValueError(f"{why} needs labels: fit(X, labels=...), one for each row.")
+            return X, weight, None, np.empty(0)
+        if not needed:
+            raise ValueError(
+                "labels were given, but neither prior='class' nor conditional=True uses them."
+            )
+        values = np.asarray(labels)
+        if values.shape != (len(X),):
+            raise ValueError(
+                f"labels has shape {values.shape}, expected (n_samples,) = ({len(X)},): one for "
+                "each row of X."
+            )
+        classes, codes = np.unique(values, return_inverse=True)
+        return X, weight, codes.astype(np.int64), classes
+
+    def _check_kinds(self, n_features: int) -> None:
+        kinds = list(self.likelihood)
+        if len(kinds) != n_features or not set(kinds) <= set(COLUMN_LIKELIHOODS):
+            raise ValueError(
+                f"likelihood must name one of {COLUMN_LIKELIHOODS} for each of the {n_features} "
+                f"columns of X, or one of {LIKELIHOODS} for all; got {kinds!r}."
+            )
+
+    def _datasets(
+        self, X: NDArray, codes: NDArray | None, weight: NDArray | None, device: torch.device
+    ) -> tuple[TensorRows, TensorRows | None]:
+        """Training rows and, with early stopping, rows that are held out."""
+        tensors: list[Tensor | None] = [torch.from_numpy(X).to(device)]
+        tensors.append(None if codes is None else torch.from_numpy(codes).to(device))
+        w = None if weight is None else torch.from_numpy(weight.astype(np.float32)).to(device)
+        tensors.append(w)
+        if not self.early_stopping:
+            return TensorRows(*tensors), None
+        n_held_out = round(self.validation_fraction * len(X))
+        if not 0 < n_held_out < len(X):
+            raise ValueError(
+                f"validation_fraction={self.validation_fraction:g} of {len(X)} rows leaves no row "
+                "to train on, or none to hold out. Change it, or set early_stopping=False."
+            )
+        order = torch.randperm(len(X))
+        parts = order[n_held_out:], order[:n_held_out]
+        train, valid = (
+            TensorRows(*(None if t is None else t[part.to(device)] for t in tensors))
+            for part in parts
+        )
+        return train, valid
+
+    def _check_warmup(self, n_rows: int) -> None:
+        steps = self.max_epochs * -(-n_rows // self.batch_size)
+        if self.kl_warmup_steps >= steps and self.kl_warmup_steps:
+            raise ValueError(
+                f"kl_warmup_steps={self.kl_warmup_steps} is not shorter than the training, "
+                f"{steps} batches: the weight of KL would never reach kl_weight. Lower it, or "
+                "raise max_epochs."
+            )
+
+    def _make_module(self, X: NDArray, weight: NDArray | None, n_classes: int) -> VAE:
+        likelihood = make_likelihood(
+            X,
+            weight,
+            likelihood=self.likelihood,
+            variance=self.variance,
+            binarize=self.binarize,
+            standardize=self.standardize,
+        )
+        sizes = tuple(int(size) for size in self.hidden_layer_sizes)
+        n_labels = n_classes if self.conditional else 0
+        inputs = likelihood.n_inputs + n_labels
+        encoder, width = network(self.encoder, "encoder", (inputs, *sizes), self.activation, None)
+        latent = (self.n_components + n_labels, *sizes[::-1])
+        decoder, _ = network(self.decoder, "decoder", latent, self.activation, likelihood.n_outputs)
+        return VAE(
+            likelihood,
+            encoder,
+            width,
+            decoder,
+            n_components=self.n_components,
+            posterior=self.posterior,
+            n_flows=self.n_flows,
+            prior=self.prior,
+            n_pseudo_inputs=self.n_pseudo_inputs,
+            n_classes=n_classes,
+            conditional=self.conditional,
+            kl_weight=self.kl_weight,
+            kl_warmup_steps=self.kl_warmup_steps,
+            free_bits=self.free_bits,
+            n_importance_samples=self.n_importance_samples,
+        )
+
+    def _set_fitted(self, net: Any, classes: NDArray, X: NDArray, codes: NDArray | None) -> None:
+        self.net_ = net
+        self.history_ = history_of(net)
+        self.n_iter_ = len(self.history_)
+        for name in ("classes_", "class_means_"):
+            self.__dict__.pop(name, None)
+        if len(classes):
+            self.classes_ = classes
+        if self.prior == "class":
+            self.class_means_ = net.module_.class_means.detach().cpu().numpy()
+        some = slice(0, 10_000)
+        known = None if codes is None else torch.from_numpy(codes[some])
+        (means,) = self._batched(self._latent, torch.from_numpy(X[some]), known)
+        self.active_units_ = int((means.var(axis=0) > _ACTIVE).sum())
+        if self.active_units_ == 0:
+            warn_user(
+                "The posterior has collapsed: no latent dimension tells rows apart (active_units_ "
+                "= 0). Train longer (max_epochs), lower kl_weight, or give kl_warmup_steps or "
+                "free_bits.",
+                ConvergenceWarning,
+            )

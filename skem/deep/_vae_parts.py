@@ -1,0 +1,149 @@
+"""From the parameters of a VAETransformer to its modules."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from skem.deep.modules.likelihoods import (
+    Bernoulli,
+    Categorical,
+    Gaussian,
+    Likelihood,
+    Mixed,
+    Multinomial,
+)
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "relu": nn.ReLU,
+    "tanh": nn.Tanh,
+    "elu": nn.ELU,
+    "gelu": nn.GELU,
+    "silu": nn.SiLU,
+    "softplus": nn.Softplus,
+}
+LIKELIHOODS = ("gaussian", "bernoulli", "multinomial")
+COLUMN_LIKELIHOODS = ("gaussian", "bernoulli", "categorical")
+
+
+def check_range(X: NDArray, likelihood: str | Sequence[str]) -> None:
+    """Refuse values that a likelihood cannot have.
+
+    Raises
+    ------
+    ValueError
+        That names the likelihood, a column and the way out.
+    """
+    kinds = [likelihood] * X.shape[1] if isinstance(likelihood, str) else list(likelihood)
+    for kind in sorted(set(kinds)):
+        columns = np.flatnonzero(np.asarray(kinds) == kind)
+        part = X[:, columns]
+        if kind == "bernoulli" and (part.min() < 0 or part.max() > 1):
+            raise ValueError(
+                "likelihood='bernoulli' needs X in [0, 1], zeros and ones or chances of ones; got "
+                f"values from {part.min():g} to {part.max():g}. Scale X (MinMaxScaler), or use "
+                "likelihood='gaussian'."
+            )
+        if kind == "multinomial" and part.min() < 0:
+            raise ValueError(
+                "Negative values in data passed to VAETransformer: likelihood='multinomial' needs "
+                f"counts; got {part.min():g}. Use likelihood='gaussian' for real values."
+            )
+        if kind == "categorical" and (part.min() < 0 or (part != np.floor(part)).any()):
+            column = columns[((part < 0) | (part != np.floor(part))).any(0)][0]
+            raise ValueError(
+                f"likelihood='categorical' of column {column} needs codes 0, 1, 2, ...; got other "
+                "numbers. Encode categories first (OrdinalEncoder)."
+            )
+
+
+def make_likelihood(
+    X: NDArray,
+    weight: NDArray | None,
+    *,
+    likelihood: str | Sequence[str],
+    variance: str | float,
+    binarize: bool,
+    standardize: bool,
+) -> Likelihood:
+    """The likelihood of rows like X; a sequence has one kind for each column."""
+    if isinstance(likelihood, str):
+        return _one_kind(X, weight, likelihood, variance, binarize, standardize)
+    kinds = np.asarray(list(likelihood))
+    parts: list[tuple[Likelihood, list[int]]] = []
+    for kind in ("gaussian", "bernoulli"):
+        columns = np.flatnonzero(kinds == kind).tolist()
+        if columns:
+            part = _one_kind(X[:, columns], weight, kind, variance, binarize, standardize)
+            parts.append((part, columns))
+    for column in np.flatnonzero(kinds == "categorical").tolist():
+        parts.append((Categorical(int(X[:, column].max()) + 1), [column]))
+    return Mixed(parts)
+
+
+def _one_kind(
+    X: NDArray,
+    weight: NDArray | None,
+    kind: str,
+    variance: str | float,
+    binarize: bool,
+    standardize: bool,
+) -> Likelihood:
+    if kind == "bernoulli":
+        return Bernoulli(X.shape[1], dynamic=binarize)
+    if kind == "multinomial":
+        return Multinomial(X.shape[1])
+    center = np.average(X, axis=0, weights=weight)
+    scale = np.ones(X.shape[1])
+    if standardize:
+        deviation = np.sqrt(np.average(np.square(X - center), axis=0, weights=weight))
+        scale = np.where(deviation > 1e-7 * np.abs(center), deviation, 1.0)
+    else:
+        center = np.zeros(X.shape[1])
+    shift, unit = (torch.tensor(v, dtype=torch.float32) for v in (center, scale))
+    return Gaussian(shift, unit, variance)
+
+
+def network(
+    given: Any, name: str, sizes: Sequence[int], activation: str, n_outputs: int | None
+) -> tuple[nn.Module, int]:
+    """A network of the user, or layers of those sizes; and how many numbers it gives.
+
+    Parameters
+    ----------
+    given : callable or None
+        ``given(n_inputs, n_outputs)`` returns a module; for an encoder n_outputs is None and the
+        module says its own by an attribute ``n_outputs``.
+    name : str
+        The parameter.
+    sizes : sequence of int
+        From the inputs on, without the outputs.
+    n_outputs : int or None
+        Of a last linear layer; None adds none.
+    """
+    if given is not None:
+        module = given(sizes[0], n_outputs)
+        if not isinstance(module, nn.Module):
+            raise TypeError(
+                f"{name}(n_inputs, n_outputs) must return a torch.nn.Module, got "
+                f"{type(module).__name__}."
+            )
+        width = n_outputs if n_outputs is not None else getattr(module, "n_outputs", None)
+        if width is None:
+            raise TypeError(
+                f"The module that {name} returns needs an attribute n_outputs: how many numbers "
+                "it gives for each row."
+            )
+        return module, int(width)
+    kind = ACTIVATIONS[activation]
+    pairs = itertools.pairwise(sizes)
+    modules = [m for a, b in pairs for m in (nn.Linear(a, b), kind())]
+    if n_outputs is not None:
+        modules.append(nn.Linear(sizes[-1], n_outputs))
+    return nn.Sequential(*modules), sizes[-1] if n_outputs is None else n_outputs

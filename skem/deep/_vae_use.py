@@ -1,0 +1,310 @@
+"""What a fitted variational autoencoder does with rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils.validation import check_is_fitted, validate_data
+from torch import Tensor
+
+from skem._validation import as_numbers, check_positive_integer, check_weights
+from skem.deep._base import DeepEstimatorMixin
+from skem.deep._random import local_seed
+from skem.deep._vae_parts import check_range
+from skem.deep.modules.vae import VAE
+
+# Numbers that a layer may hold for one batch of inference.
+_VALUES = 1 << 22
+
+
+class VAEUseMixin(DeepEstimatorMixin):
+    """Encoding, decoding, densities and draws of a fitted `VAETransformer`."""
+
+    likelihood: Any
+    prior: str
+    conditional: bool
+    n_components: int
+    n_features_in_: int
+    classes_: NDArray
+
+    # ------------------------------------------------------------------ input
+    @property
+    def _module(self) -> VAE:
+        return self.net_.module_
+
+    def _rows(self, X: Any) -> Tensor:
+        """Validated rows as a float32 tensor on the CPU."""
+        check_is_fitted(self)
+        X = validate_data(self, X, reset=False, dtype=[np.float32, np.float64])
+        check_range(X, self.likelihood)
+        return torch.from_numpy(np.ascontiguousarray(X, dtype=np.float32))
+
+    def _codes(self, labels: ArrayLike | None, n: int, *, need: bool) -> Tensor | None:
+        """Labels as numbers of the classes of the fit."""
+        if labels is None:
+            if need:
+                why = "conditional=True" if self.conditional else f"prior={self.prior!r}"
+                raise ValueError(f"labels are needed with {why}: one label for each row.")
+            return None
+        if not hasattr(self, "classes_"):
+            raise ValueError(
+                "labels were given, but the fit had none: set prior='class' or conditional=True, "
+                "and give labels to fit."
+            )
+        values = np.asarray(labels)
+        values = np.full(n, values) if values.ndim == 0 else values
+        if values.shape != (n,):
+            raise ValueError(f"labels has shape {values.shape}, expected (n_samples,) = ({n},).")
+        codes = np.searchsorted(self.classes_, values).clip(max=len(self.classes_) - 1)
+        unknown = self.classes_[codes] != values
+        if unknown.any():
+            known = self.classes_.tolist()
+            raise ValueError(
+                f"labels holds {values[unknown][0]!r}, but those of the fit are {known}."
+            )
+        return torch.from_numpy(codes.astype(np.int64))
+
+    def _batched(
+        self,
+        function: Callable[[Tensor, Tensor | None], tuple[Tensor, ...]],
+        rows: Tensor,
+        codes: Tensor | None,
+        copies: int = 1,
+    ) -> tuple[NDArray, ...]:
+        """Apply to batches of rows, small enough for so many copies of each; stack the results."""
+        widest = max(self._module.likelihood.n_outputs, self._module.likelihood.n_inputs, 256)
+        size = max(1, _VALUES // (widest * copies))
+        results: list[tuple[NDArray, ...]] = []
+        with self._inference() as device:
+            for start in range(0, len(rows), size):
+                part = slice(start, start + size)
+                own = None if codes is None else codes[part].to(device)
+                values = function(rows[part].to(device), own)
+                results.append(tuple(v.cpu().numpy() for v in values))
+        return tuple(np.concatenate(parts) for parts in zip(*results, strict=True))
+
+    # ------------------------------------------------------------------ encode
+    def posterior_moments(
+        self, X: Any, *, labels: ArrayLike | None = None
+    ) -> tuple[NDArray, NDArray]:
+        """Posterior mean and standard deviation of the latent variables, q(z|x).
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        labels : array-like of shape (n_samples,), default=None
+            Needed if ``conditional``.
+
+        Returns
+        -------
+        mean, std : ndarray of shape (n_samples, n_components)
+            With flows of the distribution before them.
+        """
+        rows = self._rows(X)
+        codes = self._codes(labels, len(rows), need=self.conditional)
+
+        def one(x: Tensor, c: Tensor | None) -> tuple[Tensor, ...]:
+            mean, log_variance, _ = self._module.posterior(x, c)
+            return mean, torch.exp(0.5 * log_variance)
+
+        mean, std = self._batched(one, rows, codes)
+        return mean, std
+
+    def transform(self, X: Any, *, labels: ArrayLike | None = None) -> NDArray:
+        """Posterior means of the latent variables; with flows, those pushed through them.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        labels : array-like of shape (n_samples,), default=None
+            Needed if ``conditional``.
+
+        Returns
+        -------
+        Z : ndarray of shape (n_samples, n_components), float32
+        """
+        rows = self._rows(X)
+        codes = self._codes(labels, len(rows), need=self.conditional)
+        (Z,) = self._batched(self._latent, rows, codes)
+        return Z
+
+    def _latent(self, x: Tensor, c: Tensor | None) -> tuple[Tensor, ...]:
+        mean, log_variance, hidden = self._module.posterior(x, c)
+        return (self._module.push(mean, log_variance, hidden, torch.zeros_like(mean))[0],)
+
+    # ------------------------------------------------------------------ decode
+    def inverse_transform(self, X: Any, *, labels: ArrayLike | None = None) -> NDArray:
+        """Decode: E[x|z].
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_components)
+            Points of the latent space.
+        labels : array-like of shape (n_samples,), default=None
+            Needed if ``conditional``.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features), float32
+            In the units of the training rows; with 'multinomial' chances, which sum to one; of
+            'categorical' columns the likeliest code.
+        """
+        check_is_fitted(self)
+        Z = as_numbers(X)
+        d = self._module.n_components
+        if Z is None or Z.ndim != 2 or Z.shape[1] != d:
+            raise ValueError(
+                f"X must hold points of the latent space, of shape (n_samples, {d}), got shape "
+                f"{np.shape(X)}."
+            )
+        codes = self._codes(labels, len(Z), need=self.conditional)
+        points = torch.from_numpy(Z.astype(np.float32))
+        (means,) = self._batched(self._decoded, points, codes)
+        return means
+
+    def _decoded(self, z: Tensor, c: Tensor | None) -> tuple[Tensor, ...]:
+        return (self._module.likelihood.mean(self._module.decode(z, c)),)
+
+    def reconstruct(self, X: Any, *, labels: ArrayLike | None = None) -> NDArray:
+        """Encode and decode: E[x|z] at the posterior mean.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        labels : array-like of shape (n_samples,), default=None
+            Needed if ``conditional``.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features), float32
+        """
+        Z = self.transform(X, labels=labels)
+        return self.inverse_transform(Z, labels=labels)
+
+    def interpolate(self, a: ArrayLike, b: ArrayLike, steps: int = 10) -> NDArray:
+        """Decode points on the line between the latent points of two rows.
+
+        Parameters
+        ----------
+        a, b : array-like of shape (n_features,)
+        steps : int, default=10
+            Points, both ends included.
+
+        Returns
+        -------
+        X : ndarray of shape (steps, n_features), float32
+
+        Raises
+        ------
+        ValueError
+            If ``conditional``, where a line would need a label.
+        """
+        steps = check_positive_integer(steps, "steps")
+        if self.conditional:
+            raise ValueError(
+                "interpolate has no label to decode by, with conditional=True. Decode points with "
+                "inverse_transform(Z, labels=...)."
+            )
+        ends = self.transform(np.vstack([np.asarray(a), np.asarray(b)]))
+        share = np.linspace(0, 1, steps)[:, None]
+        return self.inverse_transform((1 - share) * ends[0] + share * ends[1])
+
+    # ------------------------------------------------------------------ density
+    def score_samples(
+        self, X: Any, *, labels: ArrayLike | None = None, n_importance_samples: int = 100
+    ) -> NDArray:
+        """Importance-weighted lower bound on log p(x) of each row, in nats (Burda et al. 2016).
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        labels : array-like of shape (n_samples,), default=None
+            Given, log p(x|label); needed if ``conditional``.
+        n_importance_samples : int, default=100
+            Draws of z; 1 is the evidence lower bound, and the bound rises with them. Memory does
+            not, for rows go in batches.
+
+        Returns
+        -------
+        log_density : ndarray of shape (n_samples,)
+            A lower bound on the mean over draws, which are the same for all rows.
+        """
+        k = check_positive_integer(n_importance_samples, "n_importance_samples")
+        rows = self._rows(X)
+        codes = self._codes(labels, len(rows), need=self.conditional)
+        module = self._module
+        device = next(module.parameters()).device
+        with local_seed(self.random_state, device):
+            noise = torch.randn(k, module.n_components)
+        (values,) = self._batched(
+            lambda x, c: (_log_density(module, x, c, noise.to(x.device)),), rows, codes, min(k, 256)
+        )
+        return values
+
+    def score(
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        sample_weight: ArrayLike | None = None,
+        labels: ArrayLike | None = None,
+    ) -> float:
+        """Mean of `score_samples`, in nats per row: higher is better.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        y : Ignored
+            Not used, present for API consistency by convention.
+        sample_weight : array-like of shape (n_samples,), default=None
+        labels : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        score : float
+        """
+        values = self.score_samples(X, labels=labels)
+        weight = check_weights(sample_weight, values)
+        return float(np.average(values.astype(np.float64), weights=weight))
+
+    # ------------------------------------------------------------------ draws
+    def sample(self, n_samples: int = 1, *, labels: ArrayLike | None = None) -> NDArray:
+        """Draw rows from the model.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+        labels : label or array-like of shape (n_samples,), default=None
+            The class to draw from, of each row or of all; needed if ``conditional``. With
+            prior='class' and no labels, classes are drawn alike.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features), float32
+        """
+        check_is_fitted(self)
+        n = check_positive_integer(n_samples, "n_samples")
+        codes = self._codes(labels, n, need=self.conditional)
+        module = self._module
+        with self._inference() as device:
+            z = torch.randn(n, module.n_components, device=device)
+            c = None if codes is None else codes.to(device)
+            if module.prior == "class":
+                own = torch.randint(module.n_classes, (n,), device=device) if c is None else c
+                z = z + module.class_means[own]
+            elif module.prior == "vamp":
+                mean, log_variance, hidden = module._head(module.pseudo_inputs, None)
+                own = torch.randint(len(mean), (n,), device=device)
+                z = module.push(mean[own], log_variance[own], hidden[own], z)[0]
+            drawn = module.likelihood.sample(module.decode(z, c))
+        return drawn.cpu().numpy()
+
+
+def _log_density(module: VAE, x: Tensor, codes: Tensor | None, noise: Tensor) -> Tensor:
+    """`VAE.log_density` in parts of the draws, so that memory does not grow with them."""
+    terms = [module.log_density(x, codes, part) + np.log(len(part)) for part in noise.split(256)]
+    return torch.logsumexp(torch.stack(terms), dim=0) - np.log(len(noise))

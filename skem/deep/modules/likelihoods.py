@@ -1,0 +1,220 @@
+"""What a decoder's outputs say of a row: log p(x|z), summed over the columns, in nats.
+
+Conventions:
+    x.shape = (n, d)             rows in the user's units
+    out.shape = (..., n, m)      outputs of the decoder, m = ``n_outputs``
+
+``encode`` makes of x what the encoder sees, of ``n_inputs`` numbers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+# Least log variance, in units of the standard deviations of the columns: columns that do not vary
+# would have an infinite density.
+MIN_LOG_VARIANCE = math.log(1e-6)
+
+
+class Likelihood(nn.Module):
+    """Base of all; d columns."""
+
+    n_inputs: int
+    n_outputs: int
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Rows as the encoder sees them."""
+        return x
+
+    def draw(self, x: Tensor) -> Tensor:
+        """The rows of one batch of the training, which may be drawn from what is given."""
+        return x
+
+    def log_prob(self, out: Tensor, x: Tensor) -> Tensor:
+        """Log p(x|z), (..., n)."""
+        raise NotImplementedError
+
+    def mean(self, out: Tensor) -> Tensor:
+        """E[x|z], (..., n, d)."""
+        raise NotImplementedError
+
+    def sample(self, out: Tensor) -> Tensor:
+        """A draw from p(x|z), (..., n, d)."""
+        raise NotImplementedError
+
+
+class Gaussian(Likelihood):
+    """Normal columns, independent given z.
+
+    Parameters
+    ----------
+    center, scale : Tensor of shape (d,)
+        Columns are standardised by these inside; densities are in the user's units.
+    variance : {'columns', 'shared', 'decoder'} or float
+        One learned variance a column, one for all (in units of ``scale``), outputs of the decoder,
+        or that number, in the user's units squared.
+    """
+
+    center: Tensor
+    scale: Tensor
+
+    def __init__(self, center: Tensor, scale: Tensor, variance: str | float = "columns"):
+        super().__init__()
+        d = len(center)
+        self.register_buffer("center", center)
+        self.register_buffer("scale", scale)
+        self.by_decoder = variance == "decoder"
+        self.n_inputs, self.n_outputs = d, 2 * d if self.by_decoder else d
+        if variance in ("columns", "shared"):
+            self.log_variance = nn.Parameter(torch.zeros(d if variance == "columns" else 1))
+        elif not self.by_decoder:
+            fixed = math.log(float(variance)) - 2 * torch.log(scale)
+            self.register_buffer("log_variance", fixed)
+
+    def encode(self, x: Tensor) -> Tensor:
+        return (x - self.center) / self.scale
+
+    def _moments(self, out: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log variance in units of the scale."""
+        if self.by_decoder:
+            mean, log_variance = out.chunk(2, dim=-1)
+        else:
+            mean, log_variance = out, self.log_variance
+        return mean, log_variance.clamp(min=MIN_LOG_VARIANCE)
+
+    def log_prob(self, out: Tensor, x: Tensor) -> Tensor:
+        mean, log_variance = self._moments(out)
+        squares = (self.encode(x) - mean).square() * torch.exp(-log_variance)
+        constant = math.log(2 * math.pi) + 2 * torch.log(self.scale)
+        return -0.5 * (squares + log_variance + constant).sum(-1)
+
+    def mean(self, out: Tensor) -> Tensor:
+        return self.center + self.scale * self._moments(out)[0]
+
+    def sample(self, out: Tensor) -> Tensor:
+        mean, log_variance = self._moments(out)
+        noise = torch.randn_like(mean) * torch.exp(0.5 * log_variance)
+        return self.center + self.scale * (mean + noise)
+
+
+class Bernoulli(Likelihood):
+    """Columns of zeros and ones, or chances of ones.
+
+    Parameters
+    ----------
+    d : int
+    dynamic : bool, default=False
+        Draw zeros and ones anew each time that a row is met in training.
+    """
+
+    def __init__(self, d: int, *, dynamic: bool = False):
+        super().__init__()
+        self.n_inputs = self.n_outputs = d
+        self.dynamic = dynamic
+
+    def draw(self, x: Tensor) -> Tensor:
+        return torch.bernoulli(x) if self.dynamic else x
+
+    def log_prob(self, out: Tensor, x: Tensor) -> Tensor:
+        return (x * out - functional.softplus(out)).sum(-1)
+
+    def mean(self, out: Tensor) -> Tensor:
+        return torch.sigmoid(out)
+
+    def sample(self, out: Tensor) -> Tensor:
+        return torch.bernoulli(torch.sigmoid(out))
+
+
+class Multinomial(Likelihood):
+    """Counts: each of the tokens of a row is drawn from the same chances. No coefficient."""
+
+    def __init__(self, d: int):
+        super().__init__()
+        self.n_inputs = self.n_outputs = d
+
+    def encode(self, x: Tensor) -> Tensor:
+        return torch.log1p(x)
+
+    def log_prob(self, out: Tensor, x: Tensor) -> Tensor:
+        return (x * torch.log_softmax(out, dim=-1)).sum(-1)
+
+    def mean(self, out: Tensor) -> Tensor:
+        """Chances of the columns, which sum to one."""
+        return torch.softmax(out, dim=-1)
+
+    def sample(self, out: Tensor) -> Tensor:
+        """One token each."""
+        drawn = torch.distributions.Categorical(logits=out).sample()
+        return functional.one_hot(drawn, out.shape[-1]).to(out.dtype)
+
+
+class Categorical(Likelihood):
+    """One column of codes 0, 1, ..., n_categories - 1."""
+
+    def __init__(self, n_categories: int):
+        super().__init__()
+        self.n_inputs = self.n_outputs = n_categories
+
+    def encode(self, x: Tensor) -> Tensor:
+        return functional.one_hot(x[..., 0].long(), self.n_outputs).to(x.dtype)
+
+    def log_prob(self, out: Tensor, x: Tensor) -> Tensor:
+        return (self.encode(x) * torch.log_softmax(out, dim=-1)).sum(-1)
+
+    def mean(self, out: Tensor) -> Tensor:
+        """The likeliest code."""
+        return out.argmax(dim=-1, keepdim=True).to(out.dtype)
+
+    def sample(self, out: Tensor) -> Tensor:
+        drawn = torch.distributions.Categorical(logits=out).sample()
+        return drawn[..., None].to(out.dtype)
+
+
+class Mixed(Likelihood):
+    """Columns of several kinds.
+
+    Parameters
+    ----------
+    parts : sequence of (Likelihood, columns)
+        With the numbers of the columns that each has.
+    """
+
+    def __init__(self, parts: Sequence[tuple[Likelihood, Sequence[int]]]):
+        super().__init__()
+        self.parts = nn.ModuleList([part for part, _ in parts])
+        self.columns = [list(columns) for _, columns in parts]
+        self.n_inputs = sum(part.n_inputs for part, _ in parts)
+        self.n_outputs = sum(part.n_outputs for part, _ in parts)
+        self.widths = [part.n_outputs for part, _ in parts]
+
+    def encode(self, x: Tensor) -> Tensor:
+        pairs = zip(self._kinds, self.columns, strict=True)
+        return torch.cat([part.encode(x[..., columns]) for part, columns in pairs], dim=-1)
+
+    def log_prob(self, out: Tensor, x: Tensor) -> Tensor:
+        pairs = zip(self._outputs(out), self.columns, strict=True)
+        terms = [part.log_prob(own, x[..., columns]) for (part, own), columns in pairs]
+        return torch.stack(terms).sum(0)
+
+    def mean(self, out: Tensor) -> Tensor:
+        return self._gathered([p.mean(o) for p, o in self._outputs(out)])
+
+    def sample(self, out: Tensor) -> Tensor:
+        return self._gathered([p.sample(o) for p, o in self._outputs(out)])
+
+    def _outputs(self, out: Tensor) -> list[tuple[Likelihood, Tensor]]:
+        return list(zip(self._kinds, out.split(self.widths, dim=-1), strict=True))
+
+    @property
+    def _kinds(self) -> list[Likelihood]:
+        return list(self.parts)  # type: ignore[arg-type]
+
+    def _gathered(self, values: list[Tensor]) -> Tensor:
+        """Columns back in their places."""
+        order = torch.tensor([c for columns in self.columns for c in columns])
+        return torch.cat(values, dim=-1)[..., torch.argsort(order)]

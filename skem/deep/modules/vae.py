@@ -1,0 +1,196 @@
+r"""The variational autoencoder.
+
+    log p(x) >= E_q[log p(x|z)] - KL(q(z|x) || p(z)),        z = mu(x) + sigma(x) eps
+
+Both terms are sums over their dimensions, and means over rows. With a normal posterior and a normal
+prior, also one with a mean for each class, the second is known in closed form,
+
+    KL = 1/2 sum_j ((mu_j - m_j)^2 + sigma_j^2 - log sigma_j^2 - 1).
+
+Otherwise it is log q(z|x) - log p(z) at the z that was drawn.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from skem.deep.modules.flows import FLOWS, normal_log_density
+from skem.deep.modules.likelihoods import Likelihood
+
+
+class VAE(nn.Module):
+    """A variational autoencoder that computes its own loss.
+
+    Parameters
+    ----------
+    likelihood : Likelihood
+    encoder : nn.Module
+        From (n, likelihood.n_inputs + n_labels) to (n, width).
+    width : int
+    decoder : nn.Module
+        From (n, n_components + n_labels) to (n, likelihood.n_outputs).
+    n_components : int
+    posterior : {'diag', 'planar', 'iaf'}
+    n_flows : int
+    prior : {'normal', 'class', 'vamp'}
+    n_pseudo_inputs : int
+        Of the prior 'vamp' (Tomczak and Welling 2018).
+    n_classes : int
+        Of labels, 0 without.
+    conditional : bool
+        Whether encoder and decoder see the label.
+    kl_weight, free_bits : float
+    kl_warmup_steps : int
+        Batches over which the weight of KL grows from 0.
+    n_importance_samples : int
+        More than 1 is the bound of Burda et al. (2016).
+    """
+
+    parts = ("loss", "reconstruction", "kl", "weight")
+
+    def __init__(
+        self,
+        likelihood: Likelihood,
+        encoder: nn.Module,
+        width: int,
+        decoder: nn.Module,
+        *,
+        n_components: int,
+        posterior: str = "diag",
+        n_flows: int = 4,
+        prior: str = "normal",
+        n_pseudo_inputs: int = 50,
+        n_classes: int = 0,
+        conditional: bool = False,
+        kl_weight: float = 1.0,
+        kl_warmup_steps: int = 0,
+        free_bits: float = 0.0,
+        n_importance_samples: int = 1,
+    ):
+        super().__init__()
+        self.likelihood, self.encoder, self.decoder = likelihood, encoder, decoder
+        self.head = nn.Linear(width, 2 * n_components)
+        self.n_components, self.prior = n_components, prior
+        self.n_classes, self.conditional = n_classes, conditional
+        self.kl_weight, self.kl_warmup_steps = kl_weight, kl_warmup_steps
+        self.free_bits, self.n_importance_samples = free_bits, n_importance_samples
+        self.step = 0
+        flows = n_flows if posterior != "diag" else 0
+        self.flows = nn.ModuleList(FLOWS[posterior](n_components, width) for _ in range(flows))
+        if prior == "class":
+            self.class_means = nn.Parameter(torch.randn(n_classes, n_components))
+        if prior == "vamp":
+            self.pseudo_inputs = nn.Parameter(torch.randn(n_pseudo_inputs, likelihood.n_inputs))
+
+    # ------------------------------------------------------------------ posterior
+    def _labelled(self, x: Tensor, labels: Tensor | None) -> Tensor:
+        if not self.conditional:
+            return x
+        assert labels is not None
+        one_hot = functional.one_hot(labels, self.n_classes).to(x.dtype)
+        return torch.cat([x, one_hot.expand(*x.shape[:-1], self.n_classes)], dim=-1)
+
+    def _head(self, inputs: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+        hidden = self.encoder(self._labelled(inputs, labels))
+        mean, log_variance = self.head(hidden).chunk(2, dim=-1)
+        return mean, log_variance, hidden
+
+    def posterior(self, x: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """Mean and log variance of z before any flow, (n, n_components), and the hidden units."""
+        return self._head(self.likelihood.encode(x), labels)
+
+    def push(
+        self, mean: Tensor, log_variance: Tensor, hidden: Tensor, noise: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Z (..., n, n_components) and log q(z|x) (..., n), from standard normal noise."""
+        z = mean + torch.exp(0.5 * log_variance) * noise
+        density = -0.5 * (noise.square() + log_variance + math.log(2 * math.pi)).sum(-1)
+        for flow in self.flows:
+            z, log_det = flow(z, hidden)
+            density = density - log_det
+        return z, density
+
+    # ------------------------------------------------------------------ prior
+    def log_prior(self, z: Tensor, labels: Tensor | None) -> Tensor:
+        """Log p(z), (..., n); with a class mean for each label where the prior has them."""
+        if self.prior == "vamp":
+            mean, log_variance, _ = self._head(self.pseudo_inputs, None)
+            terms = normal_log_density(z[..., None, :], mean, log_variance)
+            return torch.logsumexp(terms, dim=-1) - math.log(len(mean))
+        if self.prior == "class" and labels is None:  # any of them
+            terms = normal_log_density(
+                z[..., None, :], self.class_means, torch.zeros_like(z[:1, :1])
+            )
+            return torch.logsumexp(terms, dim=-1) - math.log(self.n_classes)
+        return normal_log_density(z, self._prior_mean(z, labels), torch.zeros_like(z))
+
+    def _prior_mean(self, like: Tensor, labels: Tensor | None) -> Tensor:
+        return self.class_means[labels] if self.prior == "class" else torch.zeros_like(like)
+
+    # ------------------------------------------------------------------ decoder
+    def decode(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Outputs of the decoder, what the likelihood takes."""
+        return self.decoder(self._labelled(z, labels))
+
+    # ------------------------------------------------------------------ loss
+    @property
+    def current_kl_weight(self) -> float:
+        share = self.step / self.kl_warmup_steps if self.kl_warmup_steps and self.training else 1.0
+        return self.kl_weight * min(share, 1.0)
+
+    def forward(
+        self, x: Tensor, labels: Tensor | None = None, weight: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Loss of a batch, a mean over its rows, and the sums of its parts."""
+        x = self.likelihood.draw(x)
+        mean, log_variance, hidden = self.posterior(x, labels)
+        k = self.n_importance_samples
+        shape = (k, *mean.shape) if k > 1 else mean.shape
+        noise = torch.randn(shape, dtype=mean.dtype, device=mean.device)
+        closed = k == 1 and not self.flows and self.prior != "vamp"
+        if closed:
+            z = mean + torch.exp(0.5 * log_variance) * noise
+        else:
+            z, density = self.push(mean, log_variance, hidden, noise)
+        fit = self.likelihood.log_prob(self.decode(z, labels), x)
+        beta = self.current_kl_weight
+        if closed:
+            shift = mean - self.class_means[labels] if self.prior == "class" else mean
+            terms = 0.5 * (shift.square() + log_variance.exp() - log_variance - 1)
+            kl = terms.sum(-1)
+            penalty = self._with_free_bits(terms, kl, weight)
+            loss = beta * penalty - fit
+        else:
+            ratio = density - self.log_prior(z, labels)
+            loss = beta * ratio - fit
+            if k > 1:
+                loss = math.log(k) - torch.logsumexp(-loss, dim=0)
+                fit, ratio = fit.mean(0), ratio.mean(0)
+            kl = ratio
+        if weight is None:
+            parts = torch.stack([loss.sum(), -fit.sum(), kl.sum()]).detach()
+            return loss.mean(), torch.cat([parts, parts.new_full((1,), len(x))])
+        total = weight.sum()
+        parts = torch.stack([weight @ loss, -(weight @ fit), weight @ kl, total]).detach()
+        return (weight @ loss) / total, parts
+
+    def _with_free_bits(self, terms: Tensor, kl: Tensor, weight: Tensor | None) -> Tensor:
+        """KL of which each dimension counts with ``free_bits`` nats at least, on the mean."""
+        if self.free_bits == 0:
+            return kl
+        w = torch.ones_like(kl) if weight is None else weight
+        means = (w[:, None] * terms).sum(0) / w.sum()
+        return torch.clamp(means, min=self.free_bits).sum().expand_as(kl)
+
+    # ------------------------------------------------------------------ density
+    def log_density(self, x: Tensor, labels: Tensor | None, noise: Tensor) -> Tensor:
+        """Importance-weighted bound on log p(x), (n,): noise (k, n_components) serves all rows."""
+        mean, log_variance, hidden = self.posterior(x, labels)
+        z, density = self.push(mean, log_variance, hidden, noise[:, None, :])
+        fit = self.likelihood.log_prob(self.decode(z, labels), x)
+        weights = fit + self.log_prior(z, labels) - density
+        return torch.logsumexp(weights, dim=0) - math.log(len(noise))
