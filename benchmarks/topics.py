@@ -328,7 +328,7 @@ def refits(make: Callable, problem: Problem, seed: int, budget: float) -> Iterat
 
 def sampled(options: dict, problem: Problem, seed: int, budget: float) -> Iterator[tuple]:
     """tomotopy, which goes on from where it was; its own inference would be a single sample."""
-    gibbs_seconds(gibbs(problem.train[:200], K), 1)  # starts threads
+    gibbs_seconds(gibbs(problem.train[:200], K), 20)  # fills its tables
     model = gibbs(problem.train, K, seed, **options)
     order = np.array([int(word) for word in model.used_vocabs])
     spent, done, phi = 0.0, 0, np.empty((K, len(order)))
