@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.extmath import randomized_svd
 
+from skem.em._rows import one_blas_thread
 from skem.topics._counts import Counts
 
 INITS = ("random", "random_documents", "svd")
@@ -64,7 +65,8 @@ def _of_svd(
     X = counts.matrix().astype(np.float64)
     X.data *= np.repeat(np.sqrt(w / sizes), np.diff(counts.indptr)) * scale[counts.indices]
     rank = min(2 + (k - 1) // 2, *X.shape)  # each direction serves two topics
-    _, _, V = randomized_svd(X, rank, n_iter=2, random_state=rng)
+    with one_blas_thread():  # of thin products, which threads slow down
+        _, _, V = randomized_svd(X, rank, n_iter=2, random_state=rng)
     topics = np.empty((counts.n_features, k))
     for z in range(k):
         v = V[1 + z // 2] if 1 + z // 2 < len(V) else rng.standard_normal(counts.n_features)
