@@ -94,14 +94,21 @@ def add(a: S, b: S) -> S:
     return type(a)(*fields)  # type: ignore[arg-type]
 
 
-def total(parts: Iterable[S]) -> S:
-    """Statistics of all parts together, added in the order given."""
+def total(parts: Iterable[S], *, fresh: bool = False) -> S:
+    """Statistics of all parts together, added in the order given.
+
+    Parameters
+    ----------
+    parts : iterable of statistics
+    fresh : bool, default=False
+        Whether the arrays of the first are nobody else's, so that the others may be added to them.
+    """
     iterator = iter(parts)
     try:
         first = next(iterator)
     except StopIteration:
         raise ValueError("No rows: there are no statistics to add.") from None
-    sums = [x.copy() if isinstance(x, np.ndarray) else x for x in first]
+    sums = [x.copy() if isinstance(x, np.ndarray) and not fresh else x for x in first]
     for part in iterator:
         for i, x in enumerate(part):
             if isinstance(x, np.ndarray):

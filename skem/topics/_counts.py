@@ -68,6 +68,14 @@ def weights_of(rows: Rows) -> NDArray:
     return np.empty(0) if rows.weight is None else rows.weight
 
 
+def tokens_of(rows: Rows) -> float:
+    """Tokens of a block, times the weights of their documents; kept with the block."""
+    if "tokens" not in rows.memo:
+        sizes = rows.X.sizes()
+        rows.memo["tokens"] = float(sizes.sum() if rows.weight is None else rows.weight @ sizes)
+    return rows.memo["tokens"]
+
+
 def check_counts(estimator: Any, X: Any, *, reset: bool) -> Counts:
     """Counts as CSR without duplicates and zeros; X itself is left as it is.
 
@@ -136,7 +144,7 @@ class CountBlocks:
         self.map.__exit__(*exc_info)
 
     def reduce(self, function: Callable[[Rows], Any]) -> Any:
-        return total(self.map(function, self.blocks))
+        return total(self.map(function, self.blocks), fresh=True)
 
     def each(self, function: Callable[[slice, Counts], Any]) -> None:
         """Call ``function(rows, counts)`` for each block."""

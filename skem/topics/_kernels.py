@@ -37,7 +37,7 @@ def log_likelihood(counts, mixed):
     return total
 
 
-@njit(nogil=True, cache=True, fastmath=VECTORISE, error_model="numpy")
+@njit(inline="always", fastmath=VECTORISE, error_model="numpy")
 def dot(t, row):
     """Sum of t x row."""
     s = row.dtype.type(0)
@@ -46,7 +46,7 @@ def dot(t, row):
     return s
 
 
-@njit(nogil=True, cache=True, fastmath=VECTORISE, error_model="numpy")
+@njit(inline="always", fastmath=VECTORISE, error_model="numpy")
 def dots(t, a, b, c, d):
     """The same with four rows: t is loaded once, and their sums do not wait for each other."""
     s = u = v = w = a.dtype.type(0)
@@ -58,21 +58,21 @@ def dots(t, a, b, c, d):
     return s, u, v, w
 
 
-@njit(nogil=True, cache=True, fastmath=VECTORISE, error_model="numpy")
+@njit(inline="always", fastmath=VECTORISE, error_model="numpy")
 def add(out, r, row):
     """Add r x row to out."""
     for z in range(len(out)):
         out[z] += r * row[z]
 
 
-@njit(nogil=True, cache=True, fastmath=VECTORISE, error_model="numpy")
+@njit(inline="always", fastmath=VECTORISE, error_model="numpy")
 def add_rows(out, ra, a, rb, b, rc, c, rd, d):
     """The same with four rows."""
     for z in range(len(out)):
         out[z] += ra * a[z] + rb * b[z] + rc * c[z] + rd * d[z]
 
 
-@njit(nogil=True, cache=True, fastmath=VECTORISE, error_model="numpy")
+@njit(inline="always", fastmath=VECTORISE, error_model="numpy")
 def _ratio(x, s):
     """Count over probability, 0 for a word that no topic of the document has."""
     return x / s if s > 0 else s
@@ -119,6 +119,36 @@ def longest(indptr):
 
 
 @njit(nogil=True, cache=True, fastmath=VECTORISE, error_model="numpy")
+def mix_and_spread(data, indices, phi, t, own, mixed, w, words):
+    """`mix` and `spread` in one: rows of phi and of words come from memory side by side."""
+    kind = t.dtype.type
+    own[:] = 0
+    a, m = 0, len(indices)
+    while a + 3 < m:
+        j0, j1 = np.uint64(indices[a]), np.uint64(indices[a + 1])
+        j2, j3 = np.uint64(indices[a + 2]), np.uint64(indices[a + 3])
+        p0, p1, p2, p3 = phi[j0], phi[j1], phi[j2], phi[j3]
+        s0, s1, s2, s3 = dots(t, p0, p1, p2, p3)
+        mixed[a], mixed[a + 1], mixed[a + 2], mixed[a + 3] = s0, s1, s2, s3
+        r0, r1 = _ratio(data[a], s0), _ratio(data[a + 1], s1)
+        r2, r3 = _ratio(data[a + 2], s2), _ratio(data[a + 3], s3)
+        add_rows(own, r0, p0, r1, p1, r2, p2, r3, p3)
+        add(words[j0], kind(w * r0), t)
+        add(words[j1], kind(w * r1), t)
+        add(words[j2], kind(w * r2), t)
+        add(words[j3], kind(w * r3), t)
+        a += 4
+    while a < m:
+        j = np.uint64(indices[a])
+        s = dot(t, phi[j])
+        mixed[a] = s
+        r = _ratio(data[a], s)
+        add(own, r, phi[j])
+        add(words[j], kind(w * r), t)
+        a += 1
+
+
+@njit(nogil=True, cache=True, fastmath=VECTORISE, error_model="numpy")
 def e_step(data, indices, indptr, weight, phi, theta, words, local):
     """One E step of PLSA.
 
@@ -133,8 +163,7 @@ def e_step(data, indices, indptr, weight, phi, theta, words, local):
         some = slice(indptr[i], indptr[i + 1])
         w = weight[i] if weight.size else 1.0
         t, own = theta[i], local[i]
-        mix(data[some], indices[some], phi, t, own, mixed)
-        spread(data[some], indices[some], t, w, mixed, words)
+        mix_and_spread(data[some], indices[some], phi, t, own, mixed, w, words)
         for z in range(k):
             own[z] *= t[z]
         total += w * log_likelihood(data[some], mixed)

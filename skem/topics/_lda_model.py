@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skem.em import EMModelBase, Rows
-from skem.topics._counts import Counts, weights_of
+from skem.topics._counts import Counts, tokens_of, weights_of
 from skem.topics._dirichlet import LARGEST, SMALLEST, fit_dirichlet, fit_symmetric
 
 _LOCK = threading.Lock()
@@ -141,7 +141,7 @@ class VBModel(LDAModel):
         )
         words *= phi
         w = weight if weight.size else np.ones(len(docs))
-        size = float(w @ counts.sizes())
+        size = tokens_of(rows)
         return LDAStatistics(float(w @ values), size, words, logs, float(w.sum()), (docs,))
 
     def maximize(self, statistics: LDAStatistics, params: LDAParams) -> LDAParams:
@@ -196,7 +196,7 @@ class CVB0Model(LDAModel):
         if self._learning(params, _LEARN_EVERY):
             loss = minka_terms(*counts.arrays, weight, phi, docs, params.alpha, gains)
         w = weight if weight.size else np.ones(len(docs))
-        size = float(w @ counts.sizes())
+        size = tokens_of(rows)
         return LDAStatistics(float(w @ values), size, words, gains, loss, (docs,))
 
     def maximize(self, statistics: LDAStatistics, params: LDAParams) -> LDAParams:

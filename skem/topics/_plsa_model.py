@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skem.em import EMModelBase, Rows
-from skem.topics._counts import Counts, weights_of
+from skem.topics._counts import Counts, tokens_of, weights_of
 
 # Of a prior that asks for sparsity: where its density stops to grow.
 FLOOR = 1e-6
@@ -90,9 +90,7 @@ class PLSAModel(EMModelBase):
         local = np.empty_like(mixtures[part])
         weight = weights_of(rows)
         value = e_step(*counts.arrays, weight, topics, mixtures[part], words, local)
-        sizes = counts.sizes()
-        size = weight @ sizes if weight.size else sizes.sum()
-        return PLSAStatistics(self.temperature * value, float(size), words, (local,))
+        return PLSAStatistics(self.temperature * value, tokens_of(rows), words, (local,))
 
     def maximize(self, statistics: PLSAStatistics, params: PLSAParams) -> PLSAParams:
         from skem.topics._kernels import maximize_columns, maximize_rows

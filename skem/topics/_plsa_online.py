@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skem.em import EMModelBase, Rows
-from skem.topics._counts import Counts, weights_of
+from skem.topics._counts import Counts, tokens_of, weights_of
 from skem.topics._plsa_model import FLOOR, PLSAParams
 
 # Steps of EM for each document of a batch, and their tolerance in nats per token.
@@ -65,7 +65,7 @@ class OnlinePLSAModel(EMModelBase):
         words, local = np.zeros_like(topics), np.empty_like(mixtures)
         value = e_step(*counts.arrays, weight, topics, mixtures, words, local)
         w = weight if weight.size else np.ones(len(local))
-        return TopicStatistics(value, float(w @ counts.sizes()), words * topics, w @ local)
+        return TopicStatistics(value, tokens_of(rows), words * topics, w @ local)
 
     def maximize(self, statistics: TopicStatistics, params: TopicParams) -> TopicParams:
         from skem.topics._kernels import maximize_columns
