@@ -20,13 +20,17 @@ from skem.topics._kernels import add, dot, gather, log_likelihood, longest, mix,
 
 @njit(nogil=True, cache=True, fastmath=VECTORISE, error_model="numpy")
 def digamma(x):
-    """Derivative of log Gamma at x > 0: by recurrence to x >= 6, then its asymptotic series."""
+    """Derivative of log Gamma at x > 0: by recurrence to x >= 7, then its asymptotic series.
+
+    As exact as float64 is, for a bound is made of it that may not fall.
+    """
     value = 0.0
-    while x < 6.0:
+    while x < 7.0:
         value -= 1.0 / x
         x += 1.0
     r = 1.0 / (x * x)
-    tail = r * (1 / 12.0 - r * (1 / 120.0 - r * (1 / 252.0 - r * (1 / 240.0 - r / 132.0))))
+    tail = r * (1 / 132.0 - r * (691 / 32760.0 - r / 12.0))
+    tail = r * (1 / 12.0 - r * (1 / 120.0 - r * (1 / 252.0 - r * (1 / 240.0 - tail))))
     return value + math.log(x) - 0.5 / x - tail
 
 
