@@ -35,20 +35,30 @@ def digamma(x):
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def exp_log_expectation(counts, prior, total, out):
-    """Out <- exp(digamma(counts + prior) - digamma(total)) for one Dirichlet distribution."""
-    shift = digamma(total)
+def exp_log_expectation(counts, prior, out):
+    """Out <- exp(E[log theta] - top) under Dirichlet(counts + prior); returns top, the largest.
+
+    Relative to the largest, for all may be too small for a number: digamma(x) < -1 / x.
+    """
+    total, largest = 0.0, 0.0
+    for z in range(len(counts)):
+        total += counts[z] + prior[z]
+        largest = max(largest, counts[z] + prior[z])
+    shift = digamma(largest)
     for z in range(len(counts)):
         out[z] = math.exp(digamma(counts[z] + prior[z]) - shift)
+    return shift - digamma(total)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def topic_expectations(words, eta, out, logs):
     """Out (p, k) <- exp E[log p(w|z)] under Dirichlet(words + eta), one distribution a column.
 
-    Adds to logs (k,) the sums of E[log p(w|z)] over the words.
+    Adds to logs (k,) the sums of E[log p(w|z)] over the words. Where eta is small, a word that no
+    topic has yet would get 0 from all: none gets less than what a number can well hold.
     """
     p, k = words.shape
+    least = 1e-30 if out.itemsize == 4 else 1e-290
     shift = np.zeros(k)
     for w in range(p):
         for z in range(k):
@@ -59,7 +69,7 @@ def topic_expectations(words, eta, out, logs):
         for z in range(k):
             value = digamma(words[w, z] + eta) - shift[z]
             logs[z] += value
-            out[w, z] = math.exp(value)
+            out[w, z] = max(math.exp(value), least)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -104,12 +114,12 @@ def dirichlet_columns(words, eta):
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def _vb_document(data, places, gathered, alpha, tol, max_iter, lead, own, mixed, d):
-    """Steps of VB for one document, from its expected counts d; own and lead are for work."""
-    size, prior = 0.0, alpha.sum()
-    for a in range(len(data)):
-        size += data[a]
+    """Steps of VB for one document, from its expected counts d; own is for work.
+
+    Sets lead to exp E[log theta] but for a factor, and returns the log of it.
+    """
     for _ in range(max_iter):
-        exp_log_expectation(d, alpha, size + prior, lead)
+        exp_log_expectation(d, alpha, lead)
         mix(data, places, gathered, lead, own, mixed)
         moved = 0.0
         for z in range(len(d)):
@@ -118,7 +128,7 @@ def _vb_document(data, places, gathered, alpha, tol, max_iter, lead, own, mixed,
             d[z] = new
         if moved <= tol:
             break
-    exp_log_expectation(d, alpha, size + prior, lead)
+    return exp_log_expectation(d, alpha, lead)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -141,13 +151,21 @@ def vb_e_step(
         m, d = indptr[i + 1] - indptr[i], docs[i]
         here, gathered = places[:m], buffer[:m]
         gather(indices[some], phi, gathered)
-        _vb_document(data[some], here, gathered, alpha, tol * k, max_iter, lead, own, mixed, d)
+        top = _vb_document(
+            data[some], here, gathered, alpha, tol * k, max_iter, lead, own, mixed, d
+        )
         for a in range(m):
             mixed[a] = dot(lead, gathered[a])
         spread(data[some], indices[some], lead, w, mixed, words)
-        values[i] = dirichlet_terms(d, alpha) + log_likelihood(data[some], mixed)
+        size, total = 0.0, 0.0
+        for a in range(indptr[i], indptr[i + 1]):
+            size += data[a]
+        values[i] = dirichlet_terms(d, alpha) + log_likelihood(data[some], mixed) + size * top
         for z in range(k):
-            log_theta[z] += w * math.log(lead[z])
+            total += d[z] + alpha[z]
+        bottom = digamma(total)
+        for z in range(k):
+            log_theta[z] += w * (digamma(d[z] + alpha[z]) - bottom)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -169,13 +187,14 @@ def vb_fold_in(data, indices, indptr, phi, alpha, tol, max_iter, docs):
 def document_bounds(data, indices, indptr, phi, alpha, docs, values):
     """Values (n,) <- bound on log p(words of d) at topics p(w|z), under Dirichlet(docs + alpha)."""
     mixed, lead = np.empty(longest(indptr)), np.empty(docs.shape[1], phi.dtype)
-    prior = alpha.sum()
     for i in range(len(docs)):
         first, m = indptr[i], indptr[i + 1] - indptr[i]
-        exp_log_expectation(docs[i], alpha, docs[i].sum() + prior, lead)
+        top = exp_log_expectation(docs[i], alpha, lead)
+        size = 0.0
         for a in range(m):
             mixed[a] = dot(lead, phi[indices[first + a]])
-        values[i] = dirichlet_terms(docs[i], alpha)
+            size += data[first + a]
+        values[i] = dirichlet_terms(docs[i], alpha) + size * top
         values[i] += log_likelihood(data[first : first + m], mixed)
 
 
