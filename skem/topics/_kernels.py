@@ -229,18 +229,14 @@ def fold_in(data, indices, indptr, phi, start, prior, floor, power, tol, max_ite
         t[:] = start
         counts, gathered = data[first:last], buffer[: last - first]
         gather(indices[first:last], phi, gathered)
-        size = 0.0
-        for a in range(len(counts)):
-            size += counts[a]
-        if size <= 0:
-            continue
         for _ in range(max_iter):
             for z in range(k):
                 lead[z] = t[z] if power == 1 else t[z] ** power
             mix(counts, places[: len(counts)], gathered, lead, own, mixed)
             top = own.max()
             own *= lead
-            if top <= 0:  # no word that any topic has
+            size = own.sum()  # of the words that some topic has
+            if size <= 0:
                 break
             maximize_row(own, prior, t, floor, new)
             moved = 0.0
