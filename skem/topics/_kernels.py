@@ -150,6 +150,9 @@ def maximize_row(counts, prior, old, floor, out):
     taken as -b log(q + floor), which is convex and lies above its tangent at ``old``; maximised is
     the sum with the tangents, q = m / (lambda + b / (old + floor)), with lambda by Newton's method
     from the left, where it is monotone. The objective cannot fall.
+
+    Where counts are 0, q is 0 unless lambda < -b / (old + floor), which then is lambda, and the
+    place of least b / (old + floor), of those with old > 0, gets what the others leave.
     """
     total, negative = 0.0, False
     for z in range(len(counts)):
@@ -179,12 +182,21 @@ def maximize_row(counts, prior, old, floor, out):
         if value <= 1e-14:
             break
         level += value / slope
+    least, place = np.inf, -1
+    for z in range(len(counts)):
+        pull = max(-prior[z], 0.0) / (old[z] + floor)
+        if counts[z] + max(prior[z], 0.0) <= 0 and old[z] > 0 and pull < least:
+            least, place = pull, z
+    level = max(level, -least)
     total = 0.0
     for z in range(len(counts)):
         m = counts[z] + max(prior[z], 0.0)
         q = m / (level + max(-prior[z], 0.0) / (old[z] + floor)) if m > 0 else 0.0
         out[z] = q if q > TINY else 0.0
         total += out[z]
+    if place >= 0 and total < 1 - 1e-12:
+        out[place] = 1 - total
+        return
     for z in range(len(counts)):
         out[z] /= total
 
