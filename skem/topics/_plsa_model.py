@@ -151,6 +151,6 @@ def _probabilities(roots: NDArray, near: NDArray) -> NDArray:
 def _log_prior(q: NDArray, exponents: NDArray) -> NDArray:
     """Exponent x log q, and exponent x log(q + FLOOR) where the exponent is negative."""
     shifted = np.where(exponents < 0, q + FLOOR, q)
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):  # 0 x log 0, which is put right below
         terms = exponents * np.log(shifted, dtype=np.float64)
     return np.where(exponents == 0, 0.0, terms)
