@@ -205,7 +205,7 @@ class PLSA(BaseTopicModel):
         with unchanged_on_error(self):
             counts, weight = self._training_counts(X, sample_weight, reset=True)
             rng = check_random_state(self.random_state)
-            doc_prior, word_prior = self._exponents(counts)
+            doc_prior, word_prior = self._exponents(self.n_components, counts.n_features)
             starts = [self._start(counts, weight, rng) for _ in range(self.n_init)]
             temperature, max_iter = self.temperature, self.max_iter
             if isinstance(temperature, str):
@@ -247,9 +247,8 @@ class PLSA(BaseTopicModel):
         if self.temperature != "held-out" or state.interrupted:  # which stops before the limit
             self._warn_if_not_converged(state)
 
-    def _exponents(self, counts: Counts) -> tuple[NDArray, NDArray]:
+    def _exponents(self, k: int, p: int) -> tuple[NDArray, NDArray]:
         """Exponents of the Dirichlet densities: of topics in documents (k,), of words (p, k)."""
-        k, p = self.n_components, counts.n_features
         doc = check_prior(self.doc_topic_prior, "doc_topic_prior", {"(n_components,)": (k,)})
         word = check_prior(
             self.topic_word_prior,
@@ -340,7 +339,8 @@ class PLSA(BaseTopicModel):
         self, counts: Counts, weight: NDArray | None, blocks: CountBlocks, *, first: bool
     ) -> StepwiseEM:
         """Online EM after a fit, or after a short fit of the first batch."""
-        doc_prior, word_prior = self._exponents(counts)
+        k = self.n_components if first else len(self.components_)
+        doc_prior, word_prior = self._exponents(k, counts.n_features)
         model, sizes = OnlinePLSAModel(doc_prior, word_prior), counts.sizes()
         batch = float(sizes.sum() if weight is None else weight @ sizes)
         if first:
@@ -362,7 +362,7 @@ class PLSA(BaseTopicModel):
         from skem.topics._kernels import fold_in
 
         k, dtype = len(self.components_), self.components_.dtype
-        prior, _ = self._exponents(counts)
+        prior, _ = self._exponents(k, counts.n_features)
         power, topics, start = 1 / self.temperature_, self._topics(), self.topic_prior_
         if power != 1:
             topics = np.power(topics, dtype.type(power))
