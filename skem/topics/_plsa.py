@@ -341,8 +341,9 @@ class PLSA(BaseTopicModel):
         """Online EM after a fit, or after a short fit of the first batch."""
         k = self.n_components if first else len(self.components_)
         doc_prior, word_prior = self._exponents(k, counts.n_features)
-        model, sizes = OnlinePLSAModel(doc_prior, word_prior), counts.sizes()
-        batch = float(sizes.sum() if weight is None else weight @ sizes)
+        model = OnlinePLSAModel(doc_prior, word_prior)
+        sizes = counts.sizes() if weight is None else weight * counts.sizes()
+        batch = float(sizes.sum())
         if first:
             rng = check_random_state(self.random_state)
             whole = PLSAModel(
@@ -350,7 +351,7 @@ class PLSA(BaseTopicModel):
             )
             starts = [self._start(counts, weight, rng) for _ in range(self.n_init)]
             begun = self._start_online(whole, blocks, starts)
-            params = TopicParams.of(begun.current, counts)
+            params = TopicParams.of(begun.current, sizes)
             return StepwiseEM(model, model.after_fit(params.topics.T, params.topic_prior, batch))
         total = self._total_weight
         online = StepwiseEM(model, model.after_fit(self.components_, self.topic_prior_, total))
