@@ -76,7 +76,8 @@ class LatentDirichletAllocationVB(BaseTopicModel):
     Attributes
     ----------
     components_ : ndarray of shape (n_components, n_features)
-        E[p(w|z)], the most frequent topic first; each row sums to one.
+        E[p(w|z)], the most frequent topic first (`partial_fit` keeps the order that the first
+        batch gave); each row sums to one.
     topic_counts_ : ndarray of shape (n_components, n_features)
         Expected counts of words in topics plus eta; with 'vb' the Dirichlet parameters of the
         topics. What scikit-learn calls ``components_``.
@@ -255,11 +256,7 @@ class LatentDirichletAllocationVB(BaseTopicModel):
 
     def _attributes(self, model: Any, params: LDAParams) -> dict[str, Any]:
         dtype = params.words.dtype
-        sizes = params.words.sum(0)
-        order: Any = slice(None)
-        given: Any = self.doc_topic_prior
-        if isinstance(self.init, str) and np.ndim(given) == 0:
-            order = np.argsort(-sizes, kind="stable")
+        order = self._order(params) if len(params.docs) else slice(None)
         counts = np.ascontiguousarray((params.words + dtype.type(params.eta)).T[order])
         alpha = params.alpha[order]
         return {
@@ -269,6 +266,12 @@ class LatentDirichletAllocationVB(BaseTopicModel):
             "topic_word_prior_": float(params.eta),
             "topic_prior_": (alpha / alpha.sum()).astype(dtype),
         }
+
+    def _order(self, params: LDAParams) -> Any:
+        """Most frequent topic first, if nothing given belongs to a certain one."""
+        given: Any = self.doc_topic_prior
+        nameless = isinstance(self.init, str) and np.ndim(given) == 0
+        return np.argsort(-params.words.sum(0), kind="stable") if nameless else slice(None)
 
     # ------------------------------------------------------------------ partial_fit
     @fit_context(prefer_skip_nested_validation=True)
@@ -317,7 +320,10 @@ class LatentDirichletAllocationVB(BaseTopicModel):
         if first:
             start = self._start(counts, weight, check_random_state(self.random_state))
             params = self._start_online(self._make_model(), blocks, [start]).current
-            return StepwiseEM(model, params._replace(docs=params.docs[:0]))
+            order = self._order(params)
+            words, alpha = np.ascontiguousarray(params.words[:, order]), params.alpha[order]
+            params = params._replace(words=words, alpha=alpha, docs=params.docs[:0])
+            return StepwiseEM(model, params)
         eta = self.topic_word_prior_
         words = np.ascontiguousarray(np.maximum(self.topic_counts_.T - eta, 0.0))
         docs = np.empty((0, len(self.components_)), words.dtype)

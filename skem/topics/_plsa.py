@@ -77,8 +77,9 @@ class PLSA(BaseTopicModel):
     Attributes
     ----------
     components_ : ndarray of shape (n_components, n_features)
-        p(w|z), the most frequent topic first; each row sums to one. Words that the training
-        documents do not have get 0, if there is no prior.
+        p(w|z), the most frequent topic first (`partial_fit` keeps the order that the first batch
+        gave); each row sums to one. Words that the training documents do not have get 0, if there
+        is no prior.
     topic_prior_ : ndarray of shape (n_components,)
         p(z): how many of the tokens each topic has.
     temperature_ : float
@@ -275,23 +276,23 @@ class PLSA(BaseTopicModel):
 
     def _attributes(self, model: Any, params: PLSAParams | TopicParams) -> dict[str, Any]:
         if isinstance(params, TopicParams):
-            prior, temperature = params.topic_prior, 1.0
+            prior, temperature, order = params.topic_prior, 1.0, slice(None)
         else:
-            prior = self._sizes @ params.mixtures
-            temperature = model.temperature
+            prior, temperature = self._sizes @ params.mixtures, model.temperature
+            order = self._order(prior)
         prior = prior / prior.sum()
-        order = np.argsort(-prior, kind="stable") if self._nameless() else slice(None)
         return {
             "components_": np.ascontiguousarray(params.topics.T[order]),
             "topic_prior_": prior[order].astype(params.topics.dtype),
             "temperature_": float(temperature),
         }
 
-    def _nameless(self) -> bool:
-        """Whether topics may be put in any order: nothing given belongs to a certain one."""
+    def _order(self, prior: NDArray) -> Any:
+        """Most frequent topic first, if nothing given belongs to a certain one."""
         given: list[Any] = [self.doc_topic_prior, self.topic_word_prior]
         priors = np.ndim(given[0]) == 0 and np.ndim(given[1]) < 2
-        return isinstance(self.init, str) and priors
+        nameless = isinstance(self.init, str) and priors
+        return np.argsort(-prior, kind="stable") if nameless else slice(None)
 
     # ------------------------------------------------------------------ partial_fit
     @fit_context(prefer_skip_nested_validation=True)
@@ -351,8 +352,9 @@ class PLSA(BaseTopicModel):
             )
             starts = [self._start(counts, weight, rng) for _ in range(self.n_init)]
             begun = self._start_online(whole, blocks, starts)
-            params = TopicParams.of(begun.current, sizes)
-            return StepwiseEM(model, model.after_fit(params.topics.T, params.topic_prior, batch))
+            topics, prior = TopicParams.of(begun.current, sizes)
+            order = self._order(prior)
+            return StepwiseEM(model, model.after_fit(topics.T[order], prior[order], batch))
         total = self._total_weight
         online = StepwiseEM(model, model.after_fit(self.components_, self.topic_prior_, total))
         online.seed(model.statistics_of(online.current, total), batch)
