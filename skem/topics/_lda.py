@@ -220,7 +220,9 @@ class LatentDirichletAllocationVB(BaseTopicModel):
                     sample_weight=sample_weight,
                 )
             self.__dict__.pop("_online", None)
-            self.__dict__.update(attributes, _total_weight=state.statistics.weight)
+            sizes = counts.sizes()
+            total = float(sizes.sum() if weight is None else weight @ sizes)
+            self.__dict__.update(attributes, _total_weight=total)
             self._warn_if_not_converged(state)
         return self
 
