@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import digamma, polygamma
+from scipy.special import digamma, zeta
 
 # Steps of the fixed point; each raises the likelihood, so any number of them is an M step.
 _STEPS = 20
@@ -17,7 +17,7 @@ def inverse_digamma(y: NDArray) -> NDArray:
     y = np.asarray(y, dtype=np.float64)
     x = np.where(y >= -2.22, np.exp(np.minimum(y, 700.0)) + 0.5, -1 / (y - digamma(1.0)))
     for _ in range(5):
-        x = x - (digamma(x) - y) / polygamma(1, x)
+        x = x - (digamma(x) - y) / zeta(2.0, x)  # which is trigamma
     return x
 
 
@@ -28,7 +28,7 @@ def fit_dirichlet(mean_log: NDArray, alpha: NDArray) -> NDArray:
     """
     for _ in range(_STEPS):
         new = np.clip(inverse_digamma(digamma(alpha.sum()) + mean_log), SMALLEST, LARGEST)
-        if np.allclose(new, alpha, rtol=1e-8, atol=0):
+        if (abs(new - alpha) <= 1e-8 * alpha).all():
             break
         alpha = new
     return alpha
