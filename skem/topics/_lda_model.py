@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import gammaln
 
 from skem.em import EMModelBase, Rows
 from skem.topics._counts import Counts, weights_of
@@ -160,8 +161,12 @@ class VBModel(LDAModel):
         return (statistics.log_likelihood + topics) / statistics.weight
 
     def rounding(self, statistics: LDAStatistics, params: LDAParams) -> float:
+        """Of the bound, and of the terms of words and documents, which may cancel."""
         eps = np.finfo(params.words.dtype).eps
-        return float(64 * eps * max(1.0, abs(self.bound(statistics, params))))
+        terms = params.words.size * (1 + abs(gammaln(params.eta)))
+        terms += len(params.docs) * (1 + abs(gammaln(params.alpha))).sum()
+        error = np.finfo(np.float64).eps * terms / statistics.weight
+        return float(error + 64 * eps * max(1.0, abs(self.bound(statistics, params))))
 
 
 class CVB0Model(LDAModel):
