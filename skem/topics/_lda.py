@@ -43,9 +43,9 @@ class LatentDirichletAllocationVB(BaseTopicModel):
     n_components : int, default=10
         Number of topics.
     doc_topic_prior : float or array-like of shape (n_components,), default=None
-        alpha; None is 1 / n_components. With ``learn_priors`` the value to start from.
+        The parameters alpha; None is 1 / n_components. With ``learn_priors`` the value to start from.
     topic_word_prior : float, default=None
-        eta; None is 1 / n_components. With ``learn_priors`` the value to start from.
+        The parameter eta; None is 1 / n_components. With ``learn_priors`` the value to start from.
     inference : {'cvb0', 'vb'}, default='cvb0'
         Collapsed variational Bayes of order zero, which is fast and predicts best, or classical
         variational Bayes, which has a bound.
@@ -82,9 +82,9 @@ class LatentDirichletAllocationVB(BaseTopicModel):
         Expected counts of words in topics plus eta; with 'vb' the Dirichlet parameters of the
         topics. What scikit-learn calls ``components_``.
     doc_topic_prior_ : ndarray of shape (n_components,)
-        alpha.
+        The parameters alpha.
     topic_word_prior_ : float
-        eta.
+        The parameter eta.
     topic_prior_ : ndarray of shape (n_components,)
         E[p(z|d)] of a document that has not been seen, alpha / sum(alpha).
     converged_ : bool

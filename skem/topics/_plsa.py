@@ -399,11 +399,11 @@ class PLSA(BaseTopicModel):
         Returns
         -------
         topic_prior : ndarray of shape (n_components,)
-            p(z) over these documents.
+            Topics of these documents together, p(z).
         doc_given_topic : ndarray of shape (n_components, n_samples)
-            p(d|z); each row sums to one.
+            Documents of each topic, p(d|z); each row sums to one.
         word_given_topic : ndarray of shape (n_components, n_features)
-            p(w|z), `components_`.
+            Words of each topic, p(w|z): `components_`.
         """
         counts = self._fitted_counts(X)
         sizes = counts.sizes()
