@@ -191,7 +191,7 @@ def test_the_m_step_of_a_row_never_lowers_the_penalised_objective(problem):
 
 @given(m_steps())
 def test_the_m_step_of_topics_is_that_of_each_column(problem):
-    counts, prior, old, rng = problem
+    counts, prior, _, rng = problem
     p, k = len(counts), 3
     words, phi = rng.gamma(1.0, size=(p, k)) * (counts > 0)[:, None], rng.uniform(size=(p, k))
     olds = rng.dirichlet(np.ones(p), k).T.copy()
