@@ -158,7 +158,7 @@ def maximize_row(counts, prior, old, floor, out):
     for z in range(len(counts)):
         total += counts[z] + max(prior[z], 0.0)
         negative |= prior[z] < 0
-    if total <= 0:
+    if total <= TINY:
         out[:] = old
         return
     if not negative:
@@ -166,32 +166,34 @@ def maximize_row(counts, prior, old, floor, out):
             q = (counts[z] + prior[z]) / total
             out[z] = q if q > TINY else 0.0
         return
-    level = -np.inf
+    base, least, place = np.inf, np.inf, -1  # lambda = level - base: pulls may be large, and cancel
+    for z in range(len(counts)):
+        pull = max(-prior[z], 0.0) / (old[z] + floor)
+        if counts[z] + max(prior[z], 0.0) > 0:
+            base = min(base, pull)
+        elif old[z] > 0 and pull < least:
+            least, place = pull, z
+    level = 0.0
     for z in range(len(counts)):
         m = counts[z] + max(prior[z], 0.0)
         if m > 0:
-            level = max(level, m - max(-prior[z], 0.0) / (old[z] + floor))
-    for _ in range(100):
+            level = max(level, m - (max(-prior[z], 0.0) / (old[z] + floor) - base))
+    for _ in range(200):
         value, slope = -1.0, 0.0
         for z in range(len(counts)):
             m = counts[z] + max(prior[z], 0.0)
             if m > 0:
-                q = 1 / (level + max(-prior[z], 0.0) / (old[z] + floor))
+                q = 1 / (level + (max(-prior[z], 0.0) / (old[z] + floor) - base))
                 value += m * q
                 slope += m * q * q
         if value <= 1e-14:
             break
         level += value / slope
-    least, place = np.inf, -1
-    for z in range(len(counts)):
-        pull = max(-prior[z], 0.0) / (old[z] + floor)
-        if counts[z] + max(prior[z], 0.0) <= 0 and old[z] > 0 and pull < least:
-            least, place = pull, z
-    level = max(level, -least)
+    level = max(level, base - least)
     total = 0.0
     for z in range(len(counts)):
         m = counts[z] + max(prior[z], 0.0)
-        q = m / (level + max(-prior[z], 0.0) / (old[z] + floor)) if m > 0 else 0.0
+        q = m / (level + (max(-prior[z], 0.0) / (old[z] + floor) - base)) if m > 0 else 0.0
         out[z] = q if q > TINY else 0.0
         total += out[z]
     if place >= 0 and total < 1 - 1e-12:
