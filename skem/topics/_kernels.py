@@ -189,6 +189,7 @@ def maximize_row(counts, prior, old, floor, out):
         if value <= 1e-14:
             break
         level += value / slope
+    some_left = base - least > level
     level = max(level, base - least)
     total = 0.0
     for z in range(len(counts)):
@@ -196,8 +197,8 @@ def maximize_row(counts, prior, old, floor, out):
         q = m / (level + (max(-prior[z], 0.0) / (old[z] + floor) - base)) if m > 0 else 0.0
         out[z] = q if q > TINY else 0.0
         total += out[z]
-    if place >= 0 and total < 1 - 1e-12:
-        out[place] = 1 - total
+    if some_left:
+        out[place] = max(1 - total, 0.0)
         return
     for z in range(len(counts)):
         out[z] /= total
