@@ -163,9 +163,10 @@ class VBModel(LDAModel):
     def rounding(self, statistics: LDAStatistics, params: LDAParams) -> float:
         """Of the bound, and of the terms of words and documents, which may cancel."""
         eps = np.finfo(params.words.dtype).eps
-        terms = params.words.size * (1 + abs(gammaln(params.eta)))
-        terms += len(params.docs) * (1 + abs(gammaln(params.alpha))).sum()
-        error = np.finfo(np.float64).eps * terms / statistics.weight
+        (p, k), alpha, eta = params.words.shape, params.alpha, params.eta
+        terms = k * (p * (1 + abs(gammaln(eta))) + abs(gammaln(p * eta)))
+        terms += len(params.docs) * (k + abs(gammaln([*alpha, alpha.sum()])).sum())
+        error = 4 * np.finfo(np.float64).eps * terms / statistics.weight
         return float(error + 64 * eps * max(1.0, abs(self.bound(statistics, params))))
 
 
