@@ -51,25 +51,28 @@ def exp_log_expectation(counts, prior, out):
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def topic_expectations(words, eta, out, logs):
-    """Out (p, k) <- exp E[log p(w|z)] under Dirichlet(words + eta), one distribution a column.
+def topic_expectations(words, eta, out, tops, logs):
+    """Out (p, k) <- exp(E[log p(w|z)] - top of the word), columns of words + eta each a Dirichlet.
 
-    Adds to logs (k,) the sums of E[log p(w|z)] over the words. Where eta is small, a word that no
-    topic has yet would get 0 from all: none gets less than what a number can well hold.
+    Sets tops (p,) to the largest E[log p(w|z)] of each word, for all may be too small for a number:
+    digamma(x) < -1 / x. Adds to logs (k,) the sums of E[log p(w|z)] over the words.
     """
     p, k = words.shape
-    least = 1e-30 if out.itemsize == 4 else 1e-290
-    shift = np.zeros(k)
+    shift, value = np.zeros(k), np.empty(k)
     for w in range(p):
         for z in range(k):
             shift[z] += words[w, z]
     for z in range(k):
         shift[z] = digamma(shift[z] + p * eta)
     for w in range(p):
+        top = -np.inf
         for z in range(k):
-            value = digamma(words[w, z] + eta) - shift[z]
-            logs[z] += value
-            out[w, z] = max(math.exp(value), least)
+            value[z] = digamma(words[w, z] + eta) - shift[z]
+            logs[z] += value[z]
+            top = max(top, value[z])
+        tops[w] = top
+        for z in range(k):
+            out[w, z] = math.exp(value[z] - top)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -133,13 +136,14 @@ def _vb_document(data, places, gathered, alpha, tol, max_iter, lead, own, mixed,
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def vb_e_step(
-    data, indices, indptr, weight, phi, alpha, tol, max_iter, docs, words, log_theta, values
+    data, indices, indptr, weight, phi, tops, alpha, tol, max_iter, docs, words, log_theta, values
 ):
     """Variational Bayes for each document, from the ``docs`` of before.
 
     Sets docs to the expected counts of topics, values (n,) to the bound on log p(words of d) given
-    phi, in nats; adds to words (p, k) the expected counts over phi, and to log_theta (k,) E[log
-    theta]. Steps end when docs move by less than ``tol`` per topic, or after ``max_iter``.
+    the topics, in nats; adds to words (p, k) the expected counts over phi, and to log_theta (k,)
+    E[log theta]. Steps end when docs move by less than ``tol`` per topic, or after ``max_iter``.
+    ``tops`` (p,) are logs of what phi has been divided by.
     """
     k = docs.shape[1]
     buffer, mixed = np.empty((longest(indptr), k), phi.dtype), np.empty(longest(indptr))
@@ -157,10 +161,10 @@ def vb_e_step(
         for a in range(m):
             mixed[a] = dot(lead, gathered[a])
         spread(data[some], indices[some], lead, w, mixed, words)
-        size, total = 0.0, 0.0
+        value, total = 0.0, 0.0
         for a in range(indptr[i], indptr[i + 1]):
-            size += data[a]
-        values[i] = dirichlet_terms(d, alpha) + log_likelihood(data[some], mixed) + size * top
+            value += data[a] * (top + tops[indices[a]])
+        values[i] = dirichlet_terms(d, alpha) + log_likelihood(data[some], mixed) + value
         for z in range(k):
             total += d[z] + alpha[z]
         bottom = digamma(total)
