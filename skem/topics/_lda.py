@@ -43,9 +43,9 @@ class LatentDirichletAllocationVB(BaseTopicModel):
     n_components : int, default=10
         Number of topics.
     doc_topic_prior : float or array-like of shape (n_components,), default=None
-        The parameters alpha; None is 1 / n_components. With ``learn_priors`` the value to start from.
+        The parameters alpha; None is 1 / n_components. With ``learn_priors`` where they start.
     topic_word_prior : float, default=None
-        The parameter eta; None is 1 / n_components. With ``learn_priors`` the value to start from.
+        The parameter eta; None is 1 / n_components. With ``learn_priors`` where it starts.
     inference : {'cvb0', 'vb'}, default='cvb0'
         Collapsed variational Bayes of order zero, which is fast and predicts best, or classical
         variational Bayes, which has a bound.
