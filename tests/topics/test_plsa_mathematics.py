@@ -152,10 +152,10 @@ def penalised(q, counts, prior):
 def m_steps(draw):
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     k = draw(st.integers(2, 5))
-    counts = rng.gamma(0.5, size=k) * draw(st.sampled_from([0.01, 1.0, 100.0]))
+    counts = rng.gamma(0.5, size=k) * draw(st.sampled_from([1e-20, 0.01, 1.0, 100.0]))
     counts[rng.uniform(size=k) < draw(st.sampled_from([0.0, 0.5]))] = 0
     prior = rng.choice([-0.999, -0.5, -1e-3, 0.0, 0.7], size=k)
-    return counts, prior, rng.dirichlet(np.full(k, 0.5)), rng
+    return counts, prior, rng.dirichlet(np.full(k, draw(st.sampled_from([0.02, 0.5])))), rng
 
 
 @settings(max_examples=40)
