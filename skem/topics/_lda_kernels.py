@@ -112,6 +112,8 @@ def dirichlet_columns(words, eta):
             c = words[w, z]
             if c > 1e-12:
                 value += math.lgamma(c + eta) - bottom - c * (digamma(c + eta) - shift[z])
+            else:
+                value += c * shift[z]  # to first order
     return value
 
 
