@@ -103,7 +103,7 @@ class BaseTopicModel(
         return self.fit(X, y, sample_weight=sample_weight).transform(X)
 
     def transform(self, X: Any) -> NDArray:
-        """Topics of documents, p(z|d).
+        """Give the topics of documents, p(z|d).
 
         Parameters
         ----------
@@ -118,12 +118,12 @@ class BaseTopicModel(
         return self._infer(self._fitted_counts(X))
 
     def inverse_transform(self, X: ArrayLike) -> NDArray:
-        """Words of documents, p(w|d) = sum_z p(z|d) p(w|z).
+        """Give the words of documents, p(w|d) = sum_z p(z|d) p(w|z).
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_components)
-            p(z|d), as `transform` gives it.
+            Their topics p(z|d), as `transform` gives it.
 
         Returns
         -------
@@ -249,7 +249,8 @@ class BaseTopicModel(
         n_tokens : int, default=100
             Tokens of each.
         doc_topic : array-like of shape (n_samples, n_components), default=None
-            p(z|d) of each; by default what `_draw_mixtures` of the model gives.
+            Topics p(z|d) of each; by default all have `topic_prior_` (PLSA), or they are drawn from
+            the Dirichlet prior (LDA).
         random_state : int, RandomState instance or None, default=None
             None is that of the estimator.
 
@@ -258,7 +259,7 @@ class BaseTopicModel(
         X : sparse array of shape (n_samples, n_features)
             Counts.
         doc_topic : ndarray of shape (n_samples, n_components)
-            p(z|d) of each document.
+            Topics p(z|d) of each document.
         """
         check_is_fitted(self)
         seed = self.random_state if random_state is None else random_state

@@ -179,12 +179,15 @@ def maximize_row(counts, prior, old, floor, out):
     taken as -b log(q + floor), which is convex and lies above its tangent at ``old``; maximised is
     the sum with the tangents, q = m / (lambda + b / (old + floor)), with lambda by Newton's method
     from the left, where it is monotone. The objective cannot fall.
+
+    Where counts are 0, q is 0 unless lambda < -b / (old + floor), which then is lambda, and the
+    place of least b / (old + floor), of those with old > 0, gets what the others leave.
     """
     total, negative = 0.0, False
     for z in range(len(counts)):
         total += counts[z] + max(prior[z], 0.0)
         negative |= prior[z] < 0
-    if total <= 0:
+    if total <= TINY:
         out[:] = old
         return
     if not negative:
@@ -192,28 +195,40 @@ def maximize_row(counts, prior, old, floor, out):
             q = (counts[z] + prior[z]) / total
             out[z] = q if q > TINY else 0.0
         return
-    level = -np.inf
+    base, least, place = np.inf, np.inf, -1  # lambda = level - base: pulls may be large, and cancel
+    for z in range(len(counts)):
+        pull = max(-prior[z], 0.0) / (old[z] + floor)
+        if counts[z] + max(prior[z], 0.0) > 0:
+            base = min(base, pull)
+        elif old[z] > 0 and pull < least:
+            least, place = pull, z
+    level = 0.0
     for z in range(len(counts)):
         m = counts[z] + max(prior[z], 0.0)
         if m > 0:
-            level = max(level, m - max(-prior[z], 0.0) / (old[z] + floor))
-    for _ in range(100):
+            level = max(level, m - (max(-prior[z], 0.0) / (old[z] + floor) - base))
+    for _ in range(200):
         value, slope = -1.0, 0.0
         for z in range(len(counts)):
             m = counts[z] + max(prior[z], 0.0)
             if m > 0:
-                q = 1 / (level + max(-prior[z], 0.0) / (old[z] + floor))
+                q = 1 / (level + (max(-prior[z], 0.0) / (old[z] + floor) - base))
                 value += m * q
                 slope += m * q * q
         if value <= 1e-14:
             break
         level += value / slope
+    some_left = base - least > level
+    level = max(level, base - least)
     total = 0.0
     for z in range(len(counts)):
         m = counts[z] + max(prior[z], 0.0)
-        q = m / (level + max(-prior[z], 0.0) / (old[z] + floor)) if m > 0 else 0.0
+        q = m / (level + (max(-prior[z], 0.0) / (old[z] + floor) - base)) if m > 0 else 0.0
         out[z] = q if q > TINY else 0.0
         total += out[z]
+    if some_left:
+        out[place] = max(1 - total, 0.0)
+        return
     for z in range(len(counts)):
         out[z] /= total
 
@@ -258,18 +273,14 @@ def fold_in(data, indices, indptr, phi, start, prior, floor, power, tol, max_ite
         t[:] = start
         counts, gathered = data[first:last], buffer[: last - first]
         gather(indices[first:last], phi, gathered)
-        size = 0.0
-        for a in range(len(counts)):
-            size += counts[a]
-        if size <= 0:
-            continue
         for _ in range(max_iter):
             for z in range(k):
                 lead[z] = t[z] if power == 1 else t[z] ** power
             mix(counts, places[: len(counts)], gathered, lead, own, mixed)
             top = own.max()
             own *= lead
-            if top <= 0:  # no word that any topic has
+            size = own.sum()  # of the words that some topic has
+            if size <= 0:
                 break
             maximize_row(own, prior, t, floor, new)
             moved = 0.0

@@ -43,9 +43,9 @@ class LatentDirichletAllocationVB(BaseTopicModel):
     n_components : int, default=10
         Number of topics.
     doc_topic_prior : float or array-like of shape (n_components,), default=None
-        alpha; None is 1 / n_components. With ``learn_priors`` the value to start from.
+        The parameters alpha; None is 1 / n_components. With ``learn_priors`` where they start.
     topic_word_prior : float, default=None
-        eta; None is 1 / n_components. With ``learn_priors`` the value to start from.
+        The parameter eta; None is 1 / n_components. With ``learn_priors`` where it starts.
     inference : {'cvb0', 'vb'}, default='cvb0'
         Collapsed variational Bayes of order zero, which is fast and predicts best, or classical
         variational Bayes, which has a bound.
@@ -76,14 +76,15 @@ class LatentDirichletAllocationVB(BaseTopicModel):
     Attributes
     ----------
     components_ : ndarray of shape (n_components, n_features)
-        E[p(w|z)], the most frequent topic first; each row sums to one.
+        E[p(w|z)], the most frequent topic first (`partial_fit` keeps the order that the first
+        batch gave); each row sums to one.
     topic_counts_ : ndarray of shape (n_components, n_features)
         Expected counts of words in topics plus eta; with 'vb' the Dirichlet parameters of the
         topics. What scikit-learn calls ``components_``.
     doc_topic_prior_ : ndarray of shape (n_components,)
-        alpha.
+        The parameters alpha.
     topic_word_prior_ : float
-        eta.
+        The parameter eta.
     topic_prior_ : ndarray of shape (n_components,)
         E[p(z|d)] of a document that has not been seen, alpha / sum(alpha).
     converged_ : bool
@@ -219,7 +220,9 @@ class LatentDirichletAllocationVB(BaseTopicModel):
                     sample_weight=sample_weight,
                 )
             self.__dict__.pop("_online", None)
-            self.__dict__.update(attributes, _total_weight=state.statistics.weight)
+            sizes = counts.sizes()
+            total = float(sizes.sum() if weight is None else weight @ sizes)
+            self.__dict__.update(attributes, _total_weight=total)
             self._warn_if_not_converged(state)
         return self
 
@@ -255,11 +258,7 @@ class LatentDirichletAllocationVB(BaseTopicModel):
 
     def _attributes(self, model: Any, params: LDAParams) -> dict[str, Any]:
         dtype = params.words.dtype
-        sizes = params.words.sum(0)
-        order: Any = slice(None)
-        given: Any = self.doc_topic_prior
-        if isinstance(self.init, str) and np.ndim(given) == 0:
-            order = np.argsort(-sizes, kind="stable")
+        order = self._order(params) if len(params.docs) else slice(None)
         counts = np.ascontiguousarray((params.words + dtype.type(params.eta)).T[order])
         alpha = params.alpha[order]
         return {
@@ -269,6 +268,12 @@ class LatentDirichletAllocationVB(BaseTopicModel):
             "topic_word_prior_": float(params.eta),
             "topic_prior_": (alpha / alpha.sum()).astype(dtype),
         }
+
+    def _order(self, params: LDAParams) -> Any:
+        """Most frequent topic first, if nothing given belongs to a certain one."""
+        given: Any = self.doc_topic_prior
+        nameless = isinstance(self.init, str) and np.ndim(given) == 0
+        return np.argsort(-params.words.sum(0), kind="stable") if nameless else slice(None)
 
     # ------------------------------------------------------------------ partial_fit
     @fit_context(prefer_skip_nested_validation=True)
@@ -317,7 +322,10 @@ class LatentDirichletAllocationVB(BaseTopicModel):
         if first:
             start = self._start(counts, weight, check_random_state(self.random_state))
             params = self._start_online(self._make_model(), blocks, [start]).current
-            return StepwiseEM(model, params._replace(docs=params.docs[:0]))
+            order = self._order(params)
+            words, alpha = np.ascontiguousarray(params.words[:, order]), params.alpha[order]
+            params = params._replace(words=words, alpha=alpha, docs=params.docs[:0])
+            return StepwiseEM(model, params)
         eta = self.topic_word_prior_
         words = np.ascontiguousarray(np.maximum(self.topic_counts_.T - eta, 0.0))
         docs = np.empty((0, len(self.components_)), words.dtype)

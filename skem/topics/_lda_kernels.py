@@ -20,42 +20,59 @@ from skem.topics._kernels import add, dot, gather, log_likelihood, longest, mix,
 
 @njit(nogil=True, cache=True, fastmath=VECTORISE, error_model="numpy")
 def digamma(x):
-    """Derivative of log Gamma at x > 0: by recurrence to x >= 6, then its asymptotic series."""
+    """Derivative of log Gamma at x > 0: by recurrence to x >= 7, then its asymptotic series.
+
+    As exact as float64 is, for a bound is made of it that may not fall.
+    """
     value = 0.0
-    while x < 6.0:
+    while x < 7.0:
         value -= 1.0 / x
         x += 1.0
     r = 1.0 / (x * x)
-    tail = r * (1 / 12.0 - r * (1 / 120.0 - r * (1 / 252.0 - r * (1 / 240.0 - r / 132.0))))
+    tail = r * (1 / 132.0 - r * (691 / 32760.0 - r / 12.0))
+    tail = r * (1 / 12.0 - r * (1 / 120.0 - r * (1 / 252.0 - r * (1 / 240.0 - tail))))
     return value + math.log(x) - 0.5 / x - tail
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def exp_log_expectation(counts, prior, total, out):
-    """Out <- exp(digamma(counts + prior) - digamma(total)) for one Dirichlet distribution."""
-    shift = digamma(total)
+def exp_log_expectation(counts, prior, out):
+    """Out <- exp(E[log theta] - top) under Dirichlet(counts + prior); returns top, the largest.
+
+    Relative to the largest, for all may be too small for a number: digamma(x) < -1 / x.
+    """
+    total, largest = 0.0, 0.0
+    for z in range(len(counts)):
+        total += counts[z] + prior[z]
+        largest = max(largest, counts[z] + prior[z])
+    shift = digamma(largest)
     for z in range(len(counts)):
         out[z] = math.exp(digamma(counts[z] + prior[z]) - shift)
+    return shift - digamma(total)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def topic_expectations(words, eta, out, logs):
-    """Out (p, k) <- exp E[log p(w|z)] under Dirichlet(words + eta), one distribution a column.
+def topic_expectations(words, eta, out, tops, logs):
+    """Out (p, k) <- exp(E[log p(w|z)] - top of the word), columns of words + eta each a Dirichlet.
 
-    Adds to logs (k,) the sums of E[log p(w|z)] over the words.
+    Sets tops (p,) to the largest E[log p(w|z)] of each word, for all may be too small for a number:
+    digamma(x) < -1 / x. Adds to logs (k,) the sums of E[log p(w|z)] over the words.
     """
     p, k = words.shape
-    shift = np.zeros(k)
+    shift, value = np.zeros(k), np.empty(k)
     for w in range(p):
         for z in range(k):
             shift[z] += words[w, z]
     for z in range(k):
         shift[z] = digamma(shift[z] + p * eta)
     for w in range(p):
+        top = -np.inf
         for z in range(k):
-            value = digamma(words[w, z] + eta) - shift[z]
-            logs[z] += value
-            out[w, z] = math.exp(value)
+            value[z] = digamma(words[w, z] + eta) - shift[z]
+            logs[z] += value[z]
+            top = max(top, value[z])
+        tops[w] = top
+        for z in range(k):
+            out[w, z] = math.exp(value[z] - top)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -95,17 +112,19 @@ def dirichlet_columns(words, eta):
             c = words[w, z]
             if c > 1e-12:
                 value += math.lgamma(c + eta) - bottom - c * (digamma(c + eta) - shift[z])
+            else:
+                value += c * shift[z]  # to first order
     return value
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def _vb_document(data, places, gathered, alpha, tol, max_iter, lead, own, mixed, d):
-    """Steps of VB for one document, from its expected counts d; own and lead are for work."""
-    size, prior = 0.0, alpha.sum()
-    for a in range(len(data)):
-        size += data[a]
+    """Steps of VB for one document, from its expected counts d; own is for work.
+
+    Sets lead to exp E[log theta] but for a factor, and returns the log of it.
+    """
     for _ in range(max_iter):
-        exp_log_expectation(d, alpha, size + prior, lead)
+        exp_log_expectation(d, alpha, lead)
         mix(data, places, gathered, lead, own, mixed)
         moved = 0.0
         for z in range(len(d)):
@@ -114,18 +133,19 @@ def _vb_document(data, places, gathered, alpha, tol, max_iter, lead, own, mixed,
             d[z] = new
         if moved <= tol:
             break
-    exp_log_expectation(d, alpha, size + prior, lead)
+    return exp_log_expectation(d, alpha, lead)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def vb_e_step(
-    data, indices, indptr, weight, phi, alpha, tol, max_iter, docs, words, log_theta, values
+    data, indices, indptr, weight, phi, tops, alpha, tol, max_iter, docs, words, log_theta, values
 ):
     """Variational Bayes for each document, from the ``docs`` of before.
 
     Sets docs to the expected counts of topics, values (n,) to the bound on log p(words of d) given
-    phi, in nats; adds to words (p, k) the expected counts over phi, and to log_theta (k,) E[log
-    theta]. Steps end when docs move by less than ``tol`` per topic, or after ``max_iter``.
+    the topics, in nats; adds to words (p, k) the expected counts over phi, and to log_theta (k,)
+    E[log theta]. Steps end when docs move by less than ``tol`` per topic, or after ``max_iter``.
+    ``tops`` (p,) are logs of what phi has been divided by.
     """
     k = docs.shape[1]
     buffer, mixed = np.empty((longest(indptr), k), phi.dtype), np.empty(longest(indptr))
@@ -137,13 +157,21 @@ def vb_e_step(
         m, d = indptr[i + 1] - indptr[i], docs[i]
         here, gathered = places[:m], buffer[:m]
         gather(indices[some], phi, gathered)
-        _vb_document(data[some], here, gathered, alpha, tol * k, max_iter, lead, own, mixed, d)
+        top = _vb_document(
+            data[some], here, gathered, alpha, tol * k, max_iter, lead, own, mixed, d
+        )
         for a in range(m):
             mixed[a] = dot(lead, gathered[a])
         spread(data[some], indices[some], lead, w, mixed, words)
-        values[i] = dirichlet_terms(d, alpha) + log_likelihood(data[some], mixed)
+        value, total = 0.0, 0.0
+        for a in range(indptr[i], indptr[i + 1]):
+            value += data[a] * (top + tops[indices[a]])
+        values[i] = dirichlet_terms(d, alpha) + log_likelihood(data[some], mixed) + value
         for z in range(k):
-            log_theta[z] += w * math.log(lead[z])
+            total += d[z] + alpha[z]
+        bottom = digamma(total)
+        for z in range(k):
+            log_theta[z] += w * (digamma(d[z] + alpha[z]) - bottom)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -165,13 +193,14 @@ def vb_fold_in(data, indices, indptr, phi, alpha, tol, max_iter, docs):
 def document_bounds(data, indices, indptr, phi, alpha, docs, values):
     """Values (n,) <- bound on log p(words of d) at topics p(w|z), under Dirichlet(docs + alpha)."""
     mixed, lead = np.empty(longest(indptr)), np.empty(docs.shape[1], phi.dtype)
-    prior = alpha.sum()
     for i in range(len(docs)):
         first, m = indptr[i], indptr[i + 1] - indptr[i]
-        exp_log_expectation(docs[i], alpha, docs[i].sum() + prior, lead)
+        top = exp_log_expectation(docs[i], alpha, lead)
+        size = 0.0
         for a in range(m):
             mixed[a] = dot(lead, phi[indices[first + a]])
-        values[i] = dirichlet_terms(docs[i], alpha)
+            size += data[first + a]
+        values[i] = dirichlet_terms(docs[i], alpha) + size * top
         values[i] += log_likelihood(data[first : first + m], mixed)
 
 

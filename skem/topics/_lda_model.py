@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import gammaln
 
 from skem.em import EMModelBase, Rows
 from skem.topics._counts import Counts, tokens_of, weights_of
@@ -111,17 +112,18 @@ class LDAModel(EMModelBase):
 class VBModel(LDAModel):
     """Variational Bayes (Blei, Ng and Jordan 2003; Hoffman, Blei and Bach 2010)."""
 
-    def _shared(self, params: LDAParams) -> tuple[NDArray, NDArray]:
+    def _shared(self, params: LDAParams) -> tuple[NDArray, NDArray, NDArray]:
         from skem.topics._lda_kernels import topic_expectations
 
-        phi, logs = np.empty_like(params.words), np.zeros(params.words.shape[1])
-        topic_expectations(params.words, params.eta, phi, logs)
-        return phi, logs
+        p, k = params.words.shape
+        phi, tops, logs = np.empty_like(params.words), np.empty(p), np.zeros(k)
+        topic_expectations(params.words, params.eta, phi, tops, logs)
+        return phi, tops, logs
 
     def expected_statistics(self, params: LDAParams, rows: Rows) -> LDAStatistics:
         from skem.topics._lda_kernels import vb_e_step
 
-        phi, _ = self._once(params)
+        phi, tops, _ = self._once(params)
         counts: Counts = rows.X
         weight = weights_of(rows)
         docs = params.docs[rows.start : rows.start + counts.shape[0]].copy()
@@ -131,6 +133,7 @@ class VBModel(LDAModel):
             *counts.arrays,
             weight,
             phi,
+            tops,
             params.alpha,
             self.doc_tol,
             self.max_doc_iter,
@@ -148,7 +151,7 @@ class VBModel(LDAModel):
         alpha, eta = params.alpha, params.eta
         if self._learning(params, 1):
             alpha = fit_dirichlet(statistics.gains / statistics.loss, alpha)
-            _, logs = self._once(params)
+            _, _, logs = self._once(params)
             eta = fit_symmetric(logs.sum() / params.words.size, eta, len(params.words))
         docs = np.concatenate(statistics.local)
         return LDAParams(statistics.words, docs, alpha, eta, params.age + 1)
@@ -160,8 +163,13 @@ class VBModel(LDAModel):
         return (statistics.log_likelihood + topics) / statistics.weight
 
     def rounding(self, statistics: LDAStatistics, params: LDAParams) -> float:
+        """Of the bound, and of the terms of words and documents, which may cancel."""
         eps = np.finfo(params.words.dtype).eps
-        return float(64 * eps * max(1.0, abs(self.bound(statistics, params))))
+        (p, k), alpha, eta = params.words.shape, params.alpha, params.eta
+        terms = k * (p * (1 + abs(gammaln(eta))) + abs(gammaln(p * eta)))
+        terms += len(params.docs) * (k + abs(gammaln([*alpha, alpha.sum()])).sum())
+        error = 4 * np.finfo(np.float64).eps * terms / statistics.weight
+        return float(error + 64 * eps * max(1.0, abs(self.bound(statistics, params))))
 
 
 class CVB0Model(LDAModel):

@@ -74,13 +74,18 @@ class OnlineLDAModel:
         return self.model.maximize(full, params)
 
     def to_vector(self, params: LDAParams) -> NDArray:
-        return np.concatenate([params.words.ravel(), params.alpha, [params.eta]])
+        """Shares of the expected counts: the counts themselves grow from batch to batch."""
+        shares = params.words / params.words.sum(dtype=np.float64)
+        return np.concatenate([shares.ravel(), params.alpha, [params.eta]])
 
     def from_vector(self, vector: NDArray, params: LDAParams) -> LDAParams:
         split, k = params.words.size, len(params.alpha)
-        words = vector[:split].reshape(params.words.shape).astype(params.words.dtype)
+        shares = vector[:split].reshape(params.words.shape)
+        words = shares * params.words.sum(dtype=np.float64)
         return params._replace(
-            words=words, alpha=vector[split : split + k], eta=float(vector[split + k])
+            words=words.astype(params.words.dtype),
+            alpha=vector[split : split + k],
+            eta=float(vector[split + k]),
         )
 
 

@@ -77,8 +77,9 @@ class PLSA(BaseTopicModel):
     Attributes
     ----------
     components_ : ndarray of shape (n_components, n_features)
-        p(w|z), the most frequent topic first; each row sums to one. Words that the training
-        documents do not have get 0, if there is no prior.
+        p(w|z), the most frequent topic first (`partial_fit` keeps the order that the first batch
+        gave); each row sums to one. Words that the training documents do not have get 0, if there
+        is no prior.
     topic_prior_ : ndarray of shape (n_components,)
         p(z): how many of the tokens each topic has.
     temperature_ : float
@@ -205,7 +206,7 @@ class PLSA(BaseTopicModel):
         with unchanged_on_error(self):
             counts, weight = self._training_counts(X, sample_weight, reset=True)
             rng = check_random_state(self.random_state)
-            doc_prior, word_prior = self._exponents(counts)
+            doc_prior, word_prior = self._exponents(self.n_components, counts.n_features)
             starts = [self._start(counts, weight, rng) for _ in range(self.n_init)]
             temperature, max_iter = self.temperature, self.max_iter
             if isinstance(temperature, str):
@@ -247,9 +248,8 @@ class PLSA(BaseTopicModel):
         if self.temperature != "held-out" or state.interrupted:  # which stops before the limit
             self._warn_if_not_converged(state)
 
-    def _exponents(self, counts: Counts) -> tuple[NDArray, NDArray]:
+    def _exponents(self, k: int, p: int) -> tuple[NDArray, NDArray]:
         """Exponents of the Dirichlet densities: of topics in documents (k,), of words (p, k)."""
-        k, p = self.n_components, counts.n_features
         doc = check_prior(self.doc_topic_prior, "doc_topic_prior", {"(n_components,)": (k,)})
         word = check_prior(
             self.topic_word_prior,
@@ -276,23 +276,23 @@ class PLSA(BaseTopicModel):
 
     def _attributes(self, model: Any, params: PLSAParams | TopicParams) -> dict[str, Any]:
         if isinstance(params, TopicParams):
-            prior, temperature = params.topic_prior, 1.0
+            prior, temperature, order = params.topic_prior, 1.0, slice(None)
         else:
-            prior = self._sizes @ params.mixtures
-            temperature = model.temperature
+            prior, temperature = self._sizes @ params.mixtures, model.temperature
+            order = self._order(prior)
         prior = prior / prior.sum()
-        order = np.argsort(-prior, kind="stable") if self._nameless() else slice(None)
         return {
             "components_": np.ascontiguousarray(params.topics.T[order]),
             "topic_prior_": prior[order].astype(params.topics.dtype),
             "temperature_": float(temperature),
         }
 
-    def _nameless(self) -> bool:
-        """Whether topics may be put in any order: nothing given belongs to a certain one."""
+    def _order(self, prior: NDArray) -> Any:
+        """Most frequent topic first, if nothing given belongs to a certain one."""
         given: list[Any] = [self.doc_topic_prior, self.topic_word_prior]
         priors = np.ndim(given[0]) == 0 and np.ndim(given[1]) < 2
-        return isinstance(self.init, str) and priors
+        nameless = isinstance(self.init, str) and priors
+        return np.argsort(-prior, kind="stable") if nameless else slice(None)
 
     # ------------------------------------------------------------------ partial_fit
     @fit_context(prefer_skip_nested_validation=True)
@@ -340,9 +340,11 @@ class PLSA(BaseTopicModel):
         self, counts: Counts, weight: NDArray | None, blocks: CountBlocks, *, first: bool
     ) -> StepwiseEM:
         """Online EM after a fit, or after a short fit of the first batch."""
-        doc_prior, word_prior = self._exponents(counts)
-        model, sizes = OnlinePLSAModel(doc_prior, word_prior), counts.sizes()
-        batch = float(sizes.sum() if weight is None else weight @ sizes)
+        k = self.n_components if first else len(self.components_)
+        doc_prior, word_prior = self._exponents(k, counts.n_features)
+        model = OnlinePLSAModel(doc_prior, word_prior)
+        sizes = counts.sizes() if weight is None else weight * counts.sizes()
+        batch = float(sizes.sum())
         if first:
             rng = check_random_state(self.random_state)
             whole = PLSAModel(
@@ -350,8 +352,9 @@ class PLSA(BaseTopicModel):
             )
             starts = [self._start(counts, weight, rng) for _ in range(self.n_init)]
             begun = self._start_online(whole, blocks, starts)
-            params = TopicParams.of(begun.current, counts)
-            return StepwiseEM(model, model.after_fit(params.topics.T, params.topic_prior, batch))
+            topics, prior = TopicParams.of(begun.current, sizes)
+            order = self._order(prior)
+            return StepwiseEM(model, model.after_fit(topics.T[order], prior[order], batch))
         total = self._total_weight
         online = StepwiseEM(model, model.after_fit(self.components_, self.topic_prior_, total))
         online.seed(model.statistics_of(online.current, total), batch)
@@ -362,7 +365,7 @@ class PLSA(BaseTopicModel):
         from skem.topics._kernels import fold_in
 
         k, dtype = len(self.components_), self.components_.dtype
-        prior, _ = self._exponents(counts)
+        prior, _ = self._exponents(k, counts.n_features)
         power, topics, start = 1 / self.temperature_, self._topics(), self.topic_prior_
         if power != 1:
             topics = np.power(topics, dtype.type(power))
@@ -396,11 +399,11 @@ class PLSA(BaseTopicModel):
         Returns
         -------
         topic_prior : ndarray of shape (n_components,)
-            p(z) over these documents.
+            Topics of these documents together, p(z).
         doc_given_topic : ndarray of shape (n_components, n_samples)
-            p(d|z); each row sums to one.
+            Documents of each topic, p(d|z); each row sums to one.
         word_given_topic : ndarray of shape (n_components, n_features)
-            p(w|z), `components_`.
+            Words of each topic, p(w|z): `components_`.
         """
         counts = self._fitted_counts(X)
         sizes = counts.sizes()

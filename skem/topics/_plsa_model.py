@@ -119,13 +119,23 @@ class PLSAModel(EMModelBase):
         return float(32 * eps * max(1.0, abs(self.bound(statistics, params))))
 
     def to_vector(self, params: PLSAParams) -> NDArray:
-        """Square roots: points of spheres, on which extrapolation does not run into zero."""
-        return np.sqrt(np.concatenate([params.topics.ravel(), params.mixtures.ravel()]))
+        """Square roots: points of spheres, on which extrapolation does not run into zero.
+
+        Those of a document are as long as its weight has it, for a weight of 2 is a row twice.
+        """
+        mixtures = params.mixtures * self._scale(params)
+        return np.sqrt(np.concatenate([params.topics.ravel(), mixtures.ravel()]))
+
+    def _scale(self, params: PLSAParams) -> NDArray:
+        """Weights of the documents, (n, 1), in the dtype of the parameters."""
+        if self.doc_weight is None:
+            return np.ones((1, 1), params.mixtures.dtype)
+        return self.doc_weight.astype(params.mixtures.dtype)[:, None]
 
     def from_vector(self, vector: NDArray, params: PLSAParams) -> PLSAParams:
         split = params.topics.size
         topics = _probabilities(vector[:split], params.topics)
-        mixtures = _probabilities(vector[split:], params.mixtures)
+        mixtures = _probabilities(vector[split:], params.mixtures * self._scale(params))
         topics /= topics.sum(0)
         mixtures /= mixtures.sum(1, keepdims=True)
         return PLSAParams(topics, mixtures)
@@ -139,6 +149,6 @@ def _probabilities(roots: NDArray, near: NDArray) -> NDArray:
 def _log_prior(q: NDArray, exponents: NDArray) -> NDArray:
     """Exponent x log q, and exponent x log(q + FLOOR) where the exponent is negative."""
     shifted = np.where(exponents < 0, q + FLOOR, q)
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):  # 0 x log 0, which is put right below
         terms = exponents * np.log(shifted, dtype=np.float64)
     return np.where(exponents == 0, 0.0, terms)

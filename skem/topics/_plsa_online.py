@@ -26,9 +26,8 @@ class TopicParams(NamedTuple):
     topic_prior: NDArray  # (k,)
 
     @classmethod
-    def of(cls, params: PLSAParams, counts: Counts) -> TopicParams:
-        """Leave the documents out."""
-        sizes = counts.sizes()
+    def of(cls, params: PLSAParams, sizes: NDArray) -> TopicParams:
+        """Leave out the documents, of so many tokens each."""
         return cls(params.topics, (sizes / sizes.sum()) @ params.mixtures)
 
 

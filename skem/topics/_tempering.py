@@ -44,7 +44,7 @@ def held_out_temperature(
     params : PLSAParams
         The best that were met.
     n_iter : int
-        EM maps that the best temperature took to get there, at least one.
+        EM maps that the best temperature took to get there, at least one (if there may be any).
     """
     seen, hidden = split_tokens(counts, hidden_share, rng)
     known = np.bincount(seen.indices, minlength=seen.n_features) > 0
@@ -55,7 +55,7 @@ def held_out_temperature(
             "temperature='held-out' needs documents of at least two tokens, to hold some out; X "
             "has none. Give a number."
         )
-    best, best_params, best_temperature, n_best = -np.inf, start, 1.0, 1
+    best, best_params, best_temperature, n_best = -np.inf, start, 1.0, min(1, max_iter)
     temperature = 1.0
     with CountBlocks(seen, weight, n_jobs) as blocks:
         while True:
@@ -77,7 +77,7 @@ def held_out_temperature(
 
 
 def _held_out(hidden: Counts, params: PLSAParams, weight: NDArray | None, sizes: NDArray) -> float:
-    """Log-likelihood of held-out tokens, nats per token.."""
+    """Log-likelihood of held-out tokens, nats per token."""
     from skem.topics._kernels import log_likelihoods
 
     values = np.empty(hidden.shape[0])
