@@ -7,7 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-BENCHMARKS = ("gaussian_mixture.py", "acceleration.py", "maxent.py", "maxent_joint.py", "topics.py", "vae.py")
+BENCHMARKS = (
+    "gaussian_mixture.py",
+    "acceleration.py",
+    "maxent.py",
+    "maxent_joint.py",
+    "topics.py",
+    "vae.py",
+)
 
 
 def main() -> None:

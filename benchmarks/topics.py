@@ -47,7 +47,7 @@ K = 20  # topics where quality is compared
 MIXED = (0, 1e-4, 1e-3, 1e-2, 0.03, 0.1, 0.3)
 STEPS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 DEFAULT_STEPS = 500  # skem's max_iter
-LEVELS = (1, 2, 5, 10)  # seconds
+LEVELS = (0.5, 1, 2, 6)  # seconds
 INITS = ("random", "random_documents", "svd")
 KL = {"beta_loss": "kullback-leibler", "solver": "mu", "tol": 0}
 PEERS = ("tomotopy", "enstop")
@@ -390,7 +390,7 @@ def curve(name: str, problem: Problem, seeds: int, budget: float) -> dict[int, n
 def quality(corpus: str, full: bool, data: Path) -> tuple[list[str], str]:
     X = CORPORA[corpus](data)
     problem = Problem.of(X if full else X[:500])
-    budget, seeds = (10.0, 2) if full else (0.3, 1)
+    budget, seeds = (6.0, 2) if full else (0.3, 1)
     curves = {name: curve(name, problem, seeds, budget) for name in MODELS}
     usual = curves["skem LDA"].get(DEFAULT_STEPS, np.array([budget]))[0]
     levels = [usual, *(level for level in LEVELS if usual < level <= budget)]
