@@ -3,7 +3,7 @@
 Speed: whole fits of the same network for the same number of epochs, one after the other, in turns;
 the ratio of each pair is taken, and medians are quoted. The hand-written loop slices batches out of
 one tensor, with the same (fused) Adam, and reads nothing back before an epoch is over. skorch as it
-comes has a DataLoader that collates row by row. pythae writes its checkpoints to a temporary folder.
+comes has a DataLoader that collates row by row. pythae writes checkpoints to a temporary folder.
 Density: the network of Burda et al. (2016, table 1) on MNIST, binarised anew in each epoch,
 784-200-200-50-200-200-784 with tanh; test log-likelihood by 5000 importance samples, in nats.
 
