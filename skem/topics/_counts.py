@@ -50,8 +50,10 @@ class Counts(NamedTuple):
 
     def sizes(self) -> NDArray:
         """Tokens of each row, (n,), float64."""
-        ends = np.concatenate([[0.0], np.cumsum(self.data, dtype=np.float64)])
-        return np.diff(ends[self.indptr])
+        sizes, starts = np.zeros(self.shape[0]), self.indptr[:-1]
+        filled = starts < self.indptr[1:]
+        sizes[filled] = np.add.reduceat(self.data, starts[filled], dtype=np.float64)
+        return sizes
 
     def kept(self, data: NDArray) -> Counts:
         """Other data in the same places, without zeros."""
