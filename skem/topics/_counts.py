@@ -11,6 +11,7 @@ import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import validate_data
 
+from skem._validation import check_numbers
 from skem.em import Rows, total
 from skem.em._rows import MAX_BLOCKS, BlockMap
 
@@ -192,7 +193,7 @@ def dyads_to_counts(
     Raises
     ------
     ValueError
-        If the lengths differ.
+        If the lengths differ, or counts are negative or not finite.
 
     Examples
     --------
@@ -204,11 +205,15 @@ def dyads_to_counts(
     """
     rows, row_codes = np.unique(np.asarray(documents), return_inverse=True)
     columns, column_codes = np.unique(np.asarray(words), return_inverse=True)
-    values = np.ones(row_codes.size) if counts is None else np.asarray(counts, dtype=np.float64)
-    if not row_codes.shape == column_codes.shape == values.shape:
+    if row_codes.ndim != 1 or row_codes.shape != column_codes.shape:
         raise ValueError(
-            "documents, words and counts must be one-dimensional and of one length, got shapes "
-            f"{row_codes.shape}, {column_codes.shape} and {values.shape}."
+            "documents and words must be one-dimensional and of one length, got shapes "
+            f"{row_codes.shape} and {column_codes.shape}."
         )
+    values = np.ones(row_codes.size)
+    if counts is not None:
+        values = check_numbers(counts, "counts", row_codes.shape, ("n_dyads",))
+    if (values < 0).any():
+        raise ValueError(f"counts must not be negative, got {values.min():g} as the smallest.")
     shape = (len(rows), len(columns))
     return sp.coo_array((values, (row_codes, column_codes)), shape=shape).tocsr(), rows, columns
