@@ -73,6 +73,9 @@ class OnlinePLSAModel(EMModelBase):
         topics = np.empty_like(old)
         words = statistics.words.astype(dtype)
         maximize_columns(words, np.ones_like(old), self.word_prior, old, FLOOR, topics)
+        if self.word_prior.min() < 0:  # zeros would stay, though a later batch may have the word
+            topics = np.maximum(topics, FLOOR / len(topics))
+            topics /= topics.sum(0)
         prior = statistics.topics + FLOOR * statistics.weight
         return TopicParams(topics, prior / prior.sum())
 
