@@ -67,17 +67,16 @@ class BaseTopicModel(
             kept = counts.matrix()[np.flatnonzero(weight)]
             counts = Counts(kept.data, kept.indices, kept.indptr, counts.n_features)
             weight = weight[weight > 0]
-        n_documents = int((counts.sizes() > 0).sum())
-        if n_documents == 0:
+        if not len(counts.data):
             raise ValueError(
                 "X has no counts: all entries are zero (of documents with positive weight). Give "
                 "at least one document with words; a vectorizer with another vocabulary may help."
             )
-        if reset and n_documents < self.n_components:
+        if reset and len(counts.data) < self.n_components:
             raise ValueError(
-                f"n_components={self.n_components} topics need at least as many documents with "
-                f"words, but X has {n_documents} (n_samples = {counts.shape[0]}). Lower "
-                "n_components."
+                f"n_components={self.n_components} topics need at least as many entries of X above "
+                f"zero, one for each to explain, but X has {len(counts.data)} (n_samples = "
+                f"{counts.shape[0]}). Lower n_components."
             )
         return counts, weight
 

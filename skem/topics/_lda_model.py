@@ -127,7 +127,7 @@ class VBModel(LDAModel):
         counts: Counts = rows.X
         weight = weights_of(rows)
         docs = params.docs[rows.start : rows.start + counts.shape[0]].copy()
-        words, logs = np.zeros_like(phi), np.zeros(len(params.alpha))
+        words, logs = np.zeros(phi.shape, phi.dtype), np.zeros(len(params.alpha))
         values = np.empty(len(docs))
         vb_e_step(
             *counts.arrays,
@@ -197,7 +197,7 @@ class CVB0Model(LDAModel):
         counts: Counts = rows.X
         weight = weights_of(rows)
         docs = params.docs[rows.start : rows.start + counts.shape[0]].copy()
-        words, values = np.zeros_like(phi), np.empty(len(docs))
+        words, values = np.zeros(phi.shape, phi.dtype), np.empty(len(docs))
         eta = phi.dtype.type(params.eta)
         cvb0_e_step(*counts.arrays, weight, phi, inverse, eta, alpha, docs, words, values)
         gains, loss = np.zeros(len(alpha)), 0.0

@@ -305,7 +305,7 @@ class PLSA(BaseTopicModel):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Counts of a batch of documents. The first batch has at least n_components of them.
+            Counts of a batch of documents. The first batch has at least n_components entries.
         y : Ignored
             Not used, present for API consistency by convention.
         sample_weight : array-like of shape (n_samples,), default=None

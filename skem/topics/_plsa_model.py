@@ -86,7 +86,7 @@ class PLSAModel(EMModelBase):
         counts: Counts = rows.X
         part = slice(rows.start, rows.start + counts.shape[0])
         topics, mixtures = self._tempered(params)
-        words = np.zeros_like(topics)
+        words = np.zeros(topics.shape, topics.dtype)
         local = np.empty_like(mixtures[part])
         weight = weights_of(rows)
         value = e_step(*counts.arrays, weight, topics, mixtures[part], words, local)

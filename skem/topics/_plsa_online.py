@@ -61,7 +61,7 @@ class OnlinePLSAModel(EMModelBase):
         topics, start = params.topics, params.topic_prior.astype(params.topics.dtype)
         mixtures = np.empty((counts.shape[0], len(start)), topics.dtype)
         fold_in(*counts.arrays, topics, start, self.doc_prior, FLOOR, 1.0, _TOL, _STEPS, mixtures)
-        words, local = np.zeros_like(topics), np.empty_like(mixtures)
+        words, local = np.zeros(topics.shape, topics.dtype), np.empty_like(mixtures)
         value = e_step(*counts.arrays, weight, topics, mixtures, words, local)
         w = weight if weight.size else np.ones(len(local))
         return TopicStatistics(value, tokens_of(rows), words * topics, w @ local)

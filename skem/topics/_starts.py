@@ -59,6 +59,8 @@ def _of_svd(
 ) -> NDArray:
     """Rows of unit weight, columns in the metric of their frequencies (as correspondence analysis
     has it), the first direction (all words together) left out.
+
+    Directions and their signs are those of the words, so that a weight of 2 is a document twice.
     """
     sizes = np.maximum(counts.sizes(), 1e-300)
     scale = 1 / np.sqrt(np.where(overall[:, 0] > 0, overall[:, 0], 1.0))
@@ -66,7 +68,10 @@ def _of_svd(
     X.data *= np.repeat(np.sqrt(w / sizes), np.diff(counts.indptr)) * scale[counts.indices]
     rank = min(2 + (k - 1) // 2, *X.shape)  # each direction serves two topics
     with one_blas_thread():  # of thin products, which threads slow down
-        _, _, V = randomized_svd(X, rank, n_iter=2, random_state=rng)
+        _, _, V = randomized_svd(
+            X, rank, n_iter=2, transpose=False, flip_sign=False, random_state=rng
+        )
+    V *= np.sign(V[np.arange(len(V)), np.abs(V).argmax(axis=1)])[:, None]
     topics = np.empty((counts.n_features, k))
     for z in range(k):
         v = V[1 + z // 2] if 1 + z // 2 < len(V) else rng.standard_normal(counts.n_features)

@@ -30,14 +30,13 @@ BAD_COUNTS = {
     "zero, sparse": (sp.csr_array(X.shape), None, "X has no counts: all entries are zero"),
     "text": (np.full(X.shape, "word"), None, "could not convert string to float|X"),
     "one document": (X[0], None, "1D array"),
-    "fewer documents than topics": (X[:2], None, "n_components=3 topics need at least as many"),
-    "fewer with words": (np.eye(9, 5)[[0, 1, 7, 8]], None, "n_components=3.*X has 2"),
+    "fewer entries than topics": (np.eye(9, 5)[[0, 1, 7, 8]], None, "n_components=3.*X has 2"),
     "weights of zero": (X, np.zeros(len(X)), "sample_weight is zero for all"),
     "weights of empty ones": (np.diag([0.0, 1]), [1.0, 0], "X has no counts.*positive weight"),
     "negative weights": (X, -np.ones(len(X)), "sample_weight"),
     "weights of NaN": (X, np.full(len(X), np.nan), "sample_weight contains NaN"),
     "too few weights": (X, [1.0], "sample_weight has shape"),
-    "few documents with weight": (X, np.eye(len(X))[0], "n_components=3.*X has 1"),
+    "few entries with weight": (np.eye(9, 5), np.eye(9)[0], "n_components=3.*X has 1"),
 }
 
 # parameters, what the message says
