@@ -108,7 +108,7 @@ class Net(NeuralNet):
         **fit_params: Any,
     ) -> None:
         """Go over all batches; the history gets the means of the parts of the loss over rows."""
-        listened = any(_listens(callback) for _, callback in self.callbacks_)
+        self._listened = listened = any(_listens(callback) for _, callback in self.callbacks_)
         self.module_.train(training)
         total: Tensor | None = None
         for batch in iterator:
@@ -140,16 +140,19 @@ class Net(NeuralNet):
                 group["lr"] = self.lr * factor
         module.step = self.n_steps_
         optimizer.zero_grad(set_to_none=True)
-        with self._autocast():
+        if self.precision == "float32":
             loss, parts = module(*batch)
+        else:
+            with self._autocast():
+                loss, parts = module(*batch)
         loss.backward()
-        if any(_listens(callback) for _, callback in self.callbacks_):
+        if self._listened:
             named = module.named_parameters()
             self.notify("on_grad_computed", named_parameters=named, batch=batch, training=True)
         if self.clip is not None:
             torch.nn.utils.clip_grad_norm_(module.parameters(), self.clip)
         optimizer.step()
-        self.n_steps_ += 1
+        self.__dict__["n_steps_"] += 1  # not by way of skorch's __setattr__
         return parts
 
     def _valid_batch(self, batch: tuple) -> Tensor:

@@ -121,7 +121,8 @@ class Bernoulli(Likelihood):
         return torch.bernoulli(x) if self.dynamic else x
 
     def log_prob(self, out: Tensor, x: Tensor) -> Tensor:
-        return (x * out - functional.softplus(out)).sum(-1)
+        x = x.expand_as(out)
+        return -functional.binary_cross_entropy_with_logits(out, x, reduction="none").sum(-1)
 
     def mean(self, out: Tensor) -> Tensor:
         return torch.sigmoid(out)

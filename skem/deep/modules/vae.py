@@ -51,6 +51,7 @@ class VAE(nn.Module):
     """
 
     parts = ("loss", "reconstruction", "kl", "weight")
+    one: Tensor
 
     def __init__(
         self,
@@ -79,6 +80,7 @@ class VAE(nn.Module):
         self.kl_weight, self.kl_warmup_steps = kl_weight, kl_warmup_steps
         self.free_bits, self.n_importance_samples = free_bits, n_importance_samples
         self.step = 0
+        self.register_buffer("one", torch.ones(()), persistent=False)
         flows = n_flows if posterior != "diag" else 0
         self.flows = nn.ModuleList(FLOWS[posterior](n_components, width) for _ in range(flows))
         if prior == "class":
@@ -171,12 +173,14 @@ class VAE(nn.Module):
                 loss = math.log(k) - torch.logsumexp(-loss, dim=0)
                 fit, ratio = fit.mean(0), ratio.mean(0)
             kl = ratio
+        with torch.no_grad():  # few operations: on small batches each costs as much as a layer
+            ones = self.one.expand(len(x)) if weight is None else weight
+            terms = torch.stack((loss, -fit, kl, ones))
+            parts = terms.sum(-1) if weight is None else (terms[:3] @ weight)
         if weight is None:
-            parts = torch.stack([loss.sum(), -fit.sum(), kl.sum()]).detach()
-            return loss.mean(), torch.cat([parts, parts.new_full((1,), len(x))])
+            return loss.mean(), parts
         total = weight.sum()
-        parts = torch.stack([weight @ loss, -(weight @ fit), weight @ kl, total]).detach()
-        return (weight @ loss) / total, parts
+        return (weight @ loss) / total, torch.cat((parts, total[None]))
 
     def _with_free_bits(self, terms: Tensor, kl: Tensor, weight: Tensor | None) -> Tensor:
         """KL of which each dimension counts with ``free_bits`` nats at least, on the mean."""
