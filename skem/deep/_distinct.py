@@ -25,10 +25,15 @@ def distinct(
     rows : ndarray of int of shape (n_kept,)
     weight : ndarray of shape (n_kept,) or None
     """
-    rng = np.random.RandomState(0)
-    keys = X @ rng.uniform(0.5, 1.5, size=X.shape[1])
+    from skem.deep._distinct_kernels import hash_rows
+
+    rng = np.random.default_rng(0)
+    factors = rng.integers(2**63, size=X.shape[1], dtype=np.uint64) * 2 + 1
+    keys = np.empty(len(X), np.uint64)
+    bits = np.ascontiguousarray(X, dtype=np.float32).view(np.uint32)
+    hash_rows(bits, factors, keys)
     if labels is not None:
-        keys = keys + labels * rng.uniform(1e3, 2e3)
+        keys += labels.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
     order = np.argsort(keys, kind="stable")
     if weight is not None:
         order = order[weight[order] > 0]
