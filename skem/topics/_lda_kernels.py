@@ -313,8 +313,8 @@ def _expected_rise(mean, variance, alpha):
     its mean (Teh, Kurihara and Welling 2008, sec. 3.2): digamma is steep near a small alpha, and
     taken at the mean of all would make many doubtful tokens of a few sure ones.
     """
-    if mean < 1e-9:
-        return 0.0
+    if mean < 1e-3:  # a token or none
+        return mean / alpha
     chance = 1 - min(max(variance / mean, 1e-9), 1 - 1e-9)  # of each of mean / chance tokens
     some = -math.expm1(mean / chance * math.log1p(-chance))
     return some * (digamma(alpha + mean / some) - digamma(alpha))

@@ -89,6 +89,8 @@ class LDAModel(EMModelBase):
 
     def _learning(self, params: LDAParams, every: int) -> bool:
         age = params.age + 1 - _BEFORE_LEARNING
+        if age >= 10 * every:  # priors move little by now
+            every *= 2
         return self.learn_priors and age >= 0 and age % every == 0
 
     def mean_topics(self, params: LDAParams) -> NDArray:
