@@ -149,7 +149,7 @@ class EMEstimatorMixin(CallbackSupportMixin):
                 f"EM did not converge in max_iter={self.max_iter} iterations: the bound is an "
                 f"estimated {state.gap:.3g} nats per unit of weight below its limit, {why}. "
                 "Increase max_iter, or tol if that is near enough; try other "
-                "starts (n_init, init_params), or check for degenerate data.",
+                "starts, or check for degenerate data.",
                 ConvergenceWarning,
             )
 

@@ -89,7 +89,7 @@ class LDAModel(EMModelBase):
 
     def _learning(self, params: LDAParams, every: int) -> bool:
         age = params.age + 1 - _BEFORE_LEARNING
-        if age >= 10 * every:  # priors move little by now
+        if every > 1 and age >= 10 * every:  # priors move little by now
             every *= 2
         return self.learn_priors and age >= 0 and age % every == 0
 

@@ -129,11 +129,11 @@ def test_float32_batches_stay_float32(estimator):
 
 
 @every_estimator
-def test_later_batches_may_have_fewer_documents_than_topics(estimator):
+def test_later_batches_may_have_fewer_entries_than_topics(estimator):
     online = clone(estimator).partial_fit(TRAIN[:100]).partial_fit(TRAIN[100:101])
     assert online.n_iter_ == 2
-    with pytest.raises(ValueError, match="n_components=3 topics need at least as many documents"):
-        clone(estimator).partial_fit(TRAIN[:2])
+    with pytest.raises(ValueError, match="n_components=3 topics need at least as many entries"):
+        clone(estimator).partial_fit(np.eye(2, 5))
 
 
 @pytest.mark.parametrize("temperature", [1.5, "held-out"])
