@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 # Share of a cell that a line takes; the rest keeps it apart from its neighbours.
 INNER = 0.8
+# Points of white between images, over the number of images along the longer side.
+GAP = 45
 
 
 def check_image_shape(image_shape: Sequence[int] | None, n_features: int) -> tuple[int, ...] | None:
@@ -53,6 +55,10 @@ def draw_images(
     kwargs = {"cmap": "gray_r", "interpolation": "nearest", "extent": extent, **(style or {})}
     image = ax.imshow(whole, **kwargs)
     ax.set_aspect(height / width)
+    ax.set_xticks(np.arange(n_columns + 1) - 0.5, minor=True)
+    ax.set_yticks(np.arange(n_rows + 1) - 0.5, minor=True)
+    ax.grid(which="minor", color="white", linewidth=min(GAP / max(n_rows, n_columns), 3))
+    ax.tick_params(which="minor", length=0)
     return image
 
 
