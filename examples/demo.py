@@ -18,23 +18,31 @@ import demo_maxent_classifier
 import demo_mixture_pictures
 import demo_mixtures
 import demo_topics
+import demo_vae
 import matplotlib.pyplot as plt
 from demo_table import print_head, print_section
 
 import skem
 
-PREPARATIONS = (demo_mixtures.prepare, demo_topics.prepare, demo_maxent_classifier.prepare)
+PREPARATIONS = (
+    demo_mixtures.prepare,
+    demo_topics.prepare,
+    demo_maxent_classifier.prepare,
+    demo_vae.prepare,
+)
 SECTIONS = (
     *demo_mixtures.SECTIONS,
     *demo_topics.SECTIONS,
     *demo_maxent.SECTIONS,
     *demo_maxent_classifier.SECTIONS,
+    *demo_vae.SECTIONS,
 )
 PICTURES = (
     *demo_mixture_pictures.PICTURES,
     *demo_topics.PICTURES,
     *demo_maxent.PICTURES,
     *demo_maxent_classifier.PICTURES,
+    *demo_vae.PICTURES,
 )
 FOLDER = Path(__file__).parent.parent / "build" / "demo"
 

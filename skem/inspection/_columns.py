@@ -48,6 +48,21 @@ def two_columns(columns: Sequence[int | str], names: Sequence[str]) -> list[int]
     return numbers
 
 
+def two_dimensions(dimensions: Sequence[int], n: int) -> list[int]:
+    """Numbers of two different dimensions of a latent space of n."""
+    if n < 2:
+        raise ValueError(
+            "The latent space has one dimension, and the display needs two. Plot transform(X) "
+            "itself, or fit with a larger n_components."
+        )
+    chosen = chosen_numbers(dimensions, n, "dimensions")
+    if len(chosen) != 2 or chosen[0] == chosen[1]:
+        raise ValueError(
+            f"dimensions must be two different numbers from 0 to {n - 1}, got {dimensions!r}."
+        )
+    return chosen
+
+
 def check_contents(contents: ArrayLike, name: str) -> NDArray:
     """Probabilities strictly between 0 and 1, as an array."""
     array = np.asarray(contents, dtype=np.float64)
