@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from numbers import Integral, Real
 from typing import Any
@@ -117,7 +118,7 @@ class VAETransformer(VAEUseMixin, ClassNamePrefixFeaturesOutMixin, TransformerMi
     random_state : int, RandomState instance or None, default=None
         Seed of weights, batches and draws. torch's global state is left as it was.
     callbacks : list, default=None
-        skorch callbacks.
+        skorch callbacks. An `LRScheduler` among them takes the place of learning_rate_schedule.
     verbose : int, default=0
         1 prints a line each epoch.
 
@@ -333,12 +334,10 @@ class VAETransformer(VAEUseMixin, ClassNamePrefixFeaturesOutMixin, TransformerMi
                 train, valid = self._datasets(X, codes, weight, device)
                 self._check_warmup(len(train))
                 if self.warm_start and hasattr(self, "net_"):
-                    net = self._make_net(self.net_.module_, valid)
-                    net.initialize()
+                    module = copy.deepcopy(self.net_.module_)
                 else:
-                    net = self._make_net(self._make_module(X, weight, len(classes)), valid)
-                    net.initialize()
-                net = self._go_on(net, train)
+                    module = self._make_module(X, weight, len(classes))
+                net = self._train(module, train, valid)
             self._set_fitted(net, classes, X, codes)
         return self
 

@@ -50,6 +50,7 @@ class VAE(nn.Module):
         More than 1 is the bound of Burda et al. (2016).
     """
 
+    step: Tensor
     parts = ("loss", "reconstruction", "kl", "weight")
 
     def __init__(
@@ -78,7 +79,7 @@ class VAE(nn.Module):
         self.n_classes, self.conditional = n_classes, conditional
         self.kl_weight, self.kl_warmup_steps = kl_weight, kl_warmup_steps
         self.free_bits, self.n_importance_samples = free_bits, n_importance_samples
-        self.step = 0
+        self.register_buffer("step", torch.zeros(()), persistent=False)
         flows = n_flows if posterior != "diag" else 0
         self.flows = nn.ModuleList(FLOWS[posterior](n_components, width) for _ in range(flows))
         if prior == "class":
@@ -138,9 +139,11 @@ class VAE(nn.Module):
 
     # ------------------------------------------------------------------ loss
     @property
-    def current_kl_weight(self) -> float:
-        share = self.step / self.kl_warmup_steps if self.kl_warmup_steps and self.training else 1.0
-        return self.kl_weight * min(share, 1.0)
+    def current_kl_weight(self) -> float | Tensor:
+        """In training that of the warm-up."""
+        if not (self.kl_warmup_steps and self.training):
+            return self.kl_weight
+        return self.kl_weight * torch.clamp(self.step / self.kl_warmup_steps, max=1.0)
 
     def forward(
         self, x: Tensor, labels: Tensor | None = None, weight: Tensor | None = None
