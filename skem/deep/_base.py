@@ -138,12 +138,13 @@ class DeepEstimatorMixin:
         )
 
     @contextlib.contextmanager
-    def _inference(self) -> Iterator[torch.device]:
-        """No gradients, and randomness by ``random_state``; gives the device of the module."""
+    def _inference(self, seed: int | None = None) -> Iterator[torch.device]:
+        """No gradients, and draws by the seed, if any; gives the device of the module."""
         module = self.net_.module_
         module.eval()
         device = next(module.parameters()).device
-        with torch.inference_mode(), local_seed(self.random_state, device):
+        draws = contextlib.nullcontext() if seed is None else local_seed(seed, device)
+        with torch.inference_mode(), draws:
             yield device
 
 

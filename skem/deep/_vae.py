@@ -22,7 +22,7 @@ from skem.deep._base import PRECISIONS, SCHEDULES, history_of
 from skem.deep._data import TensorRows
 from skem.deep._device import resolve_device
 from skem.deep._distinct import distinct
-from skem.deep._random import local_seed
+from skem.deep._random import draw_seed, local_seed
 from skem.deep._vae_parts import (
     ACTIVATIONS,
     COLUMN_LIKELIHOODS,
@@ -330,7 +330,8 @@ class VAETransformer(VAEUseMixin, ClassNamePrefixFeaturesOutMixin, TransformerMi
             X = np.ascontiguousarray(X[rows], dtype=np.float32)
             codes = None if codes is None else codes[rows]
             device = resolve_device(self.device)
-            with local_seed(self.random_state, device):
+            self._seed = draw_seed(self.random_state)
+            with local_seed(self._seed, device):
                 train, valid = self._datasets(X, codes, weight, device)
                 self._check_warmup(len(train))
                 if self.warm_start and hasattr(self, "net_"):

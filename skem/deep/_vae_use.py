@@ -13,7 +13,7 @@ from torch import Tensor
 
 from skem._validation import as_numbers, check_positive_integer, check_weights
 from skem.deep._base import DeepEstimatorMixin
-from skem.deep._random import local_seed
+from skem.deep._random import draw_seed, local_seed
 from skem.deep._vae_parts import check_range
 from skem.deep.modules.vae import VAE
 
@@ -30,6 +30,7 @@ class VAEUseMixin(DeepEstimatorMixin):
     n_components: int
     n_features_in_: int
     classes_: NDArray
+    _seed: int
 
     # ------------------------------------------------------------------ input
     @property
@@ -231,14 +232,14 @@ class VAEUseMixin(DeepEstimatorMixin):
         Returns
         -------
         log_density : ndarray of shape (n_samples,)
-            A lower bound on the mean over draws, which are the same for all rows.
+            A lower bound on the mean over draws, which are the same for all rows and calls.
         """
         k = check_positive_integer(n_importance_samples, "n_importance_samples")
         rows = self._rows(X)
         codes = self._codes(labels, len(rows), need=self.conditional)
         module = self._module
         device = next(module.parameters()).device
-        with local_seed(self.random_state, device):
+        with local_seed(self._seed, device):
             noise = torch.randn(k, module.n_components)
         (values,) = self._batched(
             lambda x, c: (_log_density(module, x, c, noise.to(x.device)),), rows, codes, min(k, 256)
@@ -290,7 +291,7 @@ class VAEUseMixin(DeepEstimatorMixin):
         n = check_positive_integer(n_samples, "n_samples")
         codes = self._codes(labels, n, need=self.conditional)
         module = self._module
-        with self._inference() as device:
+        with self._inference(draw_seed(self.random_state)) as device:
             z = torch.randn(n, module.n_components, device=device)
             c = None if codes is None else codes.to(device)
             if module.prior == "class":
