@@ -44,6 +44,11 @@ def distinct(
     return order[new], np.add.reduceat(w, np.flatnonzero(new))
 
 
+def arranged(X: NDArray, labels: NDArray | None) -> NDArray:
+    """An order of rows that are all different, as if shuffled, however they came."""
+    return np.argsort(_keys(X, labels), kind="stable")
+
+
 def _keys(X: NDArray, labels: NDArray | None) -> NDArray:
     """A number for each row, equal for equal rows wherever they stand.
 

@@ -51,7 +51,7 @@ class VAE(nn.Module):
     """
 
     step: Tensor
-    parts = ("loss", "reconstruction", "kl", "weight")
+    parts = ("loss", "reconstruction", "kl", "bound", "weight")
 
     def __init__(
         self,
@@ -82,10 +82,17 @@ class VAE(nn.Module):
         self.register_buffer("step", torch.zeros(()), persistent=False)
         flows = n_flows if posterior != "diag" else 0
         self.flows = nn.ModuleList(FLOWS[posterior](n_components, width) for _ in range(flows))
+        self.n_modes = {"normal": 1, "class": n_classes, "vamp": n_pseudo_inputs}[prior]
         if prior == "class":
             self.class_means = nn.Parameter(torch.randn(n_classes, n_components))
         if prior == "vamp":
             self.pseudo_inputs = nn.Parameter(torch.randn(n_pseudo_inputs, likelihood.n_inputs))
+
+    @property
+    def widest(self) -> int:
+        """Numbers that a row takes in the widest place, for memory."""
+        layers = [m.out_features for m in self.modules() if isinstance(m, nn.Linear)]
+        return max(*layers, self.likelihood.n_inputs, self.n_modes * self.n_components)
 
     # ------------------------------------------------------------------ posterior
     def _labelled(self, x: Tensor, labels: Tensor | None) -> Tensor:
@@ -97,6 +104,7 @@ class VAE(nn.Module):
 
     def _head(self, inputs: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         hidden = self.encoder(self._labelled(inputs, labels))
+        _check_width("encoder", hidden, self.head.in_features)
         mean, log_variance = self.head(hidden).chunk(2, dim=-1)
         return mean, log_variance, hidden
 
@@ -134,8 +142,11 @@ class VAE(nn.Module):
 
     # ------------------------------------------------------------------ decoder
     def decode(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Outputs of the decoder, what the likelihood takes."""
-        return self.decoder(self._labelled(z, labels))
+        """Outputs of the decoder, what the likelihood takes, for z (..., n, n_components)."""
+        inputs = self._labelled(z, labels)
+        out = self.decoder(inputs.flatten(0, -2))
+        _check_width("decoder", out, self.likelihood.n_outputs)
+        return out.unflatten(0, inputs.shape[:-1])
 
     # ------------------------------------------------------------------ loss
     @property
@@ -148,7 +159,11 @@ class VAE(nn.Module):
     def forward(
         self, x: Tensor, labels: Tensor | None = None, weight: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Loss of a batch, a mean over its rows, and the sums of its parts."""
+        """Loss of a batch, a mean over its rows, and the sums of its parts.
+
+        The loss is divided by the number of rows, and not by the sum of their weights: a row has
+        the same share in the training whatever batch it is in. Weights have a mean near one.
+        """
         x = self.likelihood.draw(x)
         mean, log_variance, hidden = self.posterior(x, labels)
         k = self.n_importance_samples
@@ -165,21 +180,21 @@ class VAE(nn.Module):
             shift = mean - self.class_means[labels] if self.prior == "class" else mean
             terms = 0.5 * (shift.square() + log_variance.exp() - log_variance - 1)
             kl = terms.sum(-1)
+            bound = fit - kl
             penalty = self._with_free_bits(terms, kl, weight)
             loss = beta * penalty - fit
         else:
-            ratio = density - self.log_prior(z, labels)
-            loss = beta * ratio - fit
+            kl = density - self.log_prior(z, labels)
+            loss = beta * kl - fit
+            bound = fit - kl
             if k > 1:
                 loss = math.log(k) - torch.logsumexp(-loss, dim=0)
-                fit, ratio = fit.mean(0), ratio.mean(0)
-            kl = ratio
+                bound = torch.logsumexp(bound, dim=0) - math.log(k)
+                fit, kl = fit.mean(0), kl.mean(0)
+        parts = torch.stack([loss, -fit, kl, bound, torch.ones_like(kl)]).detach()
         if weight is None:
-            parts = torch.stack([loss.sum(), -fit.sum(), kl.sum()]).detach()
-            return loss.mean(), torch.cat([parts, parts.new_full((1,), len(x))])
-        total = weight.sum()
-        parts = torch.stack([weight @ loss, -(weight @ fit), weight @ kl, total]).detach()
-        return (weight @ loss) / total, parts
+            return loss.mean(), parts.sum(1)
+        return (weight @ loss) / len(x), parts @ weight
 
     def _with_free_bits(self, terms: Tensor, kl: Tensor, weight: Tensor | None) -> Tensor:
         """KL of which each dimension counts with ``free_bits`` nats at least, on the mean."""
@@ -197,3 +212,11 @@ class VAE(nn.Module):
         fit = self.likelihood.log_prob(self.decode(z, labels), x)
         weights = fit + self.log_prior(z, labels) - density
         return torch.logsumexp(weights, dim=0) - math.log(len(noise))
+
+
+def _check_width(name: str, out: Tensor, width: int) -> None:
+    if out.ndim != 2 or out.shape[1] != width:
+        raise ValueError(
+            f"The module of {name} must give {width} numbers for each row, of shape (n, {width}); "
+            f"got shape {tuple(out.shape)}."
+        )
