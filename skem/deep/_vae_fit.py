@@ -136,11 +136,11 @@ class VAEFitMixin(VAEUseMixin):
             tensors.append(torch.from_numpy(w).to(device))
         if not self.early_stopping:
             return TensorRows(*tensors), None
-        n_held_out = round(self.validation_fraction * len(X))
-        if not 0 < n_held_out < len(X):
+        n_held_out = max(1, round(self.validation_fraction * len(X)))
+        if n_held_out == len(X):
             raise ValueError(
-                f"validation_fraction={self.validation_fraction:g} of {len(X)} rows leaves no row "
-                "to train on, or none to hold out. Change it, or set early_stopping=False."
+                f"validation_fraction={self.validation_fraction:g} of {len(X)} different rows "
+                "leaves none to train on. Lower it, or set early_stopping=False."
             )
         order = torch.randperm(len(X))
         parts = order[n_held_out:], order[:n_held_out]
