@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.base import BaseEstimator
 
 from skem._sklearn import Interval, StrOptions, fit_context
 from skem._validation import unchanged_on_error
@@ -21,7 +21,7 @@ from skem.deep._vae_parts import ACTIVATIONS, LIKELIHOODS
 from skem.deep.modules.flows import FLOWS
 
 
-class VAETransformer(VAEFitMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class VAETransformer(VAEFitMixin, BaseEstimator):
     r"""Variational autoencoder: rows as points of a latent space, with a density.
 
     An encoder gives each row a normal distribution of latent z, q(z|x) = N(mu(x), sigma(x)^2), and

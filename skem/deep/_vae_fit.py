@@ -56,7 +56,7 @@ class VAEFitMixin(VAEUseMixin):
     ) -> tuple[NDArray, NDArray | None, NDArray | None, NDArray]:
         """Rows, weights, labels as numbers, and the classes."""
         self._check_parameters()
-        X = validate_data(self, X, dtype=[np.float32, np.float64], ensure_min_samples=2)
+        X = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
         if not isinstance(self.likelihood, str):
             self._check_kinds(X.shape[1])
         check_range(X, self.likelihood)

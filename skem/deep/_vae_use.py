@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 from torch import Tensor
 
@@ -21,8 +22,11 @@ from skem.deep.modules.vae import VAE
 _VALUES = 1 << 22
 
 
-class VAEUseMixin(DeepEstimatorMixin):
-    """Encoding, decoding, densities and draws of a fitted `VAETransformer`."""
+class VAEUseMixin(DeepEstimatorMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin):
+    """Encoding, decoding, densities and draws of a fitted `VAETransformer`.
+
+    A transformer itself, for ``set_output`` wraps methods of the class that defines them.
+    """
 
     likelihood: Any
     prior: str
@@ -42,7 +46,7 @@ class VAEUseMixin(DeepEstimatorMixin):
     def _rows(self, X: Any) -> Tensor:
         """Validated rows as a float32 tensor on the CPU."""
         check_is_fitted(self)
-        X = validate_data(self, X, reset=False, dtype=[np.float32, np.float64])
+        X = validate_data(self, X, reset=False, dtype=[np.float64, np.float32])
         return self._tensor(X)
 
     def _tensor(self, X: NDArray) -> Tensor:
@@ -54,7 +58,7 @@ class VAEUseMixin(DeepEstimatorMixin):
         """Rows in the units of the columns inside, as float32."""
         if self._scaled:
             X = (X - self._center) / self._scale
-        return np.ascontiguousarray(X, dtype=np.float32)
+        return np.require(X, np.float32, ["C", "W"])
 
     def _outside(self, X: NDArray) -> NDArray:
         """Back to the user's units."""
@@ -176,7 +180,7 @@ class VAEUseMixin(DeepEstimatorMixin):
             'categorical' columns the likeliest code.
         """
         check_is_fitted(self)
-        Z = check_array(X, dtype=[np.float32, np.float64])
+        Z = check_array(X, dtype=[np.float64, np.float32])
         d = self._module.n_components
         if Z.shape[1] != d:
             raise ValueError(
@@ -184,7 +188,7 @@ class VAEUseMixin(DeepEstimatorMixin):
                 f"{Z.shape}."
             )
         codes = self._codes(labels, len(Z), need=self.conditional)
-        points = torch.from_numpy(np.ascontiguousarray(Z, dtype=np.float32))
+        points = torch.from_numpy(np.require(Z, np.float32, ["C", "W"]))
         (means,) = self._batched(self._decoded, points, codes)
         return self._outside(means)
 
@@ -237,7 +241,7 @@ class VAEUseMixin(DeepEstimatorMixin):
                     f"{name} must be one row, of shape (n_features,) = ({self.n_features_in_},); "
                     f"got shape {np.shape(row)}."
                 )
-        rows = check_array([np.asarray(a), np.asarray(b)], dtype=[np.float32, np.float64])
+        rows = check_array([np.asarray(a), np.asarray(b)], dtype=[np.float64, np.float32])
         ends = self._points(self._tensor(rows), None)
         share = np.linspace(0, 1, steps)[:, None]
         return self.inverse_transform((1 - share) * ends[0] + share * ends[1])

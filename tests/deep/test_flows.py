@@ -81,7 +81,9 @@ def test_inverse_autoregressive_flows_are_inverted_dimension_by_dimension(d):
 @pytest.mark.parametrize("d", [2, 3, 6])
 def test_each_dimension_of_an_autoregressive_flow_sees_those_before_it_alone(d):
     flow, context = flow_of("iaf", d)
-    jacobian = torch.autograd.functional.jacobian(lambda z: flow(z, context)[0].flip(-1), points(1, d))
+    jacobian = torch.autograd.functional.jacobian(
+        lambda z: flow(z, context)[0].flip(-1), points(1, d)
+    )
     jacobian = jacobian[0, :, 0, :]
     assert_close(jacobian, jacobian.tril(), rtol=0, atol=0)
     below = torch.tril(torch.ones(d, d), -1).bool()
