@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from sklearn.exceptions import ConvergenceWarning
-from skorch.callbacks import EarlyStopping, EpochTimer, PrintLog
+from skorch.callbacks import EarlyStopping, EpochTimer, LRScheduler, PrintLog
 from skorch.helper import predefined_split
 
 from skem._warnings import warn_user
@@ -22,6 +22,11 @@ from skem.deep._random import local_seed
 def cosine(done: float) -> float:
     """From 1 to 0 along half a wave."""
     return 0.5 * (1 + math.cos(math.pi * done))
+
+
+def _is_scheduler(callback: Any) -> bool:
+    kind = callback[1] if isinstance(callback, tuple) else callback
+    return isinstance(kind, LRScheduler) or kind is LRScheduler
 
 
 def silent(message: str) -> None:
@@ -60,25 +65,31 @@ class DeepEstimatorMixin:
 
     def _train(self, module: torch.nn.Module, train: Any, valid: Any) -> Net:
         """Train the module; ``train`` and ``valid`` are datasets, the latter may be None."""
-        net = self._make_net(module, valid)
-        net.initialize()
-        return self._go_on(net, train)
+        net = self._make_net(module, valid).initialize()
+        try:
+            net.partial_fit(train)
+        except DivergedError as error:
+            self._fall_back(net, error, train)
+        if len(net.history) and "train_loss" not in net.history[-1]:  # stopped by hand
+            net.history.pop()
+            if not len(net.history):
+                raise KeyboardInterrupt
+        net.let_go()
+        return net
 
     def _make_net(self, module: torch.nn.Module, valid: Any) -> Net:
         device = resolve_device(self.device)
-        callbacks: list[Any] = [("timer", EpochTimer())]
-        if self.early_stopping:
-            stop = EarlyStopping(
-                monitor="valid_loss", patience=self.patience, load_best=True, sink=silent
-            )
-            callbacks.append(("early_stopping", stop))
-        callbacks += list(self.callbacks or [])
+        own = list(self.callbacks or [])
+        scheduled = any(_is_scheduler(callback) for callback in own)
+        callbacks: list[Any] = [("timer", EpochTimer()), *own]
         if self.verbose:
             callbacks.append(("print_log", PrintLog()))
+        if self.early_stopping:  # the last, for those after it do not hear of the last epoch
+            callbacks.append(("early_stopping", self._early_stopping()))
         return Net(
             module,
             clip=self.gradient_clip,
-            schedule=SCHEDULES[self.learning_rate_schedule],
+            schedule=None if scheduled else SCHEDULES[self.learning_rate_schedule],
             precision=self.precision,
             optimizer=torch.optim.AdamW if self.weight_decay else torch.optim.Adam,
             optimizer__fused=device.type in ("cpu", "cuda"),
@@ -92,47 +103,56 @@ class DeepEstimatorMixin:
             iterator_valid=Batches,
             callbacks=callbacks,
             warm_start=True,
-            verbose=0,
+            verbose=self.verbose,
             device=str(device),
             compile=self.compile,
         )
 
-    def _go_on(self, net: Net, train: Any) -> Net:
-        """Train, and say what has gone wrong."""
-        try:
-            net.partial_fit(train)
-        except DivergedError as error:
-            if error.epoch == 1:
-                raise FloatingPointError(
-                    "The loss is not a number in the first epoch. Lower learning_rate "
-                    f"({self.learning_rate:g}), scale X, or set gradient_clip."
-                ) from error
-            net.restore_good_weights()
-            net.history.pop() if len(net.history) else None
-            warn_user(
-                f"The loss is not a number in epoch {error.epoch}; training stopped, and the "
-                f"weights are those of epoch {error.epoch - 1}. Lower learning_rate "
-                f"({self.learning_rate:g}), or set gradient_clip.",
-                ConvergenceWarning,
-            )
-        net.good_ = None
-        net.module_.eval()
-        return net
+    def _early_stopping(self) -> EarlyStopping:
+        # No relative threshold: losses may be negative, and then a worse one would be within it.
+        return EarlyStopping(
+            monitor="valid_loss",
+            patience=self.patience,
+            threshold=0,
+            threshold_mode="abs",
+            load_best=True,
+            sink=silent,
+        )
+
+    def _fall_back(self, net: Net, error: DivergedError, train: Any) -> None:
+        """Take the last good weights, or the best ones, and say what has gone wrong."""
+        if error.epoch == 1:
+            raise FloatingPointError(
+                "The loss is not a number in the first epoch. Lower learning_rate "
+                f"({self.learning_rate:g}), scale X, or set gradient_clip."
+            ) from error
+        net.restore_good_weights()
+        net.history.pop()
+        net.notify("on_train_end", X=train, y=None)
+        best = getattr(dict(net.callbacks_).get("early_stopping"), "best_epoch_", 0)
+        warn_user(
+            f"The loss is not a number in epoch {error.epoch}; training stopped, and the "
+            f"weights are those of epoch {best or error.epoch - 1}. Lower learning_rate "
+            f"({self.learning_rate:g}), or set gradient_clip.",
+            ConvergenceWarning,
+        )
 
     @contextlib.contextmanager
-    def _inference(self) -> Iterator[torch.device]:
-        """No gradients, and randomness by ``random_state``; gives the device of the module."""
+    def _inference(self, seed: int | None = None) -> Iterator[torch.device]:
+        """No gradients, and draws by the seed, if any; gives the device of the module."""
         module = self.net_.module_
         module.eval()
         device = next(module.parameters()).device
-        with torch.inference_mode(), local_seed(self.random_state, device):
+        draws = contextlib.nullcontext() if seed is None else local_seed(seed, device)
+        with torch.inference_mode(), draws:
             yield device
 
 
 def history_of(net: Net) -> list[dict[str, float]]:
-    """A dict for each epoch: epoch, seconds, and the means of the parts of the loss."""
+    """A dict for each epoch: its number, seconds ('dur'), and means of the parts of the loss."""
 
     def wanted(key: str) -> bool:
-        return key in ("epoch", "dur") or key.startswith(("train_", "valid_"))
+        of_loss = key.startswith(("train_", "valid_")) and not key.endswith("_best")
+        return of_loss or key in ("epoch", "dur")
 
     return [{key: row[key] for key in row if wanted(key)} for row in net.history.to_list()]

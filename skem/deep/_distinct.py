@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+_BLOCK = 1 << 20  # numbers that are keyed at once
+
 
 def distinct(
     X: NDArray, weight: NDArray | None, labels: NDArray | None
@@ -16,6 +18,7 @@ def distinct(
     Parameters
     ----------
     X : ndarray of shape (n, d)
+        Of float32 or float64.
     weight : ndarray of shape (n,) or None
     labels : ndarray of int of shape (n,) or None
         Rows with different labels are different.
@@ -25,24 +28,60 @@ def distinct(
     rows : ndarray of int of shape (n_kept,)
     weight : ndarray of shape (n_kept,) or None
     """
-    from skem.deep._distinct_kernels import hash_rows
-
-    rng = np.random.default_rng(0)
-    factors = rng.integers(2**63, size=X.shape[1], dtype=np.uint64) * 2 + 1
-    keys = np.empty(len(X), np.uint64)
-    bits = np.ascontiguousarray(X, dtype=np.float32).view(np.uint32)
-    hash_rows(bits, factors, keys)
-    if labels is not None:
-        keys += labels.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-    order = np.argsort(keys, kind="stable")
-    if weight is not None:
-        order = order[weight[order] > 0]
+    keys = _keys(X, labels)
+    kept = np.arange(len(X)) if weight is None else np.flatnonzero(weight > 0)
+    order = kept[np.argsort(keys[kept], kind="stable")]
     new = np.ones(len(order), dtype=bool)
     new[1:] = keys[order[1:]] != keys[order[:-1]]
-    for i in np.flatnonzero(~new):  # equal keys may still be different rows
-        a, b = order[i - 1], order[i]
-        new[i] = not np.array_equal(X[a], X[b]) or (labels is not None and labels[a] != labels[b])
+    again = np.flatnonzero(~new)
+    if not _all_equal(X, labels, order[again - 1], order[again]):
+        columns = [*X.T, *([] if labels is None else [labels])]
+        order = kept[np.lexsort([column[kept] for column in columns])]
+        new[1:] = np.any([column[order[1:]] != column[order[:-1]] for column in columns], axis=0)
     if weight is None and new.all():
         return order, None
     w = np.ones(len(order)) if weight is None else weight[order]
     return order[new], np.add.reduceat(w, np.flatnonzero(new))
+
+
+def arranged(X: NDArray, labels: NDArray | None) -> NDArray:
+    """An order of rows that are all different, as if shuffled, however they came."""
+    return np.argsort(_keys(X, labels), kind="stable")
+
+
+def _keys(X: NDArray, labels: NDArray | None) -> NDArray:
+    """A number for each row, equal for equal rows wherever they stand.
+
+    A random linear form of the mixed bits modulo 2^64: a sum of floats may depend on the place of
+    the row in the array.
+    """
+    n, d = X.shape
+    bits = np.uint32 if X.dtype == np.float32 else np.uint64
+    factors = np.random.default_rng(0).integers(2**63, size=d + 1, dtype=np.uint64) * 2 + 1
+    keys = np.empty(n, dtype=np.uint64)
+    step = max(1, _BLOCK // d)
+    for start in range(0, n, step):
+        part = slice(start, start + step)
+        block = np.ascontiguousarray(X[part]) + X.dtype.type(0)  # -0.0 is 0.0
+        keys[part] = _mixed(block.view(bits).astype(np.uint64)) @ factors[:-1]
+    if labels is not None:
+        keys += _mixed(labels.astype(np.uint64)) * factors[-1]
+    return keys
+
+
+def _mixed(bits: NDArray) -> NDArray:
+    """One to one, and all bits of the input reach the low ones, which the factors keep."""
+    shift, odd = np.uint64(32), np.uint64(0x9E3779B97F4A7C15)
+    bits ^= bits >> shift
+    bits *= odd
+    bits ^= bits >> shift
+    return bits
+
+
+def _all_equal(X: NDArray, labels: NDArray | None, a: NDArray, b: NDArray) -> bool:
+    """Whether those rows are equal, pair by pair."""
+    if labels is not None and (labels[a] != labels[b]).any():
+        return False
+    step = max(1, _BLOCK // X.shape[1])
+    parts = (slice(start, start + step) for start in range(0, len(a), step))
+    return all(np.array_equal(X[a[part]], X[b[part]]) for part in parts)

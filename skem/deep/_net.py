@@ -5,7 +5,8 @@ batch, a number with a gradient, and the sums of its parts over the rows, one te
 of ``module.parts``, of which the last is the weight of the rows. Nothing is read back from the
 device before the epoch is over.
 
-The module may have ``step``, which counts batches, for schedules of its own.
+The module may have a tensor ``step``, which is given the number of batches so far, for schedules
+of its own (a tensor, since a compiled module is compiled anew for another number).
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class Net(NeuralNet):
     schedule : callable, default=None
         From the share of the training that is done, in [0, 1), to a factor of the learning rate.
     precision : {'float32', 'bfloat16', 'float16'}, default='float32'
-        Of products on CUDA (mixed precision).
+        Of products on CUDA (mixed precision); with float16 the loss is scaled.
     **options : dict
         Of `skorch.NeuralNet`.
 
@@ -58,6 +59,11 @@ class Net(NeuralNet):
     n_steps_ : int
         Batches so far.
     """
+
+    module: Any
+    module_: Any
+    _scaler: torch.amp.GradScaler
+    train_split: Any
 
     def __init__(
         self,
@@ -83,6 +89,16 @@ class Net(NeuralNet):
         self.good_: dict[str, Tensor] | None = None
         return super().initialize()
 
+    def let_go(self) -> None:
+        """Keep what is used after training: no held-out rows, no copies, no compiled module."""
+        self.module_ = getattr(self.module_, "_orig_mod", self.module_)
+        self.module_.eval()
+        self.module_.zero_grad(set_to_none=True)
+        self.module = None  # would be pickled once more, and bound to the device
+        self.train_split = None
+        self.good_ = None
+        del self._scaler
+
     # ------------------------------------------------------------------ training
     def fit_loop(self, X: Any, y: Any = None, epochs: int | None = None, **fit_params: Any) -> Net:
         epochs = self.max_epochs if epochs is None else epochs
@@ -91,6 +107,8 @@ class Net(NeuralNet):
         held_out = None if valid is None else self.get_iterator(valid, training=False)
         self.total_steps_ = self.n_steps_ + epochs * len(batches)
         datasets = {"dataset_train": train, "dataset_valid": valid}
+        half = self.precision == "float16" and torch.device(self.device).type == "cuda"
+        self._scaler = torch.amp.GradScaler("cuda", enabled=half)
         for _ in range(epochs):
             self.notify("on_epoch_begin", **datasets)
             self.run_single_epoch(batches, True, "train", self._train_batch)
@@ -107,7 +125,14 @@ class Net(NeuralNet):
         step_fn: Callable[[tuple], Tensor],
         **fit_params: Any,
     ) -> None:
-        """Go over all batches; the history gets the means of the parts of the loss over rows."""
+        """Go over all batches; the history gets the means of the parts of the loss over rows.
+
+        Raises
+        ------
+        DivergedError
+            If the loss of a training epoch, or that of its last batch with the weights that the
+            epoch ends with, is not finite.
+        """
         self._listened = listened = any(_listens(callback) for _, callback in self.callbacks_)
         self.module_.train(training)
         total: Tensor | None = None
@@ -117,20 +142,25 @@ class Net(NeuralNet):
             parts = step_fn(batch)
             total = parts if total is None else total + parts
             if listened:
-                self.notify("on_batch_end", batch=batch, training=training, loss=parts[0])
+                loss = parts[0] / parts[-1]
+                self.notify("on_batch_end", batch=batch, training=training, loss=loss)
         assert total is not None
-        *sums, weight = total.tolist()
-        means = {name: value / weight for name, value in zip(self._parts, sums, strict=True)}
-        if training and not math.isfinite(means["loss"]):
-            raise DivergedError(len(self.history))
-        for name, value in means.items():
-            self.history.record(f"{prefix}_{name}", value)
         if training:
+            self.module_.eval()
+            after = self._valid_batch(batch)[0]
+            if not torch.isfinite(torch.stack([total[0], after])).all():
+                raise DivergedError(len(self.history))
             self._keep_good_weights()
+        *sums, weight = total.tolist()
+        for name, value in zip(self.module_.parts[:-1], sums, strict=True):
+            self.history.record(f"{prefix}_{name}", value / weight)
+        self._record_best(f"{prefix}_loss")
 
-    @property
-    def _parts(self) -> tuple[str, ...]:
-        return tuple(self.module_.parts[:-1])
+    def _record_best(self, name: str) -> None:
+        """Whether it is the lowest so far, as skorch's own callbacks want to know."""
+        values = self.history[:, name]
+        lowest = min((v for v in values[:-1] if not math.isnan(v)), default=math.inf)
+        self.history.record(f"{name}_best", values[-1] < lowest)
 
     def _train_batch(self, batch: tuple) -> Tensor:
         optimizer, module = self.optimizer_, self.module_
@@ -138,21 +168,21 @@ class Net(NeuralNet):
             factor = self.schedule(self.n_steps_ / self.total_steps_)
             for group in optimizer.param_groups:
                 group["lr"] = self.lr * factor
-        module.step = self.n_steps_
+        if hasattr(module, "step"):
+            module.step.fill_(self.n_steps_)
         optimizer.zero_grad(set_to_none=True)
-        if self.precision == "float32":
+        with self._autocast():
             loss, parts = module(*batch)
-        else:
-            with self._autocast():
-                loss, parts = module(*batch)
-        loss.backward()
+        self._scaler.scale(loss).backward()
+        self._scaler.unscale_(optimizer)
         if self._listened:
-            named = module.named_parameters()
+            named = list(module.named_parameters())
             self.notify("on_grad_computed", named_parameters=named, batch=batch, training=True)
         if self.clip is not None:
             torch.nn.utils.clip_grad_norm_(module.parameters(), self.clip)
-        optimizer.step()
-        self.__dict__["n_steps_"] += 1  # not by way of skorch's __setattr__
+        self._scaler.step(optimizer)
+        self._scaler.update()
+        self.n_steps_ += 1
         return parts
 
     def _valid_batch(self, batch: tuple) -> Tensor:

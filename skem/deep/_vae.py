@@ -6,39 +6,22 @@ from collections.abc import Callable, Sequence
 from numbers import Integral, Real
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils.validation import validate_data
-from torch import Tensor
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator
 
 from skem._sklearn import Interval, StrOptions, fit_context
-from skem._validation import check_weights, unchanged_on_error
-from skem._warnings import warn_user
-from skem.deep._base import PRECISIONS, SCHEDULES, history_of
-from skem.deep._data import TensorRows
+from skem._validation import unchanged_on_error
+from skem.deep._base import PRECISIONS, SCHEDULES
 from skem.deep._device import resolve_device
-from skem.deep._distinct import distinct
-from skem.deep._random import local_seed
-from skem.deep._vae_parts import (
-    ACTIVATIONS,
-    COLUMN_LIKELIHOODS,
-    LIKELIHOODS,
-    check_range,
-    make_likelihood,
-    network,
-)
-from skem.deep._vae_use import VAEUseMixin
+from skem.deep._distinct import arranged, distinct
+from skem.deep._random import draw_seed, local_seed
+from skem.deep._vae_fit import VAEFitMixin
+from skem.deep._vae_parts import ACTIVATIONS, LIKELIHOODS
 from skem.deep.modules.flows import FLOWS
-from skem.deep.modules.vae import VAE
-
-# A latent dimension is active where the posterior means vary by more than this (Burda et al. 2016).
-_ACTIVE = 0.01
 
 
-class VAETransformer(VAEUseMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class VAETransformer(VAEFitMixin, BaseEstimator):
     r"""Variational autoencoder: rows as points of a latent space, with a density.
 
     An encoder gives each row a normal distribution of latent z, q(z|x) = N(mu(x), sigma(x)^2), and
@@ -73,7 +56,7 @@ class VAETransformer(VAEUseMixin, ClassNamePrefixFeaturesOutMixin, TransformerMi
     n_flows : int, default=4
     prior : {'normal', 'class', 'vamp'}, default='normal'
         p(z): standard normal; normal around a learned mean for each label (``class_means_``); a
-        mixture of the posteriors of learned pseudo-inputs (VampPrior).
+        mixture of the posteriors, before any flow, of learned pseudo-inputs (VampPrior).
     n_pseudo_inputs : int, default=50
         Of prior='vamp'.
     conditional : bool, default=False
@@ -107,7 +90,8 @@ class VAETransformer(VAEUseMixin, ClassNamePrefixFeaturesOutMixin, TransformerMi
         place of the layers; that of the encoder says by an attribute ``n_outputs`` how many
         numbers it gives.
     warm_start : bool, default=False
-        Go on from the weights of the last fit.
+        Go on from the weights of the last fit, and in its units of the columns; ``history_`` is
+        that of the last fit alone.
     device : str, default='auto'
         Where to train: 'cpu', 'cuda', 'cuda:1'; 'auto' is CUDA where there is one.
     precision : {'float32', 'bfloat16', 'float16'}, default='float32'
@@ -117,7 +101,7 @@ class VAETransformer(VAEUseMixin, ClassNamePrefixFeaturesOutMixin, TransformerMi
     random_state : int, RandomState instance or None, default=None
         Seed of weights, batches and draws. torch's global state is left as it was.
     callbacks : list, default=None
-        skorch callbacks.
+        skorch callbacks. An `LRScheduler` among them takes the place of learning_rate_schedule.
     verbose : int, default=0
         1 prints a line each epoch.
 
@@ -127,7 +111,8 @@ class VAETransformer(VAEUseMixin, ClassNamePrefixFeaturesOutMixin, TransformerMi
         The trained net; ``net_.module_`` is the torch module.
     history_ : list of dict
         For each epoch the means over rows, in nats, of the loss, of the reconstruction error
-        -log p(x|z) and of KL: 'train_loss', 'train_reconstruction', 'train_kl', 'valid_loss', ...
+        -log p(x|z), of KL, and of the bound, whatever the weight of KL: 'train_loss',
+        'train_reconstruction', 'train_kl', 'train_bound', 'valid_loss', ...
     active_units_ : int
         Latent dimensions in which the posterior means of the training rows vary.
     class_means_ : ndarray of shape (n_classes, n_components)
@@ -274,7 +259,9 @@ class VAETransformer(VAEUseMixin, ClassNamePrefixFeaturesOutMixin, TransformerMi
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float32"]
-        tags.input_tags.positive_only = self.likelihood in ("bernoulli", "multinomial")
+        kind = self.likelihood
+        positive = isinstance(kind, str) and kind in ("bernoulli", "multinomial")
+        tags.input_tags.positive_only = positive
         return tags
 
     @property
@@ -326,151 +313,49 @@ class VAETransformer(VAEUseMixin, ClassNamePrefixFeaturesOutMixin, TransformerMi
         with unchanged_on_error(self):
             X, weight, codes, classes = self._training(X, sample_weight, labels)
             rows, weight = distinct(X, weight, codes)
-            X = np.ascontiguousarray(X[rows], dtype=np.float32)
-            codes = None if codes is None else codes[rows]
+            X, codes = X[rows], None if codes is None else codes[rows]
+            goes_on = self.warm_start and hasattr(self, "net_")
+            if not goes_on:
+                self._set_units(X, weight)
+            X = self._inside(X)
+            order = arranged(X, codes)  # by numbers that do not change with the units of X
+            X, codes, weight = (None if v is None else v[order] for v in (X, codes, weight))
             device = resolve_device(self.device)
-            with local_seed(self.random_state, device):
+            self._seed = draw_seed(self.random_state)
+            with local_seed(self._seed, device):
                 train, valid = self._datasets(X, codes, weight, device)
                 self._check_warmup(len(train))
-                if self.warm_start and hasattr(self, "net_"):
-                    net = self._make_net(self.net_.module_, valid)
-                    net.initialize()
-                else:
-                    net = self._make_net(self._make_module(X, weight, len(classes)), valid)
-                    net.initialize()
-                net = self._go_on(net, train)
+                module = self._make_module(X, len(classes))
+                if goes_on:
+                    self._load_weights(module, classes)
+                net = self._train(module, train, valid)
             self._set_fitted(net, classes, X, codes)
         return self
 
-    def _training(
-        self, X: Any, sample_weight: ArrayLike | None, labels: ArrayLike | None
-    ) -> tuple[NDArray, NDArray | None, NDArray | None, NDArray]:
-        """Rows, weights, labels as numbers, and the classes."""
-        X = validate_data(self, X, dtype=[np.float32, np.float64], ensure_min_samples=2)
-        if not isinstance(self.likelihood, str):
-            self._check_kinds(X.shape[1])
-        check_range(X, self.likelihood)
-        weight = check_weights(sample_weight, X)
-        needed = self.prior == "class" or self.conditional
-        if self.conditional and self.prior == "vamp":
-            raise ValueError("conditional=True has no prior='vamp': use 'normal' or 'class'.")
-        if self.free_bits > 0 and (
-            self.n_importance_samples > 1 or self.posterior != "diag" or self.prior == "vamp"
-        ):
-            raise ValueError(
-                "free_bits needs the KL of each dimension, which n_importance_samples > 1, flows "
-                "and prior='vamp' do not have. Set free_bits=0."
-            )
-        if labels is None:
-            if needed:
-                why = "conditional=True" if self.conditional else "prior='class'"
-                raise ValueError(f"{why} needs labels: fit(X, labels=...), one for each row.")
-            return X, weight, None, np.empty(0)
-        if not needed:
-            raise ValueError(
-                "labels were given, but neither prior='class' nor conditional=True uses them."
-            )
-        values = np.asarray(labels)
-        if values.shape != (len(X),):
-            raise ValueError(
-                f"labels has shape {values.shape}, expected (n_samples,) = ({len(X)},): one for "
-                "each row of X."
-            )
-        classes, codes = np.unique(values, return_inverse=True)
-        return X, weight, codes.astype(np.int64), classes
+    def fit_transform(
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        sample_weight: ArrayLike | None = None,
+        labels: ArrayLike | None = None,
+    ) -> Any:
+        """Fit, and return the posterior means of the same rows.
 
-    def _check_kinds(self, n_features: int) -> None:
-        kinds = list(self.likelihood)
-        if len(kinds) != n_features or not set(kinds) <= set(COLUMN_LIKELIHOODS):
-            raise ValueError(
-                f"likelihood must name one of {COLUMN_LIKELIHOODS} for each of the {n_features} "
-                f"columns of X, or one of {LIKELIHOODS} for all; got {kinds!r}."
-            )
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        y : Ignored
+            Not used, present for API consistency by convention.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each row; default is one for each.
+        labels : array-like of shape (n_samples,), default=None
+            Classes, for prior='class' and ``conditional``.
 
-    def _datasets(
-        self, X: NDArray, codes: NDArray | None, weight: NDArray | None, device: torch.device
-    ) -> tuple[TensorRows, TensorRows | None]:
-        """Training rows and, with early stopping, rows that are held out."""
-        tensors: list[Tensor | None] = [torch.from_numpy(X).to(device)]
-        tensors.append(None if codes is None else torch.from_numpy(codes).to(device))
-        w = None if weight is None else torch.from_numpy(weight.astype(np.float32)).to(device)
-        tensors.append(w)
-        if not self.early_stopping:
-            return TensorRows(*tensors), None
-        n_held_out = round(self.validation_fraction * len(X))
-        if not 0 < n_held_out < len(X):
-            raise ValueError(
-                f"validation_fraction={self.validation_fraction:g} of {len(X)} rows leaves no row "
-                "to train on, or none to hold out. Change it, or set early_stopping=False."
-            )
-        order = torch.randperm(len(X))
-        parts = order[n_held_out:], order[:n_held_out]
-        train, valid = (
-            TensorRows(*(None if t is None else t[part.to(device)] for t in tensors))
-            for part in parts
-        )
-        return train, valid
-
-    def _check_warmup(self, n_rows: int) -> None:
-        steps = self.max_epochs * -(-n_rows // self.batch_size)
-        if self.kl_warmup_steps >= steps and self.kl_warmup_steps:
-            raise ValueError(
-                f"kl_warmup_steps={self.kl_warmup_steps} is not shorter than the training, "
-                f"{steps} batches: the weight of KL would never reach kl_weight. Lower it, or "
-                "raise max_epochs."
-            )
-
-    def _make_module(self, X: NDArray, weight: NDArray | None, n_classes: int) -> VAE:
-        likelihood = make_likelihood(
-            X,
-            weight,
-            likelihood=self.likelihood,
-            variance=self.variance,
-            binarize=self.binarize,
-            standardize=self.standardize,
-        )
-        sizes = tuple(int(size) for size in self.hidden_layer_sizes)
-        n_labels = n_classes if self.conditional else 0
-        inputs = likelihood.n_inputs + n_labels
-        encoder, width = network(self.encoder, "encoder", (inputs, *sizes), self.activation, None)
-        latent = (self.n_components + n_labels, *sizes[::-1])
-        decoder, _ = network(self.decoder, "decoder", latent, self.activation, likelihood.n_outputs)
-        return VAE(
-            likelihood,
-            encoder,
-            width,
-            decoder,
-            n_components=self.n_components,
-            posterior=self.posterior,
-            n_flows=self.n_flows,
-            prior=self.prior,
-            n_pseudo_inputs=self.n_pseudo_inputs,
-            n_classes=n_classes,
-            conditional=self.conditional,
-            kl_weight=self.kl_weight,
-            kl_warmup_steps=self.kl_warmup_steps,
-            free_bits=self.free_bits,
-            n_importance_samples=self.n_importance_samples,
-        )
-
-    def _set_fitted(self, net: Any, classes: NDArray, X: NDArray, codes: NDArray | None) -> None:
-        self.net_ = net
-        self.history_ = history_of(net)
-        self.n_iter_ = len(self.history_)
-        for name in ("classes_", "class_means_"):
-            self.__dict__.pop(name, None)
-        if len(classes):
-            self.classes_ = classes
-        if self.prior == "class":
-            self.class_means_ = net.module_.class_means.detach().cpu().numpy()
-        some = slice(0, 10_000)
-        known = None if codes is None else torch.from_numpy(codes[some])
-        (means,) = self._batched(self._latent, torch.from_numpy(X[some]), known)
-        self.active_units_ = int((means.var(axis=0) > _ACTIVE).sum())
-        if self.active_units_ == 0:
-            warn_user(
-                "The posterior has collapsed: no latent dimension tells rows apart (active_units_ "
-                "= 0). Train longer (max_epochs), lower kl_weight, or give kl_warmup_steps or "
-                "free_bits.",
-                ConvergenceWarning,
-            )
+        Returns
+        -------
+        Z : ndarray of shape (n_samples, n_components), float32
+            See `transform`.
+        """
+        fitted = self.fit(X, sample_weight=sample_weight, labels=labels)
+        return fitted.transform(X, labels=labels)

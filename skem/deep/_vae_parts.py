@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from skem.deep.modules.likelihoods import (
     Bernoulli,
@@ -63,51 +63,71 @@ def check_range(X: NDArray, likelihood: str | Sequence[str]) -> None:
             )
 
 
+def check_codes(X: NDArray, likelihood: Likelihood) -> None:
+    """Refuse codes of 'categorical' columns that the fit did not have.
+
+    Raises
+    ------
+    ValueError
+        That names the column and the codes.
+    """
+    if not isinstance(likelihood, Mixed):
+        return
+    for part, (column, *_) in zip(likelihood.parts, likelihood.columns, strict=True):
+        if isinstance(part, Categorical) and X[:, column].max() >= part.n_outputs:
+            raise ValueError(
+                f"Column {column} has code {X[:, column].max():g}, but the largest of the fit is "
+                f"{part.n_outputs - 1}. Fit with rows that have it, or encode unknown categories "
+                "as one (OrdinalEncoder(handle_unknown='use_encoded_value', unknown_value=...))."
+            )
+
+
+def units(
+    X: NDArray, weight: NDArray | None, likelihood: str | Sequence[str]
+) -> tuple[NDArray, NDArray]:
+    """Means and standard deviations of 'gaussian' columns, float64; 0 and 1 for others.
+
+    The deviation of a column that does not vary is 1.
+    """
+    kinds = [likelihood] * X.shape[1] if isinstance(likelihood, str) else list(likelihood)
+    real = np.asarray(kinds) == "gaussian"
+    w = np.full(len(X), 1 / len(X)) if weight is None else weight / weight.sum()
+    first = X[0].astype(np.float64)
+    center = np.where(real, first + w @ (X - first), 0.0)  # exact where a column does not vary
+    deviation = np.sqrt(w @ np.square(X - center))
+    varies = deviation > 10 * np.finfo(X.dtype).eps * np.abs(center)
+    return center, np.where(real & varies, deviation, 1.0)
+
+
 def make_likelihood(
     X: NDArray,
-    weight: NDArray | None,
+    scale: NDArray,
     *,
     likelihood: str | Sequence[str],
     variance: str | float,
     binarize: bool,
-    standardize: bool,
 ) -> Likelihood:
-    """The likelihood of rows like X; a sequence has one kind for each column."""
+    """The likelihood of rows like X, standardised by the scale; a sequence has a kind a column."""
+    log_scale = torch.tensor(np.log(scale), dtype=torch.float32)
     if isinstance(likelihood, str):
-        return _one_kind(X, weight, likelihood, variance, binarize, standardize)
+        return _one_kind(likelihood, log_scale, variance, binarize)
     kinds = np.asarray(list(likelihood))
     parts: list[tuple[Likelihood, list[int]]] = []
     for kind in ("gaussian", "bernoulli"):
         columns = np.flatnonzero(kinds == kind).tolist()
         if columns:
-            part = _one_kind(X[:, columns], weight, kind, variance, binarize, standardize)
-            parts.append((part, columns))
+            parts.append((_one_kind(kind, log_scale[columns], variance, binarize), columns))
     for column in np.flatnonzero(kinds == "categorical").tolist():
         parts.append((Categorical(int(X[:, column].max()) + 1), [column]))
     return Mixed(parts)
 
 
-def _one_kind(
-    X: NDArray,
-    weight: NDArray | None,
-    kind: str,
-    variance: str | float,
-    binarize: bool,
-    standardize: bool,
-) -> Likelihood:
+def _one_kind(kind: str, log_scale: Tensor, variance: str | float, binarize: bool) -> Likelihood:
     if kind == "bernoulli":
-        return Bernoulli(X.shape[1], dynamic=binarize)
+        return Bernoulli(len(log_scale), dynamic=binarize)
     if kind == "multinomial":
-        return Multinomial(X.shape[1])
-    center = np.average(X, axis=0, weights=weight)
-    scale = np.ones(X.shape[1])
-    if standardize:
-        deviation = np.sqrt(np.average(np.square(X - center), axis=0, weights=weight))
-        scale = np.where(deviation > 1e-7 * np.abs(center), deviation, 1.0)
-    else:
-        center = np.zeros(X.shape[1])
-    shift, unit = (torch.tensor(v, dtype=torch.float32) for v in (center, scale))
-    return Gaussian(shift, unit, variance)
+        return Multinomial(len(log_scale))
+    return Gaussian(log_scale, variance)
 
 
 def network(

@@ -8,21 +8,25 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 from torch import Tensor
 
-from skem._validation import as_numbers, check_positive_integer, check_weights
+from skem._validation import check_positive_integer, check_weights
 from skem.deep._base import DeepEstimatorMixin
-from skem.deep._random import local_seed
-from skem.deep._vae_parts import check_range
+from skem.deep._random import draw_seed, local_seed
+from skem.deep._vae_parts import check_codes, check_range
 from skem.deep.modules.vae import VAE
 
 # Numbers that a layer may hold for one batch of inference.
 _VALUES = 1 << 22
 
 
-class VAEUseMixin(DeepEstimatorMixin):
-    """Encoding, decoding, densities and draws of a fitted `VAETransformer`."""
+class VAEUseMixin(DeepEstimatorMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin):
+    """Encoding, decoding, densities and draws of a fitted `VAETransformer`.
+
+    A transformer itself, for ``set_output`` wraps methods of the class that defines them.
+    """
 
     likelihood: Any
     prior: str
@@ -30,6 +34,9 @@ class VAEUseMixin(DeepEstimatorMixin):
     n_components: int
     n_features_in_: int
     classes_: NDArray
+    _seed: int
+    _center: NDArray
+    _scale: NDArray
 
     # ------------------------------------------------------------------ input
     @property
@@ -39,9 +46,27 @@ class VAEUseMixin(DeepEstimatorMixin):
     def _rows(self, X: Any) -> Tensor:
         """Validated rows as a float32 tensor on the CPU."""
         check_is_fitted(self)
-        X = validate_data(self, X, reset=False, dtype=[np.float32, np.float64])
+        X = validate_data(self, X, reset=False, dtype=[np.float64, np.float32])
+        return self._tensor(X)
+
+    def _tensor(self, X: NDArray) -> Tensor:
         check_range(X, self.likelihood)
-        return torch.from_numpy(np.ascontiguousarray(X, dtype=np.float32))
+        check_codes(X, self._module.likelihood)
+        return torch.from_numpy(self._inside(X))
+
+    def _inside(self, X: NDArray) -> NDArray:
+        """Rows in the units of the columns inside, as float32."""
+        if self._scaled:
+            X = (X - self._center) / self._scale
+        return np.require(X, np.float32, ["C", "W"])
+
+    def _outside(self, X: NDArray) -> NDArray:
+        """Back to the user's units."""
+        return (X * self._scale + self._center).astype(np.float32) if self._scaled else X
+
+    @property
+    def _scaled(self) -> bool:
+        return bool(self._center.any() or (self._scale != 1).any())
 
     def _codes(self, labels: ArrayLike | None, n: int, *, need: bool) -> Tensor | None:
         """Labels as numbers of the classes of the fit."""
@@ -76,8 +101,7 @@ class VAEUseMixin(DeepEstimatorMixin):
         copies: int = 1,
     ) -> tuple[NDArray, ...]:
         """Apply to batches of rows, small enough for so many copies of each; stack the results."""
-        widest = max(self._module.likelihood.n_outputs, self._module.likelihood.n_inputs, 256)
-        size = max(1, _VALUES // (widest * copies))
+        size = max(1, _VALUES // (max(self._module.widest, 256) * copies))
         results: list[tuple[NDArray, ...]] = []
         with self._inference() as device:
             for start in range(0, len(rows), size):
@@ -127,7 +151,9 @@ class VAEUseMixin(DeepEstimatorMixin):
         -------
         Z : ndarray of shape (n_samples, n_components), float32
         """
-        rows = self._rows(X)
+        return self._points(self._rows(X), labels)
+
+    def _points(self, rows: Tensor, labels: ArrayLike | None) -> NDArray:
         codes = self._codes(labels, len(rows), need=self.conditional)
         (Z,) = self._batched(self._latent, rows, codes)
         return Z
@@ -154,17 +180,17 @@ class VAEUseMixin(DeepEstimatorMixin):
             'categorical' columns the likeliest code.
         """
         check_is_fitted(self)
-        Z = as_numbers(X)
+        Z = check_array(X, dtype=[np.float64, np.float32])
         d = self._module.n_components
-        if Z is None or Z.ndim != 2 or Z.shape[1] != d:
+        if Z.shape[1] != d:
             raise ValueError(
                 f"X must hold points of the latent space, of shape (n_samples, {d}), got shape "
-                f"{np.shape(X)}."
+                f"{Z.shape}."
             )
         codes = self._codes(labels, len(Z), need=self.conditional)
-        points = torch.from_numpy(Z.astype(np.float32))
+        points = torch.from_numpy(np.require(Z, np.float32, ["C", "W"]))
         (means,) = self._batched(self._decoded, points, codes)
-        return means
+        return self._outside(means)
 
     def _decoded(self, z: Tensor, c: Tensor | None) -> tuple[Tensor, ...]:
         return (self._module.likelihood.mean(self._module.decode(z, c)),)
@@ -182,8 +208,7 @@ class VAEUseMixin(DeepEstimatorMixin):
         -------
         X : ndarray of shape (n_samples, n_features), float32
         """
-        Z = self.transform(X, labels=labels)
-        return self.inverse_transform(Z, labels=labels)
+        return self.inverse_transform(self._points(self._rows(X), labels), labels=labels)
 
     def interpolate(self, a: ArrayLike, b: ArrayLike, steps: int = 10) -> NDArray:
         """Decode points on the line between the latent points of two rows.
@@ -201,15 +226,23 @@ class VAEUseMixin(DeepEstimatorMixin):
         Raises
         ------
         ValueError
-            If ``conditional``, where a line would need a label.
+            If ``conditional``, where a line would need a label, or if a or b is not one row.
         """
+        check_is_fitted(self)
         steps = check_positive_integer(steps, "steps")
         if self.conditional:
             raise ValueError(
                 "interpolate has no label to decode by, with conditional=True. Decode points with "
                 "inverse_transform(Z, labels=...)."
             )
-        ends = self.transform(np.vstack([np.asarray(a), np.asarray(b)]))
+        for name, row in (("a", a), ("b", b)):
+            if np.shape(row) != (self.n_features_in_,):
+                raise ValueError(
+                    f"{name} must be one row, of shape (n_features,) = ({self.n_features_in_},); "
+                    f"got shape {np.shape(row)}."
+                )
+        rows = check_array([np.asarray(a), np.asarray(b)], dtype=[np.float64, np.float32])
+        ends = self._points(self._tensor(rows), None)
         share = np.linspace(0, 1, steps)[:, None]
         return self.inverse_transform((1 - share) * ends[0] + share * ends[1])
 
@@ -231,14 +264,14 @@ class VAEUseMixin(DeepEstimatorMixin):
         Returns
         -------
         log_density : ndarray of shape (n_samples,)
-            A lower bound on the mean over draws, which are the same for all rows.
+            A lower bound on the mean over draws, which are the same for all rows and calls.
         """
         k = check_positive_integer(n_importance_samples, "n_importance_samples")
         rows = self._rows(X)
         codes = self._codes(labels, len(rows), need=self.conditional)
         module = self._module
         device = next(module.parameters()).device
-        with local_seed(self.random_state, device):
+        with local_seed(self._seed, device):
             noise = torch.randn(k, module.n_components)
         (values,) = self._batched(
             lambda x, c: (_log_density(module, x, c, noise.to(x.device)),), rows, codes, min(k, 256)
@@ -290,18 +323,18 @@ class VAEUseMixin(DeepEstimatorMixin):
         n = check_positive_integer(n_samples, "n_samples")
         codes = self._codes(labels, n, need=self.conditional)
         module = self._module
-        with self._inference() as device:
+        with self._inference(draw_seed(self.random_state)) as device:
             z = torch.randn(n, module.n_components, device=device)
             c = None if codes is None else codes.to(device)
             if module.prior == "class":
                 own = torch.randint(module.n_classes, (n,), device=device) if c is None else c
                 z = z + module.class_means[own]
             elif module.prior == "vamp":
-                mean, log_variance, hidden = module._head(module.pseudo_inputs, None)
+                mean, log_variance, _ = module._head(module.pseudo_inputs, None)
                 own = torch.randint(len(mean), (n,), device=device)
-                z = module.push(mean[own], log_variance[own], hidden[own], z)[0]
+                z = mean[own] + torch.exp(0.5 * log_variance[own]) * z
             drawn = module.likelihood.sample(module.decode(z, c))
-        return drawn.cpu().numpy()
+        return self._outside(drawn.cpu().numpy())
 
 
 def _log_density(module: VAE, x: Tensor, codes: Tensor | None, noise: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """What a decoder's outputs say of a row: log p(x|z), summed over the columns, in nats.
 
 Conventions:
-    x.shape = (n, d)             rows in the user's units
+    x.shape = (n, d)             rows; real columns in units of their own, see `Gaussian`
     out.shape = (..., n, m)      outputs of the decoder, m = ``n_outputs``
 
 ``encode`` makes of x what the encoder sees, of ``n_inputs`` numbers.
@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-# Least log variance, in units of the standard deviations of the columns: columns that do not vary
-# would have an infinite density.
+# Least log of a variance that is learned, in units of the columns: columns that do not vary would
+# have an infinite density.
 MIN_LOG_VARIANCE = math.log(1e-6)
 
 
@@ -53,53 +53,47 @@ class Gaussian(Likelihood):
 
     Parameters
     ----------
-    center, scale : Tensor of shape (d,)
-        Columns are standardised by these inside; densities are in the user's units.
+    log_scale : Tensor of shape (d,)
+        Log of one unit of the columns in the user's units. Densities are in the user's.
     variance : {'columns', 'shared', 'decoder'} or float
-        One learned variance a column, one for all (in units of ``scale``), outputs of the decoder,
-        or that number, in the user's units squared.
+        One learned variance a column, one for all (in units of the columns), outputs of the
+        decoder, or that number, in the user's units squared.
     """
 
-    center: Tensor
-    scale: Tensor
+    log_scale: Tensor
 
-    def __init__(self, center: Tensor, scale: Tensor, variance: str | float = "columns"):
+    def __init__(self, log_scale: Tensor, variance: str | float = "columns"):
         super().__init__()
-        d = len(center)
-        self.register_buffer("center", center)
-        self.register_buffer("scale", scale)
-        self.by_decoder = variance == "decoder"
-        self.n_inputs, self.n_outputs = d, 2 * d if self.by_decoder else d
+        d = len(log_scale)
+        self.register_buffer("log_scale", log_scale)
+        self.variance = variance
+        self.n_inputs = d
+        self.n_outputs = 2 * d if variance == "decoder" else d
         if variance in ("columns", "shared"):
             self.log_variance = nn.Parameter(torch.zeros(d if variance == "columns" else 1))
-        elif not self.by_decoder:
-            fixed = math.log(float(variance)) - 2 * torch.log(scale)
-            self.register_buffer("log_variance", fixed)
-
-    def encode(self, x: Tensor) -> Tensor:
-        return (x - self.center) / self.scale
 
     def _moments(self, out: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and log variance in units of the scale."""
-        if self.by_decoder:
+        """Mean and log variance, in units of the columns."""
+        if self.variance == "decoder":
             mean, log_variance = out.chunk(2, dim=-1)
-        else:
+        elif isinstance(self.variance, str):
             mean, log_variance = out, self.log_variance
+        else:
+            return out, math.log(self.variance) - 2 * self.log_scale
         return mean, log_variance.clamp(min=MIN_LOG_VARIANCE)
 
     def log_prob(self, out: Tensor, x: Tensor) -> Tensor:
         mean, log_variance = self._moments(out)
-        squares = (self.encode(x) - mean).square() * torch.exp(-log_variance)
-        constant = math.log(2 * math.pi) + 2 * torch.log(self.scale)
+        squares = (x - mean).square() * torch.exp(-log_variance)
+        constant = math.log(2 * math.pi) + 2 * self.log_scale
         return -0.5 * (squares + log_variance + constant).sum(-1)
 
     def mean(self, out: Tensor) -> Tensor:
-        return self.center + self.scale * self._moments(out)[0]
+        return self._moments(out)[0]
 
     def sample(self, out: Tensor) -> Tensor:
         mean, log_variance = self._moments(out)
-        noise = torch.randn_like(mean) * torch.exp(0.5 * log_variance)
-        return self.center + self.scale * (mean + noise)
+        return mean + torch.randn_like(mean) * torch.exp(0.5 * log_variance)
 
 
 class Bernoulli(Likelihood):

@@ -50,8 +50,8 @@ class VAE(nn.Module):
         More than 1 is the bound of Burda et al. (2016).
     """
 
-    parts = ("loss", "reconstruction", "kl", "weight")
-    one: Tensor
+    step: Tensor
+    parts = ("loss", "reconstruction", "kl", "bound", "weight")
 
     def __init__(
         self,
@@ -79,14 +79,20 @@ class VAE(nn.Module):
         self.n_classes, self.conditional = n_classes, conditional
         self.kl_weight, self.kl_warmup_steps = kl_weight, kl_warmup_steps
         self.free_bits, self.n_importance_samples = free_bits, n_importance_samples
-        self.step = 0
-        self.register_buffer("one", torch.ones(()), persistent=False)
+        self.register_buffer("step", torch.zeros(()), persistent=False)
         flows = n_flows if posterior != "diag" else 0
         self.flows = nn.ModuleList(FLOWS[posterior](n_components, width) for _ in range(flows))
+        self.n_modes = {"normal": 1, "class": n_classes, "vamp": n_pseudo_inputs}[prior]
         if prior == "class":
             self.class_means = nn.Parameter(torch.randn(n_classes, n_components))
         if prior == "vamp":
             self.pseudo_inputs = nn.Parameter(torch.randn(n_pseudo_inputs, likelihood.n_inputs))
+
+    @property
+    def widest(self) -> int:
+        """Numbers that a row takes in the widest place, for memory."""
+        layers = [m.out_features for m in self.modules() if isinstance(m, nn.Linear)]
+        return max(*layers, self.likelihood.n_inputs, self.n_modes * self.n_components)
 
     # ------------------------------------------------------------------ posterior
     def _labelled(self, x: Tensor, labels: Tensor | None) -> Tensor:
@@ -98,6 +104,7 @@ class VAE(nn.Module):
 
     def _head(self, inputs: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         hidden = self.encoder(self._labelled(inputs, labels))
+        _check_width("encoder", hidden, self.head.in_features)
         mean, log_variance = self.head(hidden).chunk(2, dim=-1)
         return mean, log_variance, hidden
 
@@ -135,19 +142,28 @@ class VAE(nn.Module):
 
     # ------------------------------------------------------------------ decoder
     def decode(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Outputs of the decoder, what the likelihood takes."""
-        return self.decoder(self._labelled(z, labels))
+        """Outputs of the decoder, what the likelihood takes, for z (..., n, n_components)."""
+        inputs = self._labelled(z, labels)
+        out = self.decoder(inputs.flatten(0, -2))
+        _check_width("decoder", out, self.likelihood.n_outputs)
+        return out.unflatten(0, inputs.shape[:-1])
 
     # ------------------------------------------------------------------ loss
     @property
-    def current_kl_weight(self) -> float:
-        share = self.step / self.kl_warmup_steps if self.kl_warmup_steps and self.training else 1.0
-        return self.kl_weight * min(share, 1.0)
+    def current_kl_weight(self) -> float | Tensor:
+        """In training that of the warm-up."""
+        if not (self.kl_warmup_steps and self.training):
+            return self.kl_weight
+        return self.kl_weight * torch.clamp(self.step / self.kl_warmup_steps, max=1.0)
 
     def forward(
         self, x: Tensor, labels: Tensor | None = None, weight: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Loss of a batch, a mean over its rows, and the sums of its parts."""
+        """Loss of a batch, a mean over its rows, and the sums of its parts.
+
+        The loss is divided by the number of rows, and not by the sum of their weights: a row has
+        the same share in the training whatever batch it is in. Weights have a mean near one.
+        """
         x = self.likelihood.draw(x)
         mean, log_variance, hidden = self.posterior(x, labels)
         k = self.n_importance_samples
@@ -164,23 +180,21 @@ class VAE(nn.Module):
             shift = mean - self.class_means[labels] if self.prior == "class" else mean
             terms = 0.5 * (shift.square() + log_variance.exp() - log_variance - 1)
             kl = terms.sum(-1)
+            bound = fit - kl
             penalty = self._with_free_bits(terms, kl, weight)
             loss = beta * penalty - fit
         else:
-            ratio = density - self.log_prior(z, labels)
-            loss = beta * ratio - fit
+            kl = density - self.log_prior(z, labels)
+            loss = beta * kl - fit
+            bound = fit - kl
             if k > 1:
                 loss = math.log(k) - torch.logsumexp(-loss, dim=0)
-                fit, ratio = fit.mean(0), ratio.mean(0)
-            kl = ratio
-        with torch.no_grad():  # few operations: on small batches each costs as much as a layer
-            ones = self.one.expand(len(x)) if weight is None else weight
-            terms = torch.stack((loss, -fit, kl, ones))
-            parts = terms.sum(-1) if weight is None else (terms[:3] @ weight)
+                bound = torch.logsumexp(bound, dim=0) - math.log(k)
+                fit, kl = fit.mean(0), kl.mean(0)
+        parts = torch.stack([loss, -fit, kl, bound, torch.ones_like(kl)]).detach()
         if weight is None:
-            return loss.mean(), parts
-        total = weight.sum()
-        return (weight @ loss) / total, torch.cat((parts, total[None]))
+            return loss.mean(), parts.sum(1)
+        return (weight @ loss) / len(x), parts @ weight
 
     def _with_free_bits(self, terms: Tensor, kl: Tensor, weight: Tensor | None) -> Tensor:
         """KL of which each dimension counts with ``free_bits`` nats at least, on the mean."""
@@ -198,3 +212,11 @@ class VAE(nn.Module):
         fit = self.likelihood.log_prob(self.decode(z, labels), x)
         weights = fit + self.log_prior(z, labels) - density
         return torch.logsumexp(weights, dim=0) - math.log(len(noise))
+
+
+def _check_width(name: str, out: Tensor, width: int) -> None:
+    if out.ndim != 2 or out.shape[1] != width:
+        raise ValueError(
+            f"The module of {name} must give {width} numbers for each row, of shape (n, {width}); "
+            f"got shape {tuple(out.shape)}."
+        )

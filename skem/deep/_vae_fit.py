@@ -1,0 +1,219 @@
+"""How a variational autoencoder is put together from parameters and rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.validation import validate_data
+from torch import Tensor
+
+from skem._validation import check_weights
+from skem._warnings import warn_user
+from skem.deep._base import history_of
+from skem.deep._data import TensorRows
+from skem.deep._vae_parts import (
+    COLUMN_LIKELIHOODS,
+    LIKELIHOODS,
+    check_range,
+    make_likelihood,
+    network,
+    units,
+)
+from skem.deep._vae_use import VAEUseMixin
+from skem.deep.modules.vae import VAE
+
+# A latent dimension is active where the posterior means vary by more than this (Burda et al. 2016).
+_ACTIVE = 0.01
+
+
+class VAEFitMixin(VAEUseMixin):
+    """Checks, rows and modules of a fit of `VAETransformer`, whose parameters these are."""
+
+    hidden_layer_sizes: Sequence[int]
+    activation: str
+    variance: str | float
+    standardize: bool
+    binarize: bool
+    posterior: str
+    n_flows: int
+    n_pseudo_inputs: int
+    kl_weight: float
+    kl_warmup_steps: int
+    free_bits: float
+    n_importance_samples: int
+    validation_fraction: float
+    encoder: Callable[..., torch.nn.Module] | None
+    decoder: Callable[..., torch.nn.Module] | None
+
+    # ------------------------------------------------------------------ checks
+    def _training(
+        self, X: Any, sample_weight: ArrayLike | None, labels: ArrayLike | None
+    ) -> tuple[NDArray, NDArray | None, NDArray | None, NDArray]:
+        """Rows, weights, labels as numbers, and the classes."""
+        self._check_parameters()
+        X = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
+        if not isinstance(self.likelihood, str):
+            self._check_kinds(X.shape[1])
+        check_range(X, self.likelihood)
+        weight = check_weights(sample_weight, X)
+        needed = self.prior == "class" or self.conditional
+        if labels is None:
+            if needed:
+                why = "conditional=True" if self.conditional else "prior='class'"
+                raise ValueError(f"{why} needs labels: fit(X, labels=...), one for each row.")
+            return X, weight, None, np.empty(0)
+        if not needed:
+            raise ValueError(
+                "labels were given, but neither prior='class' nor conditional=True uses them."
+            )
+        values = np.asarray(labels)
+        if values.shape != (len(X),):
+            raise ValueError(
+                f"labels has shape {values.shape}, expected (n_samples,) = ({len(X)},): one for "
+                "each row of X."
+            )
+        classes, codes = np.unique(values, return_inverse=True)
+        return X, weight, codes.astype(np.int64), classes
+
+    def _check_parameters(self) -> None:
+        """Refuse parameters that do not fit each other."""
+        sizes = np.asarray(self.hidden_layer_sizes)
+        if sizes.ndim != 1 or (len(sizes) and (sizes.dtype.kind not in "iu" or sizes.min() < 1)):
+            raise ValueError(
+                "hidden_layer_sizes must hold integers of at least 1, such as (256,), or be (); "
+                f"got {self.hidden_layer_sizes!r}."
+            )
+        if self.conditional and self.prior == "vamp":
+            raise ValueError("conditional=True has no prior='vamp': use 'normal' or 'class'.")
+        if self.free_bits > 0 and (
+            self.n_importance_samples > 1 or self.posterior != "diag" or self.prior == "vamp"
+        ):
+            raise ValueError(
+                "free_bits needs the KL of each dimension, which n_importance_samples > 1, flows "
+                "and prior='vamp' do not have. Set free_bits=0."
+            )
+
+    def _check_kinds(self, n_features: int) -> None:
+        kinds = list(self.likelihood)
+        if len(kinds) != n_features or not set(kinds) <= set(COLUMN_LIKELIHOODS):
+            raise ValueError(
+                f"likelihood must name one of {COLUMN_LIKELIHOODS} for each of the {n_features} "
+                f"columns of X, or one of {LIKELIHOODS} for all; got {kinds!r}."
+            )
+
+    def _check_warmup(self, n_rows: int) -> None:
+        steps = self.max_epochs * -(-n_rows // self.batch_size)
+        if self.kl_warmup_steps >= steps and self.kl_warmup_steps:
+            raise ValueError(
+                f"kl_warmup_steps={self.kl_warmup_steps} is not shorter than the training, "
+                f"{steps} batches: the weight of KL would never reach kl_weight. Lower it, or "
+                "raise max_epochs."
+            )
+
+    # ------------------------------------------------------------------ rows
+    def _set_units(self, X: NDArray, weight: NDArray | None) -> None:
+        """Of the columns inside: those of X, or standard deviations around means."""
+        if self.standardize:
+            self._center, self._scale = units(X, weight, self.likelihood)
+        else:
+            self._center, self._scale = np.zeros(X.shape[1]), np.ones(X.shape[1])
+
+    def _datasets(
+        self, X: NDArray, codes: NDArray | None, weight: NDArray | None, device: torch.device
+    ) -> tuple[TensorRows, TensorRows | None]:
+        """Training rows and, with early stopping, rows that are held out."""
+        tensors: list[Tensor | None] = [torch.from_numpy(X).to(device)]
+        tensors.append(None if codes is None else torch.from_numpy(codes).to(device))
+        if weight is None or (weight == weight[0]).all():
+            tensors.append(None)
+        else:
+            w = (weight / weight.mean()).astype(np.float32)
+            tensors.append(torch.from_numpy(w).to(device))
+        if not self.early_stopping:
+            return TensorRows(*tensors), None
+        n_held_out = max(1, round(self.validation_fraction * len(X)))
+        if n_held_out == len(X):
+            raise ValueError(
+                f"validation_fraction={self.validation_fraction:g} of {len(X)} different rows "
+                "leaves none to train on. Lower it, or set early_stopping=False."
+            )
+        order = torch.randperm(len(X))
+        parts = order[n_held_out:], order[:n_held_out]
+        train, valid = (
+            TensorRows(*(None if t is None else t[part.to(device)] for t in tensors))
+            for part in parts
+        )
+        return train, valid
+
+    # ------------------------------------------------------------------ modules
+    def _make_module(self, X: NDArray, n_classes: int) -> VAE:
+        likelihood = make_likelihood(
+            X,
+            self._scale,
+            likelihood=self.likelihood,
+            variance=self.variance,
+            binarize=self.binarize,
+        )
+        sizes = tuple(int(size) for size in self.hidden_layer_sizes)
+        n_labels = n_classes if self.conditional else 0
+        inputs = likelihood.n_inputs + n_labels
+        encoder, width = network(self.encoder, "encoder", (inputs, *sizes), self.activation, None)
+        latent = (self.n_components + n_labels, *sizes[::-1])
+        decoder, _ = network(self.decoder, "decoder", latent, self.activation, likelihood.n_outputs)
+        return VAE(
+            likelihood,
+            encoder,
+            width,
+            decoder,
+            n_components=self.n_components,
+            posterior=self.posterior,
+            n_flows=self.n_flows,
+            prior=self.prior,
+            n_pseudo_inputs=self.n_pseudo_inputs,
+            n_classes=n_classes,
+            conditional=self.conditional,
+            kl_weight=self.kl_weight,
+            kl_warmup_steps=self.kl_warmup_steps,
+            free_bits=self.free_bits,
+            n_importance_samples=self.n_importance_samples,
+        )
+
+    def _load_weights(self, module: VAE, classes: NDArray) -> None:
+        """Go on from the last fit: its weights into a new module."""
+        state = self.net_.module_.state_dict()
+        shapes = {name: value.shape for name, value in state.items()}
+        alike = shapes == {name: value.shape for name, value in module.state_dict().items()}
+        if not alike or not np.array_equal(classes, getattr(self, "classes_", np.empty(0))):
+            raise ValueError(
+                "warm_start=True goes on from the weights of the last fit, which do not fit these "
+                "columns, labels or sizes of layers. Give those of the last fit, or set "
+                "warm_start=False."
+            )
+        module.load_state_dict(state)
+
+    def _set_fitted(self, net: Any, classes: NDArray, X: NDArray, codes: NDArray | None) -> None:
+        self.net_ = net
+        self.history_ = history_of(net)
+        self.n_iter_ = len(self.history_)
+        for name in ("classes_", "class_means_"):
+            self.__dict__.pop(name, None)
+        if len(classes):
+            self.classes_ = classes
+        if self.prior == "class":
+            self.class_means_ = net.module_.class_means.detach().cpu().numpy()
+        some = slice(0, 10_000)
+        known = None if codes is None else torch.from_numpy(codes[some])
+        (means,) = self._batched(self._latent, torch.from_numpy(X[some]), known)
+        self.active_units_ = int((means.var(axis=0) > _ACTIVE).sum())
+        if self.active_units_ == 0:
+            warn_user(
+                "The posterior has collapsed: no latent dimension tells rows apart (active_units_ "
+                "= 0). Train longer (max_epochs), lower kl_weight, or give kl_warmup_steps or "
+                "free_bits.",
+                ConvergenceWarning,
+            )
