@@ -38,7 +38,6 @@ def densities() -> Iterator[Row]:
     for title, options in (
         ("VAETransformer, 8 dimensions", {}),
         ("  importance weighted, k=5", {"n_importance_samples": 5}),
-        ("  VampPrior", {"prior": "vamp"}),
     ):
         vae = VAETransformer(8, likelihood="bernoulli", max_epochs=50, **options, **FAST)
         vae, seconds = timed(vae.fit, train)
