@@ -14,7 +14,7 @@ from skorch.helper import predefined_split
 
 from skem._warnings import warn_user
 from skem.deep._data import Batches
-from skem.deep._device import resolve_device
+from skem.deep._device import resolve_device, threads_for
 from skem.deep._net import DivergedError, Net
 from skem.deep._random import local_seed
 
@@ -67,7 +67,8 @@ class DeepEstimatorMixin:
         """Train the module; ``train`` and ``valid`` are datasets, the latter may be None."""
         net = self._make_net(module, valid).initialize()
         try:
-            net.partial_fit(train)
+            with threads_for(module, self.batch_size):
+                net.partial_fit(train)
         except DivergedError as error:
             self._fall_back(net, error, train)
         if len(net.history) and "train_loss" not in net.history[-1]:  # stopped by hand

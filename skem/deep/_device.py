@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
 import torch
 
 
@@ -24,3 +27,24 @@ def resolve_device(name: str | torch.device) -> torch.device:
             "or 'cpu'."
         ) from error
     return device
+
+
+# Products of a layer, rows x inputs x outputs, from which on threads are worth their barriers.
+_LARGE = 1 << 23
+
+
+@contextlib.contextmanager
+def threads_for(module: torch.nn.Module, n_rows: int) -> Iterator[None]:
+    """Hold torch to one thread on the CPU where layers are small.
+
+    On cores that others use too, threads wait for each other at every small layer: fits were 40
+    times slower than with one.
+    """
+    before = torch.get_num_threads()
+    largest = max((p.numel() for p in module.parameters() if p.ndim > 1), default=0)
+    if n_rows * largest < _LARGE:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -111,6 +111,7 @@ class Net(NeuralNet):
         self._scaler = torch.amp.GradScaler("cuda", enabled=half)
         for _ in range(epochs):
             self.notify("on_epoch_begin", **datasets)
+            self.history.new_batch()  # of which skorch's checkpoints want to know
             self.run_single_epoch(batches, True, "train", self._train_batch)
             if held_out is not None:
                 self.run_single_epoch(held_out, False, "valid", self._valid_batch)
