@@ -134,6 +134,8 @@ class Net(NeuralNet):
             epoch ends with, is not finite.
         """
         listened = any(_listens(callback) for _, callback in self.callbacks_)
+        if not listened and training:
+            self.history.new_batch()  # Checkpoint wants one, to name files by
         self.module_.train(training)
         total: Tensor | None = None
         for batch in iterator:
