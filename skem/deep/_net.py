@@ -111,7 +111,6 @@ class Net(NeuralNet):
         self._scaler = torch.amp.GradScaler("cuda", enabled=half)
         for _ in range(epochs):
             self.notify("on_epoch_begin", **datasets)
-            self.history.new_batch()  # of which skorch's checkpoints want to know
             self.run_single_epoch(batches, True, "train", self._train_batch)
             if held_out is not None:
                 self.run_single_epoch(held_out, False, "valid", self._valid_batch)
@@ -135,6 +134,8 @@ class Net(NeuralNet):
             epoch ends with, is not finite.
         """
         self._listened = listened = any(_listens(callback) for _, callback in self.callbacks_)
+        if not listened and training:
+            self.history.new_batch()  # Checkpoint wants one, to name files by
         self.module_.train(training)
         total: Tensor | None = None
         for batch in iterator:

@@ -315,7 +315,9 @@ class VAETransformer(VAEFitMixin, BaseEstimator):
             rows, weight = distinct(X, weight, codes)
             X, codes = X[rows], None if codes is None else codes[rows]
             goes_on = self.warm_start and hasattr(self, "net_")
-            if not goes_on:
+            if goes_on:
+                self._check_goes_on(X.shape[1], classes)
+            else:
                 self._set_units(X, weight)
             X = self._inside(X)
             order = arranged(X, codes)  # by numbers that do not change with the units of X
@@ -327,7 +329,7 @@ class VAETransformer(VAEFitMixin, BaseEstimator):
                 self._check_warmup(len(train))
                 module = self._make_module(X, len(classes))
                 if goes_on:
-                    self._load_weights(module, classes)
+                    self._load_weights(module)
                 net = self._train(module, train, valid)
             self._set_fitted(net, classes, X, codes)
         return self

@@ -30,6 +30,9 @@ from skem.deep.modules.vae import VAE
 # A latent dimension is active where the posterior means vary by more than this (Burda et al. 2016).
 _ACTIVE = 0.01
 
+_GOES_ON = "warm_start=True goes on from the weights of the last fit, which do not fit these"
+_WAY_OUT = "Give those of the last fit, or set warm_start=False."
+
 
 class VAEFitMixin(VAEUseMixin):
     """Checks, rows and modules of a fit of `VAETransformer`, whose parameters these are."""
@@ -183,17 +186,18 @@ class VAEFitMixin(VAEUseMixin):
             n_importance_samples=self.n_importance_samples,
         )
 
-    def _load_weights(self, module: VAE, classes: NDArray) -> None:
+    def _check_goes_on(self, n_features: int, classes: NDArray) -> None:
+        """Refuse to go on from a fit of other columns or labels."""
+        known = getattr(self, "classes_", np.empty(0))
+        if n_features != len(self._center) or not np.array_equal(classes, known):
+            raise ValueError(f"{_GOES_ON} columns or labels. {_WAY_OUT}")
+
+    def _load_weights(self, module: VAE) -> None:
         """Go on from the last fit: its weights into a new module."""
         state = self.net_.module_.state_dict()
         shapes = {name: value.shape for name, value in state.items()}
-        alike = shapes == {name: value.shape for name, value in module.state_dict().items()}
-        if not alike or not np.array_equal(classes, getattr(self, "classes_", np.empty(0))):
-            raise ValueError(
-                "warm_start=True goes on from the weights of the last fit, which do not fit these "
-                "columns, labels or sizes of layers. Give those of the last fit, or set "
-                "warm_start=False."
-            )
+        if shapes != {name: value.shape for name, value in module.state_dict().items()}:
+            raise ValueError(f"{_GOES_ON} sizes of layers, or kinds of model. {_WAY_OUT}")
         module.load_state_dict(state)
 
     def _set_fitted(self, net: Any, classes: NDArray, X: NDArray, codes: NDArray | None) -> None:
