@@ -39,6 +39,7 @@ class VAETransformer(VAEFitMixin, BaseEstimator):
         Hidden layers of the encoder; the decoder has them the other way round. ``()`` is the
         linear model, probabilistic PCA if ``variance='shared'``.
     activation : {'relu', 'tanh', 'elu', 'gelu', 'silu', 'softplus'}, default='relu'
+        Between the layers.
     likelihood : {'gaussian', 'bernoulli', 'multinomial'} or sequence of str of length n_features, \
             default='gaussian'
         p(x|z): real columns; ones and zeros, or X in [0, 1]; counts. A sequence has 'gaussian',
@@ -54,6 +55,7 @@ class VAETransformer(VAEFitMixin, BaseEstimator):
     posterior : {'diag', 'planar', 'iaf'}, default='diag'
         q(z|x): normal, or pushed through ``n_flows`` planar or inverse autoregressive flows.
     n_flows : int, default=4
+        How many flows.
     prior : {'normal', 'class', 'vamp'}, default='normal'
         p(z): standard normal; normal around a learned mean for each label (``class_means_``); a
         mixture of the posteriors, before any flow, of learned pseudo-inputs (VampPrior).
@@ -79,12 +81,16 @@ class VAETransformer(VAEFitMixin, BaseEstimator):
     gradient_clip : float, default=None
         Largest norm of the gradient.
     batch_size : int, default=128
+        Rows of a batch.
     max_epochs : int, default=100
+        Times that all rows are gone through, at the most.
     early_stopping : bool, default=False
         Hold ``validation_fraction`` of the rows out, stop when their bound has not risen for
         ``patience`` epochs, and take the best weights.
     validation_fraction : float, default=0.1
+        Share of the rows that early stopping holds out.
     patience : int, default=10
+        Epochs without a gain after which early stopping ends the fit.
     encoder, decoder : callable, default=None
         ``encoder(n_inputs, None)`` and ``decoder(n_inputs, n_outputs)`` return torch modules in
         place of the layers; that of the encoder says by an attribute ``n_outputs`` how many
@@ -101,7 +107,7 @@ class VAETransformer(VAEFitMixin, BaseEstimator):
     random_state : int, RandomState instance or None, default=None
         Seed of weights, batches and draws. torch's global state is left as it was.
     callbacks : list, default=None
-        skorch callbacks. An `LRScheduler` among them takes the place of learning_rate_schedule.
+        Callbacks of skorch. An `LRScheduler` among them takes the place of learning_rate_schedule.
     verbose : int, default=0
         1 prints a line each epoch.
 
@@ -286,6 +292,7 @@ class VAETransformer(VAEFitMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            Rows.
         y : Ignored
             Not used, present for API consistency by convention.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -347,6 +354,7 @@ class VAETransformer(VAEFitMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            Rows.
         y : Ignored
             Not used, present for API consistency by convention.
         sample_weight : array-like of shape (n_samples,), default=None

@@ -120,6 +120,7 @@ class VAEUseMixin(DeepEstimatorMixin, ClassNamePrefixFeaturesOutMixin, Transform
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            Rows.
         labels : array-like of shape (n_samples,), default=None
             Needed if ``conditional``.
 
@@ -144,6 +145,7 @@ class VAEUseMixin(DeepEstimatorMixin, ClassNamePrefixFeaturesOutMixin, Transform
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            Rows.
         labels : array-like of shape (n_samples,), default=None
             Needed if ``conditional``.
 
@@ -201,6 +203,7 @@ class VAEUseMixin(DeepEstimatorMixin, ClassNamePrefixFeaturesOutMixin, Transform
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            Rows.
         labels : array-like of shape (n_samples,), default=None
             Needed if ``conditional``.
 
@@ -216,6 +219,7 @@ class VAEUseMixin(DeepEstimatorMixin, ClassNamePrefixFeaturesOutMixin, Transform
         Parameters
         ----------
         a, b : array-like of shape (n_features,)
+            Two rows.
         steps : int, default=10
             Points, both ends included.
 
@@ -255,6 +259,7 @@ class VAEUseMixin(DeepEstimatorMixin, ClassNamePrefixFeaturesOutMixin, Transform
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            Rows.
         labels : array-like of shape (n_samples,), default=None
             Given, log p(x|label); needed if ``conditional``.
         n_importance_samples : int, default=100
@@ -291,14 +296,18 @@ class VAEUseMixin(DeepEstimatorMixin, ClassNamePrefixFeaturesOutMixin, Transform
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            Rows.
         y : Ignored
             Not used, present for API consistency by convention.
         sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each row; default is one for each.
         labels : array-like of shape (n_samples,), default=None
+            Label of each row.
 
         Returns
         -------
         score : float
+            One for each row, or the mean of them.
         """
         values = self.score_samples(X, labels=labels)
         weight = check_weights(sample_weight, values)
@@ -311,6 +320,7 @@ class VAEUseMixin(DeepEstimatorMixin, ClassNamePrefixFeaturesOutMixin, Transform
         Parameters
         ----------
         n_samples : int, default=1
+            How many.
         labels : label or array-like of shape (n_samples,), default=None
             The class to draw from, of each row or of all; needed if ``conditional``. With
             prior='class' and no labels, classes are drawn alike.
