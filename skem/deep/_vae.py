@@ -40,8 +40,7 @@ class VAETransformer(VAEFitMixin, BaseEstimator):
         linear model, probabilistic PCA if ``variance='shared'``.
     activation : {'relu', 'tanh', 'elu', 'gelu', 'silu', 'softplus'}, default='relu'
         Between the layers.
-    likelihood : {'gaussian', 'bernoulli', 'multinomial'} or sequence of str of length n_features, \
-            default='gaussian'
+    likelihood : {'gaussian', 'bernoulli', 'multinomial'} or sequence of str, default='gaussian'
         p(x|z): real columns; ones and zeros, or X in [0, 1]; counts. A sequence has 'gaussian',
         'bernoulli' or 'categorical' (codes 0, 1, 2, ...) for each column.
     variance : {'columns', 'shared', 'decoder'} or float, default='columns'

@@ -51,10 +51,9 @@ class LatentDirichletAllocationVB(BaseTopicModel):
         variational Bayes, which has a bound.
     learn_priors : bool, default=True
         Learn alpha (one a topic) and eta by Minka's fixed points.
-    init : {'random', 'random_documents', 'svd'} or array-like of shape \
-            (n_components, n_features), default='random_documents'
-        Initial topics, as in `PLSA`; an array holds the Dirichlet parameters of the topics, that
-        is expected counts plus eta.
+    init : {'random', 'random_documents', 'svd'} or array-like, default='random_documents'
+        Initial topics, as in `PLSA`; an array of shape (n_components, n_features) holds the
+        Dirichlet parameters of the topics, that is expected counts plus eta.
     tol : float, default=1e-3
         The fit ends when the estimated distance of `lower_bound_` to its limit, in nats per token,
         is at most this.

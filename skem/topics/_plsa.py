@@ -38,11 +38,10 @@ class PLSA(BaseTopicModel):
     ----------
     n_components : int, default=10
         Number of topics.
-    init : {'random', 'random_documents', 'svd'} or array-like of shape \
-            (n_components, n_features), default='svd'
+    init : {'random', 'random_documents', 'svd'} or array-like, default='svd'
         Initial topics: all words together with a random factor for each word and topic; a few
         random documents each; parts of singular vectors of the scaled counts; or the topics
-        themselves.
+        themselves, of shape (n_components, n_features).
     tol : float, default=1e-3
         EM stops when the estimated distance of the bound to its limit, in nats per token, is at
         most this.
@@ -57,9 +56,9 @@ class PLSA(BaseTopicModel):
     doc_topic_prior : float or array-like of shape (n_components,), default=None
         Parameters of a Dirichlet prior of p(z|d), of which the mode is sought. None is 1, flat;
         below 1 it asks for sparsity.
-    topic_word_prior : float or array-like of shape (n_features,) or (n_components, n_features), \
-            default=None
-        The same of p(w|z).
+    topic_word_prior : float or array-like, default=None
+        The same of p(w|z): one number, one for each word, (n_features,), or one for each topic and
+        word, (n_components, n_features).
     acceleration : {'auto', 'squarem', 'extrapolation'} or None, default='auto'
         How EM is accelerated; None is plain EM, 'auto' is 'squarem'. A step that lowers the bound
         is undone.
