@@ -54,7 +54,7 @@ def bernoulli_vae(binary):
         hidden_layer_sizes=(32,),
         likelihood="bernoulli",
         learning_rate=0.01,
-        max_epochs=30,
+        max_epochs=120,
         random_state=0,
     ).fit(binary)
 
@@ -68,7 +68,8 @@ def class_vae():
         hidden_layer_sizes=(16,),
         prior="class",
         learning_rate=0.01,
-        max_epochs=100,
+        batch_size=32,
+        max_epochs=120,
         random_state=0,
     ).fit(iris.data, labels=iris.target_names[iris.target])
 
@@ -82,6 +83,7 @@ def conditional_vae():
         hidden_layer_sizes=(16,),
         conditional=True,
         learning_rate=0.01,
-        max_epochs=100,
+        batch_size=32,
+        max_epochs=120,
         random_state=0,
     ).fit(iris.data, labels=iris.target_names[iris.target])
