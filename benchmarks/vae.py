@@ -122,8 +122,8 @@ WAYS: dict[str, Callable] = {
 def speed(full: bool, data: Path) -> None:
     digits = (load_digits().data / 16).astype(np.float32)
     cases = [
-        ("digits, batch 32", digits, 64, 2, 32, 20),
-        ("digits, batch 128", digits, 64, 2, 128, 40),
+        ("digits, batch 32", digits, 64, 2, 32, 50),
+        ("digits, batch 128", digits, 64, 2, 128, 100),
     ]
     try:
         train = np.ascontiguousarray(mnist(data)[0][:20_000])
@@ -136,9 +136,9 @@ def speed(full: bool, data: Path) -> None:
     rows = []
     for name, X, hidden, z, batch, epochs in cases:
         taken: dict[str, list[float]] = {way: [] for way in WAYS}
-        for turn in range(5 if full else 3):
+        for turn in range(8 if full else 4):
             for way, fit in WAYS.items():
-                if way in ("skorch", "pythae") and turn > 2:
+                if way in ("skorch", "pythae") and turn > 3:
                     continue
                 begin = time.perf_counter()
                 try:

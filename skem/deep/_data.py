@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,13 +23,16 @@ class TensorRows(Dataset):
         self.tensors = tensors
         first = tensors[0]
         assert first is not None
-        self.n_rows = len(first)
+        self.n_rows, self.device = len(first), first.device
 
     def __len__(self) -> int:
         return self.n_rows
 
-    def __getitem__(self, index: object) -> tuple[Tensor | None, ...]:
-        return tuple(None if t is None else t[index] for t in self.tensors)  # type: ignore[index]
+    def __getitem__(self, index: Any) -> tuple[Tensor | None, ...]:
+        """Rows by a slice or a tensor of numbers."""
+        if isinstance(index, Tensor):
+            return tuple([None if t is None else t.index_select(0, index) for t in self.tensors])
+        return tuple([None if t is None else t[index] for t in self.tensors])
 
 
 class Batches:
@@ -61,9 +65,10 @@ class Batches:
     def __iter__(self) -> Iterator[tuple[Tensor | None, ...]]:
         n, size = len(self.dataset), self.batch_size
         order = torch.randperm(n) if self.shuffle else None
+        moved = self.device is not None and self.dataset.device != torch.device(self.device)
         for start in range(0, n, size):
             rows = slice(start, start + size) if order is None else order[start : start + size]
             batch = self.dataset[rows]
-            if self.device is not None:
+            if moved:
                 batch = tuple(None if t is None else t.to(self.device) for t in batch)
             yield batch

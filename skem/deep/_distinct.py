@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-_BLOCK = 1 << 20  # numbers that are keyed at once
+_BLOCK = 1 << 17  # numbers that are keyed at once, in cache
 
 
 def distinct(

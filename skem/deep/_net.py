@@ -1,9 +1,9 @@
 """The bridge to skorch: one net that trains every deep model here.
 
 A module that it trains is called with a batch, ``module(*batch)``, and returns the loss of the
-batch, a number with a gradient, and the sums of its parts over the rows, one tensor in the order
-of ``module.parts``, of which the last is the weight of the rows. Nothing is read back from the
-device before the epoch is over.
+batch, a number with a gradient, and sums over the rows without: numbers or tensors of one number,
+in the order of ``module.parts``, of which the first is the loss and the last the weight of the
+rows. Nothing is read back from the device before the epoch is over.
 
 The module may have a tensor ``step``, which is given the number of batches so far, for schedules
 of its own (a tensor, since a compiled module is compiled anew for another number).
@@ -11,7 +11,9 @@ of its own (a tensor, since a compiled module is compiled anew for another numbe
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import dataclasses
 import math
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -20,6 +22,16 @@ import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback
 from torch import Tensor
+
+
+@dataclasses.dataclass
+class _Steps:
+    """How far the training is: batches done and planned, and the tensor that tells the module."""
+
+    done: int = 0
+    planned: int = 1
+    shown: Tensor | None = None
+
 
 _BATCH_EVENTS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 
@@ -81,11 +93,15 @@ class Net(NeuralNet):
         super().__init__(module, **options)
 
     @property
+    def n_steps_(self) -> int:
+        return self._steps.done
+
+    @property
     def _default_callbacks(self) -> list[tuple[str, Any]]:
         return []
 
     def initialize(self) -> Net:
-        self.n_steps_ = 0
+        self._steps = _Steps()
         self.good_: dict[str, Tensor] | None = None
         return super().initialize()
 
@@ -97,7 +113,8 @@ class Net(NeuralNet):
         self.module = None  # would be pickled once more, and bound to the device
         self.train_split = None
         self.good_ = None
-        del self._scaler
+        self._steps.shown = None
+        del self._scaler, self._autocast
 
     # ------------------------------------------------------------------ training
     def fit_loop(self, X: Any, y: Any = None, epochs: int | None = None, **fit_params: Any) -> Net:
@@ -105,10 +122,10 @@ class Net(NeuralNet):
         train, valid = self.get_split_datasets(X, y)
         batches = self.get_iterator(train, training=True)
         held_out = None if valid is None else self.get_iterator(valid, training=False)
-        self.total_steps_ = self.n_steps_ + epochs * len(batches)
+        self._steps.planned = self.n_steps_ + epochs * len(batches)
+        self._steps.shown = getattr(self.module_, "step", None)
         datasets = {"dataset_train": train, "dataset_valid": valid}
-        half = self.precision == "float16" and torch.device(self.device).type == "cuda"
-        self._scaler = torch.amp.GradScaler("cuda", enabled=half)
+        self._set_precision()
         for _ in range(epochs):
             self.notify("on_epoch_begin", **datasets)
             self.run_single_epoch(batches, True, "train", self._train_batch)
@@ -117,12 +134,20 @@ class Net(NeuralNet):
             self.notify("on_epoch_end", **datasets)
         return self
 
+    def _set_precision(self) -> None:
+        mixed = self.precision != "float32" and torch.device(self.device).type == "cuda"
+        self._autocast: Any = contextlib.nullcontext()
+        if mixed:
+            self._autocast = torch.autocast("cuda", dtype=getattr(torch, self.precision))
+        half = mixed and self.precision == "float16"
+        self._scaler = torch.amp.GradScaler("cuda", enabled=half)
+
     def run_single_epoch(
         self,
         iterator: Iterable,
         training: bool,
         prefix: str,
-        step_fn: Callable[[tuple], Tensor],
+        step_fn: Callable[[tuple], tuple],
         **fit_params: Any,
     ) -> None:
         """Go over all batches; the history gets the means of the parts of the loss over rows.
@@ -137,23 +162,21 @@ class Net(NeuralNet):
         if not listened and training:
             self.history.new_batch()  # Checkpoint wants one, to name files by
         self.module_.train(training)
-        total: Tensor | None = None
+        parts = []
         for batch in iterator:
             if listened:
                 self.notify("on_batch_begin", batch=batch, training=training)
-            parts = step_fn(batch)
-            total = parts if total is None else total + parts
+            parts.append(step_fn(batch))
             if listened:
-                loss = parts[0] / parts[-1]
+                loss = parts[-1][0] / parts[-1][-1]
                 self.notify("on_batch_end", batch=batch, training=training, loss=loss)
-        assert total is not None
+        *sums, weight = _totals(parts)
         if training:
             self.module_.eval()
-            after = self._valid_batch(batch)[0]
-            if not torch.isfinite(torch.stack([total[0], after])).all():
+            after = float(self._valid_batch(batch)[0])
+            if not (math.isfinite(sums[0]) and math.isfinite(after)):
                 raise DivergedError(len(self.history))
             self._keep_good_weights()
-        *sums, weight = total.tolist()
         for name, value in zip(self.module_.parts[:-1], sums, strict=True):
             self.history.record(f"{prefix}_{name}", value / weight)
         self._record_best(f"{prefix}_loss")
@@ -164,16 +187,18 @@ class Net(NeuralNet):
         lowest = min((v for v in values[:-1] if not math.isnan(v)), default=math.inf)
         self.history.record(f"{name}_best", values[-1] < lowest)
 
-    def _train_batch(self, batch: tuple) -> Tensor:
-        optimizer, module = self.optimizer_, self.module_
+    def _train_batch(self, batch: tuple) -> tuple:
+        optimizer, module, steps = self.optimizer_, self.module_, self._steps
         if self.schedule is not None:
-            factor = self.schedule(self.n_steps_ / self.total_steps_)
+            factor = self.schedule(steps.done / steps.planned)
             for group in optimizer.param_groups:
                 group["lr"] = self.lr * factor
-        if hasattr(module, "step"):
-            module.step.fill_(self.n_steps_)
-        optimizer.zero_grad(set_to_none=True)
-        with self._autocast():
+        if steps.shown is not None:
+            steps.shown.fill_(steps.done)
+        for group in optimizer.param_groups:
+            for parameter in group["params"]:
+                parameter.grad = None
+        with self._autocast:
             loss, parts = module(*batch)
         self._scaler.scale(loss).backward()
         self._scaler.unscale_(optimizer)
@@ -184,18 +209,12 @@ class Net(NeuralNet):
             torch.nn.utils.clip_grad_norm_(module.parameters(), self.clip)
         self._scaler.step(optimizer)
         self._scaler.update()
-        self.n_steps_ += 1
+        steps.done += 1
         return parts
 
-    def _valid_batch(self, batch: tuple) -> Tensor:
+    def _valid_batch(self, batch: tuple) -> tuple:
         with torch.inference_mode():
-            return self.module_(*batch)[1].clone()
-
-    def _autocast(self) -> Any:
-        kind = torch.device(self.device).type
-        enabled = self.precision != "float32" and kind == "cuda"
-        dtype = getattr(torch, self.precision) if enabled else None
-        return torch.autocast(kind, dtype=dtype, enabled=enabled)
+            return self.module_(*batch)[1]
 
     def _keep_good_weights(self) -> None:
         state = self.module_.state_dict()
@@ -215,3 +234,12 @@ def _listens(callback: Callback) -> bool:
     """Whether a callback wants to hear of batches: each call costs as much as a small layer."""
     kind = type(callback)
     return any(getattr(kind, name) is not getattr(Callback, name) for name in _BATCH_EVENTS)
+
+
+def _totals(parts: list[tuple]) -> list[float]:
+    """Sums over batches."""
+    columns = zip(*parts, strict=True)
+    return [
+        float(torch.stack(c).sum(dtype=torch.float64) if torch.is_tensor(c[0]) else sum(c))
+        for c in columns
+    ]

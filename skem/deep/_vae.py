@@ -326,8 +326,9 @@ class VAETransformer(VAEFitMixin, BaseEstimator):
             else:
                 self._set_units(X, weight)
             X = self._inside(X)
-            order = arranged(X, codes)  # by numbers that do not change with the units of X
-            X, codes, weight = (None if v is None else v[order] for v in (X, codes, weight))
+            if self._scaled:  # an order by numbers that do not change with the units of X
+                order = arranged(X, codes)
+                X, codes, weight = (None if v is None else v[order] for v in (X, codes, weight))
             device = resolve_device(self.device)
             self._seed = draw_seed(self.random_state)
             with local_seed(self._seed, device):

@@ -29,6 +29,7 @@ from skem.deep.modules.vae import VAE
 
 # A latent dimension is active where the posterior means vary by more than this (Burda et al. 2016).
 _ACTIVE = 0.01
+_SOME = 4000  # rows that tell that
 
 _GOES_ON = "warm_start=True goes on from the weights of the last fit, which do not fit these"
 _WAY_OUT = "Give those of the last fit, or set warm_start=False."
@@ -210,7 +211,7 @@ class VAEFitMixin(VAEUseMixin):
             self.classes_ = classes
         if self.prior == "class":
             self.class_means_ = net.module_.class_means.detach().cpu().numpy()
-        some = slice(0, 10_000)
+        some = slice(0, _SOME)
         known = None if codes is None else torch.from_numpy(codes[some])
         (means,) = self._batched(self._latent, torch.from_numpy(X[some]), known)
         self.active_units_ = int((means.var(axis=0) > _ACTIVE).sum())

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.utils import gen_batches
 from torch import Tensor, nn
 
 from skem.deep.modules.likelihoods import (
@@ -29,6 +30,7 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
     "softplus": nn.Softplus,
 }
 LIKELIHOODS = ("gaussian", "bernoulli", "multinomial")
+_BLOCK = 1 << 18  # numbers that are summed at once
 COLUMN_LIKELIHOODS = ("gaussian", "bernoulli", "categorical")
 
 
@@ -43,7 +45,7 @@ def check_range(X: NDArray, likelihood: str | Sequence[str]) -> None:
     kinds = [likelihood] * X.shape[1] if isinstance(likelihood, str) else list(likelihood)
     for kind in sorted(set(kinds)):
         columns = np.flatnonzero(np.asarray(kinds) == kind)
-        part = X[:, columns]
+        part = X if len(columns) == X.shape[1] else X[:, columns]
         if kind == "bernoulli" and (part.min() < 0 or part.max() > 1):
             raise ValueError(
                 "likelihood='bernoulli' needs X in [0, 1], zeros and ones or chances of ones; got "
@@ -90,13 +92,18 @@ def units(
     The deviation of a column that does not vary is 1.
     """
     kinds = [likelihood] * X.shape[1] if isinstance(likelihood, str) else list(likelihood)
-    real = np.asarray(kinds) == "gaussian"
+    real = np.flatnonzero(np.asarray(kinds) == "gaussian")
+    center, scale = np.zeros(X.shape[1]), np.ones(X.shape[1])
+    if not len(real):
+        return center, scale
     w = np.full(len(X), 1 / len(X)) if weight is None else weight / weight.sum()
-    first = X[0].astype(np.float64)
-    center = np.where(real, first + w @ (X - first), 0.0)  # exact where a column does not vary
-    deviation = np.sqrt(w @ np.square(X - center))
-    varies = deviation > 10 * np.finfo(X.dtype).eps * np.abs(center)
-    return center, np.where(real & varies, deviation, 1.0)
+    blocks = list(gen_batches(len(X), max(1, _BLOCK // len(real))))
+    first = X[0, real].astype(np.float64)  # taken off: exact where a column does not vary
+    mean = first + sum(w[rows] @ (X[rows, real] - first) for rows in blocks)
+    deviation = np.sqrt(sum(w[rows] @ np.square(X[rows, real] - mean) for rows in blocks))
+    varies = deviation > 10 * np.finfo(X.dtype).eps * np.abs(mean)
+    center[real], scale[real] = mean, np.where(varies, deviation, 1.0)
+    return center, scale
 
 
 def make_likelihood(

@@ -46,7 +46,7 @@ def loss_and_means(module, x, labels=None, seed=3):
     loss, parts = module(x, labels)
     names = module.parts[:-1]
     assert parts[-1] == len(x)
-    return loss, dict(zip(names, parts[:-1] / len(x), strict=True))
+    return loss, {name: total / len(x) for name, total in zip(names, parts, strict=False)}
 
 
 # ---------------------------------------------------------------------- KL

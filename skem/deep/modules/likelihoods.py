@@ -39,6 +39,11 @@ class Likelihood(nn.Module):
         """Log p(x|z), (..., n)."""
         raise NotImplementedError
 
+    def total(self, out: Tensor, x: Tensor, weight: Tensor | None) -> Tensor:
+        """Sum of log p(x|z) over the rows, each with its weight."""
+        rows = self.log_prob(out, x)
+        return rows.sum() if weight is None else weight @ rows
+
     def mean(self, out: Tensor) -> Tensor:
         """E[x|z], (..., n, d)."""
         raise NotImplementedError
@@ -84,9 +89,12 @@ class Gaussian(Likelihood):
 
     def log_prob(self, out: Tensor, x: Tensor) -> Tensor:
         mean, log_variance = self._moments(out)
-        squares = (x - mean).square() * torch.exp(-log_variance)
+        squares = (x - mean).square()
         constant = math.log(2 * math.pi) + 2 * self.log_scale
-        return -0.5 * (squares + log_variance + constant).sum(-1)
+        if self.variance == "decoder":
+            return -0.5 * (squares * torch.exp(-log_variance) + log_variance + constant).sum(-1)
+        log_variance = log_variance.expand_as(constant)
+        return -0.5 * (squares @ torch.exp(-log_variance) + (log_variance + constant).sum())
 
     def mean(self, out: Tensor) -> Tensor:
         return self._moments(out)[0]
@@ -117,6 +125,11 @@ class Bernoulli(Likelihood):
     def log_prob(self, out: Tensor, x: Tensor) -> Tensor:
         x = x.expand_as(out)
         return -functional.binary_cross_entropy_with_logits(out, x, reduction="none").sum(-1)
+
+    def total(self, out: Tensor, x: Tensor, weight: Tensor | None) -> Tensor:
+        if weight is not None:
+            return super().total(out, x, weight)
+        return -functional.binary_cross_entropy_with_logits(out, x, reduction="sum")
 
     def mean(self, out: Tensor) -> Tensor:
         return torch.sigmoid(out)

@@ -144,9 +144,9 @@ class VAE(nn.Module):
     def decode(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """Outputs of the decoder, what the likelihood takes, for z (..., n, n_components)."""
         inputs = self._labelled(z, labels)
-        out = self.decoder(inputs.flatten(0, -2))
+        out = self.decoder(inputs if inputs.ndim == 2 else inputs.flatten(0, -2))
         _check_width("decoder", out, self.likelihood.n_outputs)
-        return out.unflatten(0, inputs.shape[:-1])
+        return out if inputs.ndim == 2 else out.unflatten(0, inputs.shape[:-1])
 
     # ------------------------------------------------------------------ loss
     @property
@@ -158,7 +158,7 @@ class VAE(nn.Module):
 
     def forward(
         self, x: Tensor, labels: Tensor | None = None, weight: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Tensor, tuple]:
         """Loss of a batch, a mean over its rows, and the sums of its parts.
 
         The loss is divided by the number of rows, and not by the sum of their weights: a row has
@@ -166,43 +166,67 @@ class VAE(nn.Module):
         """
         x = self.likelihood.draw(x)
         mean, log_variance, hidden = self.posterior(x, labels)
+        if self.n_importance_samples == 1 and not self.flows and self.prior != "vamp":
+            loss, fit, kl = self._closed(x, labels, weight, mean, log_variance)
+            with torch.no_grad():
+                parts: tuple = loss.detach(), -fit, kl.detach(), fit - kl
+        else:
+            *rows, loss = self._drawn(x, labels, mean, log_variance, hidden)
+            each = torch.stack([loss.detach(), *rows])
+            parts = tuple(each.sum(1) if weight is None else each @ weight)
+            loss = loss.sum() if weight is None else weight @ loss
+        return loss / len(x), (*parts, len(x) if weight is None else weight.sum())
+
+    def _closed(
+        self,
+        x: Tensor,
+        labels: Tensor | None,
+        weight: Tensor | None,
+        mean: Tensor,
+        log_variance: Tensor,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Loss, log p(x|z) and KL, its closed form, summed over the rows."""
+        z = mean + torch.exp(0.5 * log_variance) * torch.randn_like(mean)
+        fit = self.likelihood.total(self.decode(z, labels), x, weight)
+        shift = mean - self.class_means[labels] if self.prior == "class" else mean
+        terms = 0.5 * (shift.square() + log_variance.exp() - log_variance - 1)
+        kl = terms.sum() if weight is None else weight @ terms.sum(-1)
+        penalty = self._with_free_bits(terms, weight) if self.free_bits else kl
+        beta = self.current_kl_weight
+        plain = isinstance(beta, float) and beta == 1
+        return penalty - fit if plain else beta * penalty - fit, fit, kl
+
+    def _with_free_bits(self, terms: Tensor, weight: Tensor | None) -> Tensor:
+        """KL of the rows, of which each dimension counts ``free_bits`` nats at least."""
+        w = terms.new_ones(len(terms)) if weight is None else weight
+        means = (w @ terms) / w.sum()
+        return torch.clamp(means, min=self.free_bits).sum() * w.sum()
+
+    def _drawn(
+        self,
+        x: Tensor,
+        labels: Tensor | None,
+        mean: Tensor,
+        log_variance: Tensor,
+        hidden: Tensor,
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Of each row -log p(x|z), KL and the bound, without gradients, and the loss."""
         k = self.n_importance_samples
         shape = (k, *mean.shape) if k > 1 else mean.shape
         noise = torch.randn(shape, dtype=mean.dtype, device=mean.device)
-        closed = k == 1 and not self.flows and self.prior != "vamp"
-        if closed:
-            z = mean + torch.exp(0.5 * log_variance) * noise
-        else:
-            z, density = self.push(mean, log_variance, hidden, noise)
+        z, density = self.push(mean, log_variance, hidden, noise)
         fit = self.likelihood.log_prob(self.decode(z, labels), x)
-        beta = self.current_kl_weight
-        if closed:
-            shift = mean - self.class_means[labels] if self.prior == "class" else mean
-            terms = 0.5 * (shift.square() + log_variance.exp() - log_variance - 1)
-            kl = terms.sum(-1)
-            bound = fit - kl
-            penalty = self._with_free_bits(terms, kl, weight)
-            loss = beta * penalty - fit
-        else:
-            kl = density - self.log_prior(z, labels)
-            loss = beta * kl - fit
+        kl = density - self.log_prior(z, labels)
+        loss = self.current_kl_weight * kl - fit
+        with torch.no_grad():
             bound = fit - kl
             if k > 1:
-                loss = math.log(k) - torch.logsumexp(-loss, dim=0)
                 bound = torch.logsumexp(bound, dim=0) - math.log(k)
                 fit, kl = fit.mean(0), kl.mean(0)
-        parts = torch.stack([loss, -fit, kl, bound, torch.ones_like(kl)]).detach()
-        if weight is None:
-            return loss.mean(), parts.sum(1)
-        return (weight @ loss) / len(x), parts @ weight
-
-    def _with_free_bits(self, terms: Tensor, kl: Tensor, weight: Tensor | None) -> Tensor:
-        """KL of which each dimension counts with ``free_bits`` nats at least, on the mean."""
-        if self.free_bits == 0:
-            return kl
-        w = torch.ones_like(kl) if weight is None else weight
-        means = (w[:, None] * terms).sum(0) / w.sum()
-        return torch.clamp(means, min=self.free_bits).sum().expand_as(kl)
+            parts = -fit, kl.detach(), bound
+        if k > 1:
+            loss = math.log(k) - torch.logsumexp(-loss, dim=0)
+        return *parts, loss
 
     # ------------------------------------------------------------------ density
     def log_density(self, x: Tensor, labels: Tensor | None, noise: Tensor) -> Tensor:
