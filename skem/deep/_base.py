@@ -50,7 +50,7 @@ class DeepEstimatorMixin:
     learning_rate_schedule: str
     weight_decay: float
     gradient_clip: float | None
-    batch_size: int
+    batch_size: int | str
     max_epochs: int
     early_stopping: bool
     patience: int
@@ -65,9 +65,10 @@ class DeepEstimatorMixin:
 
     def _train(self, module: torch.nn.Module, train: Any, valid: Any) -> Net:
         """Train the module; ``train`` and ``valid`` are datasets, the latter may be None."""
-        net = self._make_net(module, valid).initialize()
+        size = self._size_of_batches(train)
+        net = self._make_net(module, valid, size).initialize()
         try:
-            with threads_for(module, self.batch_size):
+            with threads_for(module, size):
                 net.partial_fit(train)
         except DivergedError as error:
             self._fall_back(net, error, train)
@@ -78,7 +79,13 @@ class DeepEstimatorMixin:
         net.let_go()
         return net
 
-    def _make_net(self, module: torch.nn.Module, valid: Any) -> Net:
+    def _size_of_batches(self, train: Any) -> int:
+        """With 'auto' a few hundred steps are made in the default epochs, also of few rows."""
+        if isinstance(self.batch_size, str):
+            return min(max(len(train) // 16, 16), 128)
+        return self.batch_size
+
+    def _make_net(self, module: torch.nn.Module, valid: Any, batch_size: int) -> Net:
         device = resolve_device(self.device)
         own = list(self.callbacks or [])
         scheduled = any(_is_scheduler(callback) for callback in own)
@@ -97,7 +104,7 @@ class DeepEstimatorMixin:
             **({"optimizer__weight_decay": self.weight_decay} if self.weight_decay else {}),
             lr=self.learning_rate,
             max_epochs=self.max_epochs,
-            batch_size=self.batch_size,
+            batch_size=batch_size,
             train_split=None if valid is None else predefined_split(valid),
             iterator_train=Batches,
             iterator_train__shuffle=True,

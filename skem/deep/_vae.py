@@ -79,8 +79,8 @@ class VAETransformer(VAEFitMixin, BaseEstimator):
         Above 0 the optimizer is AdamW.
     gradient_clip : float, default=None
         Largest norm of the gradient.
-    batch_size : int, default=128
-        Rows of a batch.
+    batch_size : int or 'auto', default='auto'
+        Rows of a batch; 'auto' is a sixteenth of the rows, but from 16 to 128.
     max_epochs : int, default=100
         Times that all rows are gone through, at the most.
     early_stopping : bool, default=False
@@ -172,7 +172,7 @@ class VAETransformer(VAEFitMixin, BaseEstimator):
         "learning_rate_schedule": [StrOptions(set(SCHEDULES))],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
         "gradient_clip": [Interval(Real, 0, None, closed="neither"), None],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "early_stopping": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
@@ -211,7 +211,7 @@ class VAETransformer(VAEFitMixin, BaseEstimator):
         learning_rate_schedule: str = "cosine",
         weight_decay: float = 0.0,
         gradient_clip: float | None = None,
-        batch_size: int = 128,
+        batch_size: int | str = "auto",
         max_epochs: int = 100,
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
@@ -333,8 +333,8 @@ class VAETransformer(VAEFitMixin, BaseEstimator):
             self._seed = draw_seed(self.random_state)
             with local_seed(self._seed, device):
                 train, valid = self._datasets(X, codes, weight, device)
-                self._check_warmup(len(train))
-                module = self._make_module(X, len(classes))
+                self._check_warmup(train)
+                module = self._make_module(X, weight, len(classes))
                 if goes_on:
                     self._load_weights(module)
                 net = self._train(module, train, valid)

@@ -110,8 +110,8 @@ class VAEFitMixin(VAEUseMixin):
                 f"columns of X, or one of {LIKELIHOODS} for all; got {kinds!r}."
             )
 
-    def _check_warmup(self, n_rows: int) -> None:
-        steps = self.max_epochs * -(-n_rows // self.batch_size)
+    def _check_warmup(self, train: TensorRows) -> None:
+        steps = self.max_epochs * -(-len(train) // self._size_of_batches(train))
         if self.kl_warmup_steps >= steps and self.kl_warmup_steps:
             raise ValueError(
                 f"kl_warmup_steps={self.kl_warmup_steps} is not shorter than the training, "
@@ -155,7 +155,7 @@ class VAEFitMixin(VAEUseMixin):
         return train, valid
 
     # ------------------------------------------------------------------ modules
-    def _make_module(self, X: NDArray, n_classes: int) -> VAE:
+    def _make_module(self, X: NDArray, weight: NDArray | None, n_classes: int) -> VAE:
         likelihood = make_likelihood(
             X,
             self._scale,
@@ -169,6 +169,10 @@ class VAEFitMixin(VAEUseMixin):
         encoder, width = network(self.encoder, "encoder", (inputs, *sizes), self.activation, None)
         latent = (self.n_components + n_labels, *sizes[::-1])
         decoder, _ = network(self.decoder, "decoder", latent, self.activation, likelihood.n_outputs)
+        start = likelihood.start(*_sums_to_one(X, weight))
+        if self.decoder is None:
+            own: Any = decoder
+            own[-1].bias.data.copy_(start)
         return VAE(
             likelihood,
             encoder,
@@ -222,3 +226,9 @@ class VAEFitMixin(VAEUseMixin):
                 "free_bits.",
                 ConvergenceWarning,
             )
+
+
+def _sums_to_one(X: NDArray, weight: NDArray | None) -> tuple[Tensor, Tensor]:
+    """Rows and weights as tensors."""
+    w = np.full(len(X), 1 / len(X)) if weight is None else weight / weight.sum()
+    return torch.from_numpy(X), torch.from_numpy(w.astype(np.float32))

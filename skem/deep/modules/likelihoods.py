@@ -20,6 +20,8 @@ from torch.nn import functional
 # have an infinite density.
 MIN_LOG_VARIANCE = math.log(1e-6)
 
+_RARE = 1e-3  # least chance to start from
+
 
 class Likelihood(nn.Module):
     """Base of all; d columns."""
@@ -34,6 +36,13 @@ class Likelihood(nn.Module):
     def draw(self, x: Tensor) -> Tensor:
         """The rows of one batch of the training, which may be drawn from what is given."""
         return x
+
+    def start(self, x: Tensor, weight: Tensor) -> Tensor:
+        """Outputs, (n_outputs,), that say how the columns are distributed, whatever z is.
+
+        A training that starts there learns at once how columns go together. Weights sum to one.
+        """
+        raise NotImplementedError
 
     def log_prob(self, out: Tensor, x: Tensor) -> Tensor:
         """Log p(x|z), (..., n)."""
@@ -75,7 +84,13 @@ class Gaussian(Likelihood):
         self.n_inputs = d
         self.n_outputs = 2 * d if variance == "decoder" else d
         if variance in ("columns", "shared"):
-            self.log_variance = nn.Parameter(torch.zeros(d if variance == "columns" else 1))
+            # A tenth: Adam moves all numbers alike, and variances have a longer way than weights.
+            self.log_variance_tenth = nn.Parameter(torch.zeros(d if variance == "columns" else 1))
+
+    @property
+    def log_variance(self) -> Tensor:
+        """Learned, in units of the columns."""
+        return 10 * self.log_variance_tenth
 
     def _moments(self, out: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log variance, in units of the columns."""
@@ -86,6 +101,20 @@ class Gaussian(Likelihood):
         else:
             return out, math.log(self.variance) - 2 * self.log_scale
         return mean, log_variance.clamp(min=MIN_LOG_VARIANCE)
+
+    def start(self, x: Tensor, weight: Tensor) -> Tensor:
+        """Learned variances start at those of the columns, too."""
+        mean = weight @ x
+        log_variance = torch.log(
+            (weight @ (x - mean).square()).clamp(min=math.exp(MIN_LOG_VARIANCE))
+        )
+        if self.variance == "decoder":
+            return torch.cat([mean, log_variance])
+        if isinstance(self.variance, str):
+            own = log_variance if self.variance == "columns" else log_variance.exp().mean().log()
+            with torch.no_grad():
+                self.log_variance_tenth.copy_(own / 10)
+        return mean
 
     def log_prob(self, out: Tensor, x: Tensor) -> Tensor:
         mean, log_variance = self._moments(out)
@@ -122,6 +151,9 @@ class Bernoulli(Likelihood):
     def draw(self, x: Tensor) -> Tensor:
         return torch.bernoulli(x) if self.dynamic else x
 
+    def start(self, x: Tensor, weight: Tensor) -> Tensor:
+        return torch.logit(weight @ x, eps=_RARE)
+
     def log_prob(self, out: Tensor, x: Tensor) -> Tensor:
         x = x.expand_as(out)
         return -functional.binary_cross_entropy_with_logits(out, x, reduction="none").sum(-1)
@@ -148,6 +180,9 @@ class Multinomial(Likelihood):
     def encode(self, x: Tensor) -> Tensor:
         return torch.log1p(x)
 
+    def start(self, x: Tensor, weight: Tensor) -> Tensor:
+        return torch.log(torch.clamp(weight @ (x / x.sum(1, keepdim=True).clamp(min=1)), min=_RARE))
+
     def log_prob(self, out: Tensor, x: Tensor) -> Tensor:
         return (x * torch.log_softmax(out, dim=-1)).sum(-1)
 
@@ -170,6 +205,9 @@ class Categorical(Likelihood):
 
     def encode(self, x: Tensor) -> Tensor:
         return functional.one_hot(x[..., 0].long(), self.n_outputs).to(x.dtype)
+
+    def start(self, x: Tensor, weight: Tensor) -> Tensor:
+        return torch.log(torch.clamp(weight @ self.encode(x), min=_RARE))
 
     def log_prob(self, out: Tensor, x: Tensor) -> Tensor:
         return (self.encode(x) * torch.log_softmax(out, dim=-1)).sum(-1)
@@ -203,6 +241,10 @@ class Mixed(Likelihood):
     def encode(self, x: Tensor) -> Tensor:
         pairs = zip(self._kinds, self.columns, strict=True)
         return torch.cat([part.encode(x[..., columns]) for part, columns in pairs], dim=-1)
+
+    def start(self, x: Tensor, weight: Tensor) -> Tensor:
+        pairs = zip(self._kinds, self.columns, strict=True)
+        return torch.cat([part.start(x[:, columns], weight) for part, columns in pairs])
 
     def log_prob(self, out: Tensor, x: Tensor) -> Tensor:
         pairs = zip(self._outputs(out), self.columns, strict=True)
