@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _BLOCK = 1 << 17  # numbers that are keyed at once, in cache
+_ODD = np.uint64(0x9E3779B97F4A7C15)
 
 
 def distinct(
@@ -28,7 +29,7 @@ def distinct(
     rows : ndarray of int of shape (n_kept,)
     weight : ndarray of shape (n_kept,) or None
     """
-    keys = _keys(X, labels)
+    keys = row_keys(X, labels)
     kept = np.arange(len(X)) if weight is None else np.flatnonzero(weight > 0)
     order = kept[np.argsort(keys[kept], kind="stable")]
     new = np.ones(len(order), dtype=bool)
@@ -46,10 +47,10 @@ def distinct(
 
 def arranged(X: NDArray, labels: NDArray | None) -> NDArray:
     """An order of rows that are all different, as if shuffled, however they came."""
-    return np.argsort(_keys(X, labels), kind="stable")
+    return np.argsort(row_keys(X, labels), kind="stable")
 
 
-def _keys(X: NDArray, labels: NDArray | None) -> NDArray:
+def row_keys(X: NDArray, labels: NDArray | None) -> NDArray:
     """A number for each row, equal for equal rows wherever they stand.
 
     A random linear form of the mixed bits modulo 2^64: a sum of floats may depend on the place of
@@ -69,11 +70,18 @@ def _keys(X: NDArray, labels: NDArray | None) -> NDArray:
     return keys
 
 
+def row_uniforms(X: NDArray, d: int, seed: int) -> NDArray:
+    """Numbers in [0, 1), (n, d), float32, that the bits of each row give, as if drawn."""
+    first = _mixed(np.array([seed], dtype=np.uint64))
+    keys = _mixed(row_keys(X, None) ^ first)[:, None] + np.arange(1, d + 1, dtype=np.uint64)
+    return (_mixed(keys * _ODD) >> np.uint64(40)).astype(np.float32) * np.float32(2.0**-24)
+
+
 def _mixed(bits: NDArray) -> NDArray:
     """One to one, and all bits of the input reach the low ones, which the factors keep."""
-    shift, odd = np.uint64(32), np.uint64(0x9E3779B97F4A7C15)
+    shift = np.uint64(32)
     bits ^= bits >> shift
-    bits *= odd
+    bits *= _ODD
     bits ^= bits >> shift
     return bits
 

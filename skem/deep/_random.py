@@ -8,6 +8,9 @@ from typing import Any
 
 import torch
 from sklearn.utils import check_random_state
+from torch import Tensor
+
+_LEAST = 2.0**-25  # half the step of float32 below 1; the normal quantile of 0 is not finite
 
 
 def draw_seed(random_state: Any) -> int:
@@ -35,3 +38,26 @@ def local_seed(seed: int, device: torch.device) -> Iterator[None]:
         elif device.type != "cpu":
             torch.get_device_module(device).manual_seed(seed)
         yield
+
+
+def spread_uniform(n: int, d: int, seed: int) -> Tensor:
+    """Points that cover the unit cube evenly, (n, d), float32: Sobol points.
+
+    Dimensions beyond those that Sobol points have are drawn independently.
+    """
+    d_even = min(d, torch.quasirandom.SobolEngine.MAXDIM)
+    even = torch.quasirandom.SobolEngine(d_even, scramble=True, seed=seed).draw(n)
+    generator = torch.Generator().manual_seed(seed)
+    return torch.cat([even, torch.rand(n, d - d_even, generator=generator)], dim=1)
+
+
+def normal_at(points: Tensor, shift: Tensor) -> Tensor:
+    """Standard normal draws from points of the unit cube that are moved round it.
+
+    Parameters
+    ----------
+    points, shift : Tensor of float32, of shapes that broadcast
+        With a shift that is uniform each draw is standard normal, and draws from the same points
+        with other shifts are nearly independent (Cranley and Patterson 1976).
+    """
+    return torch.special.ndtri(torch.frac(points + shift).clamp(_LEAST, 1 - 2 * _LEAST))

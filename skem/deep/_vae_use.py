@@ -14,7 +14,8 @@ from torch import Tensor
 
 from skem._validation import check_positive_integer, check_weights
 from skem.deep._base import DeepEstimatorMixin
-from skem.deep._random import draw_seed, local_seed
+from skem.deep._distinct import row_uniforms
+from skem.deep._random import draw_seed, normal_at, spread_uniform
 from skem.deep._vae_parts import check_codes, check_range
 from skem.deep.modules.vae import VAE
 
@@ -269,18 +270,20 @@ class VAEUseMixin(DeepEstimatorMixin, ClassNamePrefixFeaturesOutMixin, Transform
         Returns
         -------
         log_density : ndarray of shape (n_samples,)
-            A lower bound on the mean over draws, which are the same for all rows and calls.
+            A lower bound on the mean over draws. A row has the same draws in each call, evenly
+            spread (Sobol points), and other ones than other rows.
         """
         k = check_positive_integer(n_importance_samples, "n_importance_samples")
         rows = self._rows(X)
         codes = self._codes(labels, len(rows), need=self.conditional)
         module = self._module
-        device = next(module.parameters()).device
-        with local_seed(self._seed, device):
-            noise = torch.randn(k, module.n_components)
-        (values,) = self._batched(
-            lambda x, c: (_log_density(module, x, c, noise.to(x.device)),), rows, codes, min(k, 256)
-        )
+        points = spread_uniform(k, module.n_components, self._seed)
+
+        def one(x: Tensor, c: Tensor | None) -> tuple[Tensor, ...]:
+            shift = row_uniforms(x.cpu().numpy(), module.n_components, self._seed)
+            return (_log_density(module, x, c, points.to(x.device), torch.from_numpy(shift)),)
+
+        (values,) = self._batched(one, rows, codes, min(k, 256))
         return values
 
     def score(
@@ -347,7 +350,11 @@ class VAEUseMixin(DeepEstimatorMixin, ClassNamePrefixFeaturesOutMixin, Transform
         return self._outside(drawn.cpu().numpy())
 
 
-def _log_density(module: VAE, x: Tensor, codes: Tensor | None, noise: Tensor) -> Tensor:
+def _log_density(
+    module: VAE, x: Tensor, codes: Tensor | None, points: Tensor, shift: Tensor
+) -> Tensor:
     """`VAE.log_density` in parts of the draws, so that memory does not grow with them."""
-    terms = [module.log_density(x, codes, part) + np.log(len(part)) for part in noise.split(256)]
-    return torch.logsumexp(torch.stack(terms), dim=0) - np.log(len(noise))
+    shift = shift.to(x.device)
+    parts = (normal_at(part[:, None], shift) for part in points.split(256))
+    terms = [module.log_density(x, codes, noise) + np.log(len(noise)) for noise in parts]
+    return torch.logsumexp(torch.stack(terms), dim=0) - np.log(len(points))

@@ -71,7 +71,7 @@ def test_the_order_of_rows_does_not_matter(table, random):
 def test_rows_whose_keys_collide_stay_apart(table):
     X, weight, labels = table
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_distinct, "_keys", lambda X, labels: np.zeros(len(X), dtype=np.uint64))
+        patch.setattr(_distinct, "row_keys", lambda X, labels: np.zeros(len(X), dtype=np.uint64))
         assert_as_by_hand(X, weight, labels)
         rows, _ = distinct(X, weight, labels)
         if labels is None:
@@ -85,7 +85,7 @@ def test_equal_rows_have_equal_keys_wherever_they_stand(dtype):
     rng = np.random.default_rng(0)
     for d in range(1, 70):
         X = np.tile(rng.standard_normal(d).astype(dtype), (67, 1))
-        assert len(np.unique(_distinct._keys(X, None))) == 1
+        assert len(np.unique(_distinct.row_keys(X, None))) == 1
         assert distinct(X, None, None)[1].tolist() == [67]
 
 
@@ -93,9 +93,9 @@ def test_equal_rows_have_equal_keys_wherever_they_stand(dtype):
 @pytest.mark.parametrize("values", [(0, 1), (0, 1, 2, 4), (0.25, 0.5, 0.75)])
 def test_keys_of_rows_of_few_values_do_not_collide(dtype, values):
     X = np.array(list(itertools.product(values, repeat=6)), dtype=dtype)
-    assert len(np.unique(_distinct._keys(X, None))) == len(X)
+    assert len(np.unique(_distinct.row_keys(X, None))) == len(X)
     labels = np.repeat([0, 1, 2], len(X))
-    assert len(np.unique(_distinct._keys(np.tile(X, (3, 1)), labels))) == 3 * len(X)
+    assert len(np.unique(_distinct.row_keys(np.tile(X, (3, 1)), labels))) == 3 * len(X)
 
 
 def test_minus_zero_is_zero():

@@ -26,7 +26,7 @@ def doubles(*shape):
 def gaussian(variance):
     likelihood = Gaussian(doubles(D), variance).double()
     for parameter in likelihood.parameters():
-        torch.nn.init.normal_(parameter)
+        torch.nn.init.normal_(parameter, std=0.1)
     return likelihood
 
 

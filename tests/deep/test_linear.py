@@ -1,5 +1,7 @@
 """The linear model, whose likelihood is known: p(x) = N(b, W W' + s I)."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -71,7 +73,7 @@ def test_the_bound_is_below_the_log_likelihood_of_each_row(halfway, iris):
 
 def test_one_draw_gives_the_bound_in_the_mean(halfway, iris):
     module, rows = halfway.net_.module_, torch.from_numpy(iris.astype(np.float32))
-    noise = torch.randn(2000, 1, 2, generator=torch.Generator().manual_seed(0))
+    noise = torch.randn(2000, 1, 1, 2, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         draws = torch.stack([module.log_density(rows, None, e) for e in noise]).double().numpy()
     error = 5 * draws.std(0) / np.sqrt(len(draws))
@@ -88,11 +90,14 @@ def test_many_draws_give_the_log_likelihood(halfway, iris):
 
 @pytest.mark.parametrize("k", [1, 10, 100])
 def test_the_bound_is_below_the_log_likelihood_and_rises(halfway, iris, k):
+    """In the mean over rows, which have draws of their own, and over seeds."""
     truth = exact(halfway, iris).mean()
-    lower, higher = (
-        halfway.score_samples(iris, n_importance_samples=n).mean() for n in (k, 30 * k)
-    )
-    assert lower < higher < truth + 0.01
+    vae = copy.copy(halfway)
+    means = []
+    for vae._seed in range(10):
+        means.append([vae.score_samples(iris, n_importance_samples=n).mean() for n in (k, 30 * k)])
+    lower, higher = np.mean(means, axis=0)
+    assert lower < higher < truth + 0.001
 
 
 def test_at_the_optimum_the_posterior_means_are_the_exact_ones(iris):

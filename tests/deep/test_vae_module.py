@@ -8,6 +8,7 @@ from torch import distributions, nn
 from torch.func import functional_call
 from torch.testing import assert_close
 
+from skem.deep._random import normal_at
 from skem.deep._vae_use import _log_density
 from skem.deep.modules.likelihoods import Bernoulli, Categorical, Gaussian, Mixed
 from skem.deep.modules.vae import VAE
@@ -192,7 +193,7 @@ def test_the_bound_rises_with_draws(posterior):
     bounds = []
     with torch.no_grad():
         for k in (1, 5, 50):
-            noise = torch.randn(2000 // k, k, LATENT, dtype=torch.float64)
+            noise = torch.randn(2000 // k, k, 1, LATENT, dtype=torch.float64)
             bounds.append(torch.stack([module.log_density(x, None, e).mean() for e in noise]))
     means = [float(b.mean()) for b in bounds]
     errors = [float(b.std()) / math.sqrt(len(b)) for b in bounds]
@@ -202,8 +203,10 @@ def test_the_bound_rises_with_draws(posterior):
 
 def test_draws_in_parts_give_what_draws_at_once_give():
     module, x = tiny(), rows()
-    noise = torch.randn(700, LATENT, dtype=torch.float64)
-    assert_close(_log_density(module, x, None, noise), module.log_density(x, None, noise))
+    points, shift = torch.rand(700, LATENT), torch.rand(len(x), LATENT)
+    noise = normal_at(points[:, None], shift).double()
+    in_parts = _log_density(module.float(), x.float(), None, points, shift)
+    assert_close(in_parts, module.double().log_density(x, None, noise).float())
 
 
 # ---------------------------------------------------------------------- gradients
@@ -259,7 +262,7 @@ def test_a_decoder_is_called_with_a_matrix_however_many_draws_there_are():
     module = tiny(n_importance_samples=7)
     module.decoder = recorder = Recorder(module.decoder)
     module(rows())
-    module.log_density(rows(), None, torch.randn(4, LATENT).double())
+    module.log_density(rows(), None, torch.randn(4, 1, LATENT).double())
     assert recorder.shapes == [(7 * N, LATENT), (4 * N, LATENT)]
 
 

@@ -230,9 +230,9 @@ class VAE(nn.Module):
 
     # ------------------------------------------------------------------ density
     def log_density(self, x: Tensor, labels: Tensor | None, noise: Tensor) -> Tensor:
-        """Importance-weighted bound on log p(x), (n,): noise (k, n_components) serves all rows."""
+        """Importance-weighted bound on log p(x), (n,), from noise (k, n or 1, n_components)."""
         mean, log_variance, hidden = self.posterior(x, labels)
-        z, density = self.push(mean, log_variance, hidden, noise[:, None, :])
+        z, density = self.push(mean, log_variance, hidden, noise)
         fit = self.likelihood.log_prob(self.decode(z, labels), x)
         weights = fit + self.log_prior(z, labels) - density
         return torch.logsumexp(weights, dim=0) - math.log(len(noise))
