@@ -12,11 +12,13 @@ from sklearn.exceptions import ConvergenceWarning
 from skorch.callbacks import EarlyStopping, EpochTimer, LRScheduler, PrintLog
 from skorch.helper import predefined_split
 
+from skem._callbacks import CallbackSupportMixin, IterationCallbacks
 from skem._warnings import warn_user
 from skem.deep._data import Batches
 from skem.deep._device import resolve_device, threads_for
 from skem.deep._net import DivergedError, Net
 from skem.deep._random import local_seed
+from skem.deep._tasks import EpochTasks
 
 
 def cosine(done: float) -> float:
@@ -37,8 +39,8 @@ SCHEDULES: dict[str, Callable[[float], float] | None] = {"constant": None, "cosi
 PRECISIONS = ("float32", "bfloat16", "float16")
 
 
-class DeepEstimatorMixin:
-    """Trains a module by `Net`.
+class DeepEstimatorMixin(CallbackSupportMixin):
+    """Trains a module by `Net`; ``fit`` is wrapped in `with_callbacks`.
 
     The estimator has the parameters ``learning_rate``, ``learning_rate_schedule``,
     ``weight_decay``, ``gradient_clip``, ``batch_size``, ``max_epochs``, ``early_stopping``,
@@ -63,10 +65,31 @@ class DeepEstimatorMixin:
     verbose: int
     net_: Net
 
-    def _train(self, module: torch.nn.Module, train: Any, valid: Any) -> Net:
-        """Train the module; ``train`` and ``valid`` are datasets, the latter may be None."""
+    def _train(
+        self,
+        module: torch.nn.Module,
+        train: Any,
+        valid: Any,
+        *,
+        attributes: Callable[[Any], dict[str, Any]],
+        data: dict[str, Any],
+    ) -> dict[str, Any]:
+        """Train the module; returns the fitted attributes, none of them set yet.
+
+        Parameters
+        ----------
+        module : torch.nn.Module
+        train, valid : Dataset
+            The latter may be None.
+        attributes : callable
+            From the net to the fitted attributes.
+        data : dict
+            What scikit-learn's callbacks see: 'X', 'y', 'metadata'.
+        """
         size = self._size_of_batches(train)
-        net = self._make_net(module, valid, size).initialize()
+        callbacks = IterationCallbacks(self, n_starts=1, max_iter=self.max_epochs, **data)
+        tasks = [EpochTasks(callbacks, attributes)] if callbacks.active else []
+        net = self._make_net(module, valid, size, tasks).initialize()
         try:
             with threads_for(module, size):
                 net.partial_fit(train)
@@ -77,7 +100,9 @@ class DeepEstimatorMixin:
             if not len(net.history):
                 raise KeyboardInterrupt
         net.let_go()
-        return net
+        fitted = attributes(net)
+        callbacks.finish(fitted)
+        return fitted
 
     def _size_of_batches(self, train: Any) -> int:
         """With 'auto' a few hundred steps are made in the default epochs, also of few rows."""
@@ -85,9 +110,11 @@ class DeepEstimatorMixin:
             return min(max(len(train) // 16, 16), 128)
         return self.batch_size
 
-    def _make_net(self, module: torch.nn.Module, valid: Any, batch_size: int) -> Net:
+    def _make_net(
+        self, module: torch.nn.Module, valid: Any, batch_size: int, tasks: list[EpochTasks]
+    ) -> Net:
         device = resolve_device(self.device)
-        own = list(self.callbacks or [])
+        own = [*tasks, *(self.callbacks or [])]
         scheduled = any(_is_scheduler(callback) for callback in own)
         callbacks: list[Any] = [("timer", EpochTimer()), *own]
         if self.verbose:

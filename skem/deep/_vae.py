@@ -10,6 +10,7 @@ import torch
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 
+from skem._callbacks import with_callbacks
 from skem._sklearn import Interval, StrOptions, fit_context
 from skem._validation import unchanged_on_error
 from skem.deep._base import PRECISIONS, SCHEDULES
@@ -274,6 +275,7 @@ class VAETransformer(VAEFitMixin, BaseEstimator):
         return self._module.n_components
 
     # ------------------------------------------------------------------ fit
+    @with_callbacks
     @fit_context(prefer_skip_nested_validation=True)
     def fit(
         self,
@@ -316,6 +318,8 @@ class VAETransformer(VAEFitMixin, BaseEstimator):
             If the loss stops to be a number later (the last good weights are taken), or if the
             posterior has collapsed: no latent dimension tells rows apart.
         """
+        seen = {"sample_weight": sample_weight, "labels": labels}
+        data = {"X": X, "metadata": {k: v for k, v in seen.items() if v is not None} or None}
         with unchanged_on_error(self):
             X, weight, codes, classes = self._training(X, sample_weight, labels)
             rows, weight = distinct(X, weight, codes)
@@ -337,8 +341,14 @@ class VAETransformer(VAEFitMixin, BaseEstimator):
                 module = self._make_module(X, weight, len(classes))
                 if goes_on:
                     self._load_weights(module)
-                net = self._train(module, train, valid)
-            self._set_fitted(net, classes, X, codes)
+                fitted = self._train(
+                    module,
+                    train,
+                    valid,
+                    attributes=lambda net: self._attributes(net, classes),
+                    data=data,
+                )
+            self._set_fitted(fitted, X, codes)
         return self
 
     def fit_transform(

@@ -205,16 +205,21 @@ class VAEFitMixin(VAEUseMixin):
             raise ValueError(f"{_GOES_ON} sizes of layers, or kinds of model. {_WAY_OUT}")
         module.load_state_dict(state)
 
-    def _set_fitted(self, net: Any, classes: NDArray, X: NDArray, codes: NDArray | None) -> None:
-        self.net_ = net
-        self.history_ = history_of(net)
-        self.n_iter_ = len(self.history_)
+    def _attributes(self, net: Any, classes: NDArray) -> dict[str, Any]:
+        """What is known of a fit, but for the active units."""
+        history = history_of(net)
+        fitted = {"net_": net, "history_": history, "n_iter_": len(history)}
+        if len(classes):
+            fitted["classes_"] = classes
+        if self.prior == "class":
+            fitted["class_means_"] = net.module_.class_means.detach().cpu().numpy()
+        return fitted
+
+    def _set_fitted(self, fitted: dict[str, Any], X: NDArray, codes: NDArray | None) -> None:
         for name in ("classes_", "class_means_"):
             self.__dict__.pop(name, None)
-        if len(classes):
-            self.classes_ = classes
-        if self.prior == "class":
-            self.class_means_ = net.module_.class_means.detach().cpu().numpy()
+        for name, value in fitted.items():
+            setattr(self, name, value)
         some = slice(0, _SOME)
         known = None if codes is None else torch.from_numpy(codes[some])
         (means,) = self._batched(self._latent, torch.from_numpy(X[some]), known)

@@ -186,8 +186,8 @@ class Interrupt(Callback):
 
 
 def test_an_interrupted_training_keeps_whole_epochs_in_the_history(factors):
-    vae = vae_of(callbacks=[Interrupt(4)]).fit(factors)
-    assert vae.n_iter_ == len(vae.history_) == 3
+    vae = vae_of(callbacks=[Interrupt(10)]).fit(factors)
+    assert vae.n_iter_ == len(vae.history_) == 9
     assert np.isfinite(vae.score(factors))
     with pytest.raises(KeyboardInterrupt):
         vae_of(callbacks=[Interrupt(1)]).fit(factors)

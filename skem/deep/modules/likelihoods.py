@@ -103,11 +103,12 @@ class Gaussian(Likelihood):
         return mean, log_variance.clamp(min=MIN_LOG_VARIANCE)
 
     def start(self, x: Tensor, weight: Tensor) -> Tensor:
-        """Learned variances start at those of the columns, too."""
+        """Learned variances start at those of the columns, too, or at 1 where that is more.
+
+        Smaller ones would blow up the first steps, for networks begin with numbers about 1.
+        """
         mean = weight @ x
-        log_variance = torch.log(
-            (weight @ (x - mean).square()).clamp(min=math.exp(MIN_LOG_VARIANCE))
-        )
+        log_variance = torch.log((weight @ (x - mean).square()).clamp(min=1))
         if self.variance == "decoder":
             return torch.cat([mean, log_variance])
         if isinstance(self.variance, str):
