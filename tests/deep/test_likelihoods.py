@@ -177,3 +177,58 @@ def test_many_outputs_for_a_row_are_scored_one_by_one(name):
     assert_close(likelihood.log_prob(out, x), expected)
     assert likelihood.mean(out).shape == (3, N, D)
     assert likelihood.sample(out).shape == (3, N, D)
+
+
+# ---------------------------------------------------------------------- where training starts
+def weighted_rows():
+    generator = torch.Generator().manual_seed(0)
+    x = torch.stack(
+        [
+            torch.randint(2, (50,), generator=generator).double(),
+            torch.randint(3, (50,), generator=generator).double(),
+            torch.rand(50, generator=generator, dtype=torch.float64),
+        ],
+        dim=1,
+    )
+    weight = torch.rand(50, generator=generator, dtype=torch.float64)
+    return x, weight / weight.sum()
+
+
+def test_bernoulli_and_categorical_columns_start_at_their_chances():
+    x, weight = weighted_rows()
+    likelihood = Mixed([(Bernoulli(2), [0, 2]), (Categorical(3), [1])])
+    out = likelihood.start(x, weight)
+    assert_close(torch.sigmoid(out[:2]), weight @ x[:, [0, 2]])
+    shares = torch.stack([weight[x[:, 1] == code].sum() for code in range(3)])
+    assert_close(torch.softmax(out[2:], dim=0), shares)
+
+
+def test_counts_start_at_the_mean_shares_of_the_columns():
+    x, weight = weighted_rows()
+    x = x + 1
+    shares = weight @ (x / x.sum(1, keepdim=True))
+    assert_close(torch.softmax(Multinomial(3).start(x, weight), dim=0), shares)
+
+
+@pytest.mark.parametrize("variance", ["columns", "shared", "decoder"])
+def test_normal_columns_start_at_their_moments(variance):
+    """A variance below 1 starts at 1."""
+    x, weight = weighted_rows()
+    x = x * torch.tensor([40.0, 10.0, 1e-3]) + 5
+    likelihood = Gaussian(torch.zeros(3), variance).double()
+    out = likelihood.start(x, weight)
+    mean = weight @ x
+    expected = (weight @ (x - mean).square()).clamp(min=1)
+    assert_close(out[:3], mean)
+    if variance == "decoder":
+        assert_close(out[3:].exp(), expected)
+    elif variance == "columns":
+        assert_close(likelihood.log_variance.exp(), expected)
+    else:
+        assert_close(likelihood.log_variance.exp(), expected.mean()[None])
+
+
+def test_a_column_of_zeros_starts_at_a_finite_number():
+    x, weight = torch.zeros(5, 2).double(), torch.full((5,), 0.2).double()
+    for likelihood in (Bernoulli(2), Multinomial(2), Gaussian(torch.zeros(2)).double()):
+        assert torch.isfinite(likelihood.start(x, weight)).all()
