@@ -36,24 +36,31 @@ class Documents:
         Documents as numbers of ``types``.
     n_characters : ndarray of int of shape (n_documents,) or None
         Length of each document that was given as one string.
+    tokenizer : {'char', 'word'} or callable or None
+        That with which text is cut.
     """
 
     def __init__(
-        self, kind: str, types: list, sequences: Sequences, n_characters: NDArray | None = None
+        self,
+        kind: str,
+        types: list,
+        sequences: Sequences,
+        n_characters: NDArray | None = None,
+        tokenizer: Tokenizer = None,
     ):
         self.kind = kind
         self.types = types
         self.sequences = sequences
         self.n_characters = n_characters
+        self.tokenizer = tokenizer
 
     def __len__(self) -> int:
         return len(self.sequences)
 
     def take(self, order: ArrayLike) -> Documents:
         """Documents by their numbers, in that order."""
-        n = self.n_characters
-        chosen = self.sequences.take(order)
-        return Documents(self.kind, self.types, chosen, None if n is None else n[np.asarray(order)])
+        n = None if self.n_characters is None else self.n_characters[np.asarray(order, dtype=int)]
+        return Documents(self.kind, self.types, self.sequences.take(order), n, self.tokenizer)
 
 
 def is_table(X: Any) -> bool:
@@ -61,7 +68,7 @@ def is_table(X: Any) -> bool:
     if sp.issparse(X):
         return True
     if isinstance(X, (list, tuple)):
-        return len(X) > 0 and isinstance(X[0], numbers.Number)
+        return len(X) > 0 and all(isinstance(item, numbers.Number) for item in X)
     if getattr(X, "shape", None) is None and not hasattr(X, "__array__"):
         return False
     array = np.asarray(X)
@@ -112,12 +119,15 @@ def whole_numbers(X: NDArray) -> NDArray:
     ValueError
         If X holds NaN, infinity, fractions, or numbers that int64 does not hold exactly.
     """
-    if X.dtype.kind not in "biuf":
-        X = X.astype(np.float64)
-    bad = ~np.isfinite(X)
-    if not bad.any():
-        largest = _LARGEST if X.dtype.kind == "f" else np.iinfo(np.int64).max
-        bad = (np.floor(X) != X) | (largest < X) | (-largest > X)
+    if X.dtype.kind in "bi":
+        return X.astype(np.int64, copy=False)
+    if X.dtype.kind == "u":
+        bad = np.iinfo(np.int64).max < X
+    else:
+        X = X.astype(np.float64, copy=False)
+        bad = ~np.isfinite(X)
+        if not bad.any():
+            bad = (np.floor(X) != X) | (np.abs(X) > _LARGEST)
     if bad.any():
         value = X[bad].flat[0]
         shown = {"nan": "NaN", "inf": "infinity", "-inf": "-infinity"}.get(str(value), f"{value:g}")
@@ -151,6 +161,12 @@ def read(X: Any, tokenizer: Tokenizer = None) -> Documents:
     TypeError
         If X is neither text nor sequences of strings or of integers.
     """
+    documents = _read(X, tokenizer)
+    documents.tokenizer = tokenizer
+    return documents
+
+
+def _read(X: Any, tokenizer: Tokenizer) -> Documents:
     if is_table(X):
         return _rows(X)
     items = _items(X)

@@ -90,16 +90,14 @@ def check_lengths(sequences: Sequences, at_least: int, name: str = "X") -> None:
     """
     short = np.flatnonzero(sequences.lengths < at_least)
     if len(short):
-        i = short[0]
+        i = int(short[0])
+        n = int(sequences.lengths[i])
+        has = "no tokens" if n == 0 else f"{n} token{'s' * (n != 1)}"
         others = f" ({len(short)} of {len(sequences)} are too short)" if len(short) > 1 else ""
         raise ValueError(
-            f"Sequence {i} of {name} has {_tokens(sequences.lengths[i])}, and at least {at_least} "
-            f"must be there{others}. Leave such sequences out."
+            f"Sequence {i} of {name} has {has}, and at least {at_least} must be there{others}. "
+            "Leave such sequences out."
         )
-
-
-def _tokens(n: int) -> str:
-    return "no tokens" if n == 0 else f"{n} token{'s' * (n != 1)}"
 
 
 def distinct_sequences(

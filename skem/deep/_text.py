@@ -131,7 +131,8 @@ class Vocabulary:
         ValueError
             If a token is not in the vocabulary, and there is no unknown token (or ``strict``).
         TypeError
-            If X has strings where there were integers in training, or the other way round.
+            If X has strings where there were integers in training, or the other way round, or text
+            where there were lists of tokens.
         """
         documents = X if isinstance(X, Documents) else read(X, self.tokenizer)
         self._check_kind(documents, name)
@@ -147,6 +148,8 @@ class Vocabulary:
         if documents.types and (documents.kind == "int") != (self.kind == "int"):
             has, had = ("integers", "strings") if documents.kind == "int" else ("text", "integers")
             raise TypeError(f"{name} has {has}, and tokens were {had} in fit. Give {had}.")
+        if self.kind == "str" and documents.kind not in ("str", "int"):
+            raise TypeError(f"{name} has text, and X had lists of tokens in fit. Give such lists.")
 
     def _refuse(self, documents: Documents, absent: NDArray, name: str) -> NoReturn:
         """Name the tokens that are not in the vocabulary."""
@@ -212,7 +215,6 @@ class Vocabulary:
 def learn_vocabulary(
     documents: Documents,
     *,
-    tokenizer: Tokenizer = None,
     min_frequency: int = 1,
     max_vocabulary: int | None = None,
     start: bool = True,
@@ -225,8 +227,6 @@ def learn_vocabulary(
     Parameters
     ----------
     documents : Documents
-    tokenizer : {'char', 'word'} or callable or None, default=None
-        By which the documents were read.
     min_frequency : int, default=1
         Tokens that occur less often are dropped: they become unknown.
     max_vocabulary : int or None, default=None
@@ -265,7 +265,7 @@ def learn_vocabulary(
         special + [tokens[i] for i in kept],
         np.array([*[of_special[token] for token in special], *counts[kept]]),
         documents.kind,
-        tokenizer,
+        documents.tokenizer,
         start=ids.get(START),
         end=ids.get(END),
         unknown=ids.get(UNKNOWN),
@@ -289,7 +289,7 @@ def _counts(documents: Documents, weight: NDArray | None) -> tuple[list, NDArray
 def _by_frequency(tokens: list, counts: NDArray) -> list[int]:
     """The most frequent first, then in the order of the tokens."""
     by_token = sorted(range(len(tokens)), key=tokens.__getitem__)
-    return sorted(by_token, key=lambda i: -counts[i])
+    return sorted(by_token, key=(-counts).tolist().__getitem__)
 
 
 def _check_left(
