@@ -1,0 +1,318 @@
+"""Documents as sequences of tokens: text of any kind, token lists, arrays of integers."""
+
+from __future__ import annotations
+
+import itertools
+import numbers
+import reprlib
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils.validation import validate_data
+
+from skem.deep._sequences import Sequences
+from skem.deep._words import split_words
+
+TOKENIZERS = ("char", "word")
+Tokenizer = str | Callable[[str], list[str]] | None
+
+NEGATIVE = -1  # what all negative token ids are read as
+_LARGEST = 2**53  # integers up to here are exact as floats
+
+
+class Documents:
+    """Documents cut into tokens, of which each different one is stored once.
+
+    Attributes
+    ----------
+    kind : {'char', 'word', 'callable', 'str', 'int'}
+        What the tokens are: those of a tokenizer, or strings or integers as given.
+    types : list
+        The different tokens, in no stated order.
+    sequences : Sequences
+        Documents as numbers of ``types``.
+    n_characters : ndarray of int of shape (n_documents,) or None
+        Length of each document that was given as one string.
+    tokenizer : {'char', 'word'} or callable or None
+        That with which text is cut.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        types: list,
+        sequences: Sequences,
+        n_characters: NDArray | None = None,
+        tokenizer: Tokenizer = None,
+    ):
+        self.kind = kind
+        self.types = types
+        self.sequences = sequences
+        self.n_characters = n_characters
+        self.tokenizer = tokenizer
+
+    def __len__(self) -> int:
+        return len(self.sequences)
+
+    def take(self, order: ArrayLike) -> Documents:
+        """Documents by their numbers, in that order."""
+        n = None if self.n_characters is None else self.n_characters[np.asarray(order, dtype=int)]
+        return Documents(self.kind, self.types, self.sequences.take(order), n, self.tokenizer)
+
+
+def is_table(X: Any) -> bool:
+    """Whether X has to be an array with a row for each sequence: it is neither text nor ragged."""
+    if sp.issparse(X):
+        return True
+    if isinstance(X, (list, tuple)):
+        return len(X) > 0 and all(isinstance(item, numbers.Number) for item in X)
+    if getattr(X, "shape", None) is None and not hasattr(X, "__array__"):
+        return False
+    array = np.asarray(X)
+    if array.dtype.kind != "O":
+        return array.dtype.kind not in "SUT"
+    if any(isinstance(item, (str, bytes)) for item in array.flat):
+        return False
+    return array.ndim > 1 or (len(array) > 0 and isinstance(array[0], numbers.Number))
+
+
+def check_tokens(estimator: Any, X: Any, *, reset: bool) -> Any:
+    """Check X as far as scikit-learn's habits go: what is text or ragged comes back as it is.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Gets ``n_features_in_`` (and ``feature_names_in_``) of a 2-D array, and loses them with
+        ``reset`` if X is none.
+    X : Any
+        A 2-D array, or anything that `read` takes.
+    reset : bool
+        True in ``fit``, False elsewhere: the width must then be that of ``fit``.
+
+    Returns
+    -------
+    X : ndarray of int64 of shape (n_samples, n_tokens), or X itself
+
+    Raises
+    ------
+    ValueError
+        If a 2-D array holds anything but integers, or has another width than in ``fit``.
+    TypeError
+        If X is sparse.
+    """
+    if is_table(X):
+        return whole_numbers(validate_data(estimator, X, reset=reset, ensure_all_finite=False))
+    if reset:
+        for name in ("n_features_in_", "feature_names_in_"):
+            vars(estimator).pop(name, None)
+    return X
+
+
+def whole_numbers(X: NDArray) -> NDArray:
+    """Token ids as int64.
+
+    Raises
+    ------
+    ValueError
+        If X holds NaN, infinity, fractions, or numbers that int64 does not hold exactly.
+    """
+    if X.dtype.kind in "bi":
+        return X.astype(np.int64, copy=False)
+    if X.dtype.kind == "u":
+        bad = np.iinfo(np.int64).max < X
+    else:
+        X = X.astype(np.float64, copy=False)
+        bad = ~np.isfinite(X)
+        if not bad.any():
+            bad = (np.floor(X) != X) | (np.abs(X) > _LARGEST)
+    if bad.any():
+        value = X[bad].flat[0]
+        shown = {"nan": "NaN", "inf": "infinity", "-inf": "-infinity"}.get(str(value), f"{value:g}")
+        raise ValueError(
+            f"tokenizer=None needs integer token ids, and X contains {shown}. Give ids of 0 or "
+            "more, and a negative number where a row is padded or a token is unknown."
+        )
+    return X.astype(np.int64, copy=False)
+
+
+def read(X: Any, tokenizer: Tokenizer = None) -> Documents:
+    """Cut documents into tokens.
+
+    Parameters
+    ----------
+    X : str, sequence of str, sequence of sequences, or ndarray of shape (n_samples, n_tokens)
+        Text (one string is one document), sequences of string tokens, or of integers. Tokens that
+        are given as such are taken as they are, whatever the tokenizer. Negative integers at the
+        end of a sequence are padding, and are dropped; elsewhere they are unknown tokens.
+    tokenizer : {'char', 'word'} or callable or None, default=None
+        How to cut strings; a callable takes a string and returns a list of strings.
+
+    Returns
+    -------
+    documents : Documents
+
+    Raises
+    ------
+    ValueError
+        If X has no documents, or is text and there is no tokenizer.
+    TypeError
+        If X is neither text nor sequences of strings or of integers.
+    """
+    documents = _read(X, tokenizer)
+    documents.tokenizer = tokenizer
+    return documents
+
+
+def _read(X: Any, tokenizer: Tokenizer) -> Documents:
+    if is_table(X):
+        return _rows(X)
+    items = _items(X)
+    if len(items) == 0:
+        raise ValueError("X has no documents; at least one is needed.")
+    if isinstance(items[0], str):
+        return _text(items, tokenizer)
+    return _tokens(items)
+
+
+def _rows(X: Any) -> Documents:
+    """Documents that are rows of equal length."""
+    if sp.issparse(X):
+        raise TypeError("X is sparse. Token ids must be in a dense array, or in lists.")
+    ids = np.asarray(X)
+    if ids.ndim != 2:
+        raise ValueError(
+            f"X is an array of shape {ids.shape}, expected (n_samples, n_tokens). One sequence is "
+            "given as [X]."
+        )
+    ids = whole_numbers(ids)
+    return _integers(ids.ravel(), np.full(len(ids), ids.shape[1]))
+
+
+def _items(X: Any) -> list:
+    """The documents of X, one by one."""
+    if isinstance(X, str):
+        return [X]
+    if getattr(X, "ndim", 1) == 2 and X.shape[1] == 1:
+        raise ValueError(
+            f"X has shape {X.shape}: a table with one column of text. Give the column itself, of "
+            f"shape ({X.shape[0]},)."
+        )
+    if getattr(X, "ndim", 1) > 1:
+        X = np.asarray(X)  # a data frame goes over its columns
+    if isinstance(X, (dict, set, frozenset, bytes)) or not isinstance(X, Iterable):
+        raise TypeError(
+            "X must be a string, a list of strings, a list of token lists, or a 2-D array of "
+            f"integers; got {type(X).__name__}."
+        )
+    return list(X)
+
+
+def _text(texts: list, tokenizer: Tokenizer) -> Documents:
+    if tokenizer is None:
+        raise ValueError(
+            f"tokenizer=None needs integer token ids or lists of tokens, and X has text, "
+            f"{reprlib.repr(texts[0])}. Set tokenizer to 'char', 'word' or a callable."
+        )
+    for i, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise TypeError(
+                f"X[0] is a string, and X[{i}] is of type {type(text).__name__}: "
+                f"{reprlib.repr(text)}. All documents must be strings."
+            )
+    n_characters = np.fromiter(map(len, texts), np.int64, len(texts))
+    if tokenizer == "char":
+        data = "".join(texts).encode("utf-32-le", "surrogatepass")
+        codes, tokens = _factorized(np.frombuffer(data, dtype="<u4").astype(np.int64))
+        types = [chr(code) for code in codes.tolist()]
+        return Documents("char", types, Sequences.of_lengths(tokens, n_characters), n_characters)
+    if tokenizer == "word":
+        return _strings("word", [split_words(text) for text in texts], n_characters)
+    if not callable(tokenizer):
+        raise ValueError(
+            f"tokenizer must be 'char', 'word', None, or a callable; got {tokenizer!r}."
+        )
+    return _strings("callable", [_cut(text, tokenizer) for text in texts], n_characters)
+
+
+def _cut(text: str, tokenizer: Callable[[str], list[str]]) -> list[str]:
+    tokens = tokenizer(text)
+    if isinstance(tokens, str) or not isinstance(tokens, Iterable):
+        raise TypeError(
+            f"tokenizer returned {type(tokens).__name__}, and must return a list of strings."
+        )
+    tokens = list(tokens)
+    if not all(isinstance(token, str) for token in tokens):
+        raise TypeError(f"tokenizer must return a list of strings; got {reprlib.repr(tokens)}.")
+    return tokens
+
+
+def _tokens(items: list) -> Documents:
+    """Sequences of strings or of integers."""
+    sequences: list[Any] = []
+    for i, item in enumerate(items):
+        if isinstance(item, (str, bytes, dict, set)) or not isinstance(item, Iterable):
+            raise TypeError(
+                f"X[{i}] must be a list of tokens, as X[0] is; got {reprlib.repr(item)}."
+                if i
+                else "X must hold strings, lists of strings, or lists of integers; "
+                f"X[0] is {reprlib.repr(item)}."
+            )
+        sequences.append(np.asarray(item) if hasattr(item, "__array__") else list(item))
+    lengths = [len(sequence) for sequence in sequences]
+    if all(isinstance(s, np.ndarray) and s.ndim == 1 and s.dtype.kind in "biuf" for s in sequences):
+        return _integers(whole_numbers(np.concatenate(sequences)), lengths)
+    types = set(map(type, itertools.chain.from_iterable(sequences)))
+    if types and all(issubclass(kind, str) for kind in types):
+        return _strings("str", sequences, None)
+    if all(issubclass(kind, (numbers.Real, np.bool_)) for kind in types):
+        flat = np.array(list(itertools.chain.from_iterable(sequences)))
+        return _integers(whole_numbers(flat), lengths)
+    names = sorted(kind.__name__ for kind in types)
+    raise TypeError(
+        f"Tokens must be all strings or all integers; those in X are of type {', '.join(names)}."
+    )
+
+
+def _strings(kind: str, documents: list[list[str]], n_characters: NDArray | None) -> Documents:
+    flat = list(itertools.chain.from_iterable(documents))
+    types = list(dict.fromkeys(flat))
+    number_of = dict(zip(types, range(len(types)), strict=True))
+    tokens = np.fromiter(map(number_of.__getitem__, flat), np.int64, len(flat))
+    sequences = Sequences.of_lengths(tokens, [len(document) for document in documents])
+    return Documents(kind, [str(token) for token in types], sequences, n_characters)
+
+
+def _integers(ids: NDArray, lengths: ArrayLike) -> Documents:
+    sequences = Sequences.of_lengths(ids, lengths)
+    if ids.size and ids.min() < 0:
+        sequences = _without_padding(sequences)
+    types, tokens = _factorized(sequences.tokens)
+    return Documents("int", types.tolist(), Sequences(tokens, sequences.offsets))
+
+
+def _without_padding(sequences: Sequences) -> Sequences:
+    """Negative ids at the ends are dropped, others become -1."""
+    ids, offsets = sequences.tokens, sequences.offsets
+    place = np.arange(len(ids))
+    last = np.maximum.accumulate(np.where(ids >= 0, place, -1))  # the last id before, or here
+    last = np.concatenate([[-1], last])
+    lengths = np.maximum(last[offsets[1:]] + 1 - offsets[:-1], 0)
+    kept = place < np.repeat(offsets[:-1] + lengths, sequences.lengths)
+    return Sequences.of_lengths(np.maximum(ids[kept], NEGATIVE), lengths)
+
+
+def _factorized(values: NDArray) -> tuple[NDArray, NDArray]:
+    """The different values, ascending, and each value as a number of those."""
+    if values.size == 0:
+        return values, values
+    low = int(values.min())
+    span = int(values.max()) - low + 1
+    if span > 4 * len(values) + (1 << 17):
+        return np.unique(values, return_inverse=True)
+    shifted = values - low
+    there = np.zeros(span, dtype=bool)
+    there[shifted] = True
+    return np.flatnonzero(there) + low, (np.cumsum(there) - 1)[shifted]

@@ -1,0 +1,71 @@
+"""Text as words and punctuation, and back."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import re
+import unicodedata
+from collections.abc import Iterable
+
+# Written without spaces, each character a token: Han characters, kana and their iteration marks.
+_HAN = (
+    "\u3005-\u3007\u3040-\u30fa\u30fc-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+    "\U0001b000-\U0001b16f\U00020000-\U000323af"
+)
+_WIDE = _HAN + "\u3001-\u303f\uff00-\uff65"  # with the punctuation that goes with them
+
+
+def split_words(text: str) -> list[str]:
+    """Cut text into words, numbers, punctuation marks and line ends.
+
+    Han characters and kana are tokens of their own. Words keep apostrophes and hyphens inside
+    ("don't", "well-known"), numbers their points and commas. Runs of full stops, dashes and
+    ellipses are one token. Blanks are left out.
+    """
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return _pattern().findall(text)
+
+
+def join_words(tokens: Iterable[str]) -> str:
+    """Put words and punctuation together, with blanks where they are usual."""
+    text = " ".join(tokens)
+    for pattern, replacement in _joints():
+        text = pattern.sub(replacement, text)
+    return text
+
+
+@functools.cache
+def _pattern() -> re.Pattern[str]:
+    # Marks (accents, vowel signs) belong to the letter before; \w has only letters and digits.
+    marks = _marks()
+    letters = rf"[^\W{_HAN}]+"
+    word = rf"{letters}(?:[{marks}]+(?:{letters})?)*"
+    inner = r"['’\-]|(?<=\d)[.,](?=\d)"
+    return re.compile(
+        rf"{word}(?:(?:{inner}){word})*|[{_HAN}][{marks}]*|\n|\.+|-+|—+|…+|[^\w\s][{marks}]*"
+    )
+
+
+def _marks() -> str:
+    """Combining characters, as ranges of a character class."""
+    planes = itertools.chain(range(0x20000), range(0xE0000, 0xE0200))  # Han has no marks
+    marks = [i for i in planes if unicodedata.category(chr(i))[0] == "M"]
+    runs = itertools.groupby(enumerate(marks), lambda pair: pair[1] - pair[0])
+    ranges = [[code for _, code in run] for _, run in runs]
+    return "".join(f"{chr(run[0])}-{chr(run[-1])}" for run in ranges)
+
+
+@functools.cache
+def _joints() -> tuple[tuple[re.Pattern[str], str], ...]:
+    rules = (
+        (r" ?\n ?", "\n"),
+        (rf"(?<=[{_WIDE}]) (?=[{_WIDE}…—“”‘’\w])|(?<=[…—“”‘’\w]) (?=[{_WIDE}])", ""),
+        (r"(?<=[…”’]) (?=[—…])|(?<=—) (?=[“‘])", ""),
+        (r'" ([^"\n]*?) "', r'"\1"'),
+        (r" (?=[.,;:!?%)\]}”’…])", ""),
+        (r"(?<=[(\[{“‘$£€#]) ", ""),
+        (r"(?<=\w) (?=n't\b|'(?:s|re|ve|ll|d|m)\b)", ""),  # as treebanks cut them
+    )
+    return tuple((re.compile(pattern), replacement) for pattern, replacement in rules)
