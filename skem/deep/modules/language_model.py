@@ -206,8 +206,8 @@ class LanguageModel(nn.Module):
     def _draw_noise(self, batch: int) -> _Drawn:
         if not self.training:
             return _Drawn(None, Noise(), None)
-        like, rate = self.embedding.weight, self.dropout_embedding
-        tokens = locked_mask(rate, self.n_tokens, 1, like)
+        like = self.embedding.weight
+        tokens = locked_mask(self.dropout_embedding, self.n_tokens, 1, like)
         outputs = locked_mask(self.dropout_output, batch, self.recurrent.output_size, like)
         return _Drawn(tokens, self.recurrent.draw_noise(batch), outputs)
 

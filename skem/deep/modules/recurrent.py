@@ -92,6 +92,7 @@ class Recurrent(nn.Module):
         self.cell, self.bidirectional = cell, bidirectional
         self.dropout_input, self.dropout_between = dropout_input, dropout_between
         self.dropout_weights = dropout_weights
+        self._has_dropout = bool(dropout_input or dropout_between or dropout_weights)
         self.n_directions = 2 if bidirectional else 1
         self.blocks = nn.ModuleList()
         width = input_size
@@ -141,7 +142,7 @@ class Recurrent(nn.Module):
     # ------------------------------------------------------------------ dropout
     def draw_noise(self, batch: int) -> Noise:
         """Masks and dropped weights for one segment of the training; nothing otherwise."""
-        if not self.training:
+        if not (self.training and self._has_dropout):
             return Noise()
         like = next(self.parameters())
         between: list[Tensor | None] = [
