@@ -114,11 +114,6 @@ def test_layers_alone_and_in_one_kernel_are_the_same():
     assert_close(apart.eval()(x)[0], model(x)[0])
 
 
-def test_forget_gates_start_open():
-    for *_, b, c in layers(sizes=(H, H)).blocks[0].all_weights:
-        assert_close((b + c)[H : 2 * H], torch.ones(H, dtype=torch.float64))
-
-
 # ---------------------------------------------------------------------- state
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("sizes", [(H, H), (4, 6)])

@@ -69,6 +69,8 @@ class LanguageModel(nn.Module):
         at the step before (scheduled sampling, Bengio et al. 2015).
     teacher_forcing_steps : int, default=0
         Batches over which that chance falls from 1.
+    embedding_std : float, default=0.2
+        Of the embedding before training. Larger ones learn characters faster.
     """
 
     step: Tensor
@@ -93,6 +95,7 @@ class LanguageModel(nn.Module):
         temporal_activation_regularization: float = 0.0,
         teacher_forcing: float = 1.0,
         teacher_forcing_steps: int = 0,
+        embedding_std: float = 0.2,
     ):
         super().__init__()
         self.n_tokens, self.start = n_tokens, start
@@ -102,7 +105,7 @@ class LanguageModel(nn.Module):
         self.teacher_forcing = teacher_forcing
         self.teacher_forcing_steps = teacher_forcing_steps
         self.embedding = nn.Embedding(n_tokens, embedding_dim)
-        nn.init.normal_(self.embedding.weight, std=embedding_dim**-0.5)
+        nn.init.normal_(self.embedding.weight, std=embedding_std)
         self.recurrent = Recurrent(
             embedding_dim,
             hidden_sizes,

@@ -64,7 +64,7 @@ class Recurrent(nn.Module):
     hidden_sizes : sequence of int
         Units of each layer, a direction.
     cell : {'rnn_tanh', 'rnn_relu', 'lstm', 'gru'}, default='lstm'
-        See above. The forget gates of an LSTM start open (bias 1).
+        See above.
     bidirectional : bool, default=False
         Whether each layer also runs backwards.
     dropout_input, dropout_between : float, default=0.0
@@ -101,8 +101,6 @@ class Recurrent(nn.Module):
             self.blocks.append(block)
             width = size * self.n_directions
         self.output_size = width
-        if cell == "lstm":
-            self._open_forget_gates()
 
     def _kernel_sizes(self) -> list[tuple[int, int]]:
         """Units and number of layers of each block."""
@@ -110,14 +108,6 @@ class Recurrent(nn.Module):
         if self.dropout_between or len(set(sizes)) > 1:
             return [(size, 1) for size in sizes]
         return [(sizes[0], len(sizes))]
-
-    @torch.no_grad()
-    def _open_forget_gates(self) -> None:
-        for block in self.blocks:
-            for *_, bias_input, bias_state in block.all_weights:
-                size = len(bias_input) // 4
-                bias_input[size : 2 * size] = 1.0
-                bias_state[size : 2 * size] = 0.0
 
     # ------------------------------------------------------------------ state
     @property
