@@ -87,7 +87,7 @@ class DeepEstimatorMixin(CallbackSupportMixin):
             What scikit-learn's callbacks see: 'X', 'y', 'metadata'.
         """
         size = self._size_of_batches(train)
-        callbacks = IterationCallbacks(self, n_starts=1, max_iter=self.max_epochs, **data)
+        callbacks = IterationCallbacks(self, n_starts=1, max_iter=self._n_epochs, **data)
         tasks = [EpochTasks(callbacks, attributes)] if callbacks.active else []
         net = self._make_net(module, valid, size, tasks).initialize()
         self._before_training(net)
@@ -129,7 +129,7 @@ class DeepEstimatorMixin(CallbackSupportMixin):
             precision=self.precision,
             **self._optimizer_options(device),
             lr=self._learning_rate,
-            max_epochs=self.max_epochs,
+            max_epochs=self._n_epochs,
             batch_size=batch_size,
             train_split=None if valid is None else predefined_split(valid),
             **self._iterator_options(device),
@@ -145,6 +145,11 @@ class DeepEstimatorMixin(CallbackSupportMixin):
     def _learning_rate(self) -> float:
         """Where the schedule starts."""
         return self.learning_rate
+
+    @property
+    def _n_epochs(self) -> int:
+        """At the most."""
+        return self.max_epochs
 
     @property
     def _schedule(self) -> Callable[[float], float] | None:

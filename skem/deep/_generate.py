@@ -42,7 +42,7 @@ def restricted(log_p: Tensor, choice: Choice) -> Tensor:
     top_k and top_p are taken after the temperature, top_k first.
     """
     log_p = (log_p / choice.temperature).log_softmax(-1)
-    order = log_p.argsort(-1, descending=True, stable=True)
+    order = log_p.argsort(dim=-1, descending=True, stable=True)
     rank = order.argsort(-1)
     if choice.top_k is not None:
         log_p = log_p.masked_fill(rank >= choice.top_k, -torch.inf).log_softmax(-1)

@@ -7,13 +7,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from torch import Tensor
 
-from skem._validation import check_weights
 from skem.deep import _segments
 from skem.deep._base import DeepEstimatorMixin, history_of
 from skem.deep._segments import Segments, buckets
+from skem.deep._text import Documents as Texts
 from skem.deep._text import (
     Sequences,
     Tokenizer,
@@ -23,7 +23,6 @@ from skem.deep._text import (
     learn_vocabulary,
     read,
 )
-from skem.deep._text import Documents as Texts
 
 _VALUES = 1 << 22  # numbers that a layer may hold for one batch of inference
 _STEPS = 512  # steps that go through the layers at once
@@ -62,7 +61,7 @@ class SequenceEstimatorMixin(DeepEstimatorMixin):
     vocabulary_: Vocabulary
 
     def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()  # type: ignore[misc]
+        tags = super().__sklearn_tags__()
         tags.input_tags.categorical = True
         return tags
 
@@ -76,17 +75,13 @@ class SequenceEstimatorMixin(DeepEstimatorMixin):
             )
         return read(X, self.tokenizer)
 
-    def _learn_vocabulary(self, texts: Texts, weight: NDArray | None, **special: bool) -> Vocabulary:
+    def _learn_vocabulary(self, texts: Texts, **special: Any) -> Vocabulary:
         return learn_vocabulary(
             texts,
             min_frequency=self.min_frequency,
             max_vocabulary=self.max_vocabulary,
-            sample_weight=weight,
             **special,
         )
-
-    def _check_weight(self, sample_weight: ArrayLike | None, n: int) -> NDArray | None:
-        return check_weights(sample_weight, np.empty((n, 0)))
 
     def _encode(self, X: Any, *, at_least: int = 1, strict: bool = False) -> Sequences:
         """Sequences of ids of a fitted estimator's vocabulary, without start and end."""

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from numbers import Integral, Real
 from typing import Any
 
-from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 
 from skem._callbacks import with_callbacks
@@ -288,14 +287,8 @@ class RNNLanguageModel(LanguageModelFitMixin, BaseEstimator):
     # ------------------------------------------------------------------ fit
     @with_callbacks
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(
-        self, X: Any, y: Any = None, *, sample_weight: ArrayLike | None = None, X_val: Any = None
-    ) -> RNNLanguageModel:
+    def fit(self, X: Any, y: Any = None, *, X_val: Any = None) -> RNNLanguageModel:
         """Learn the vocabulary, and train the model.
-
-        Equal documents are put together with the sum of their weights, and documents are put into
-        an order of their own before random batches are drawn, so that a weight of 2 is a document
-        twice.
 
         Parameters
         ----------
@@ -305,8 +298,6 @@ class RNNLanguageModel(LanguageModelFitMixin, BaseEstimator):
             unknown tokens.
         y : Ignored
             Not used, present for API consistency by convention.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weight of each document; default is one for each.
         X_val : of the kind of X, default=None
             Documents for 'valid_loss', and for early stopping, which then holds none out.
 
@@ -326,16 +317,16 @@ class RNNLanguageModel(LanguageModelFitMixin, BaseEstimator):
         ConvergenceWarning
             If the loss stops to be a number later; the last good weights are taken.
         """
-        goes_on = self.warm_start and hasattr(self, "net_")
-        return self._fit(X, sample_weight, X_val, goes_on=goes_on)
+        with unchanged_on_error(self):
+            self._fit(X, X_val, goes_on=self.warm_start and hasattr(self, "net_"))
+        return self
 
+    @with_callbacks
     @fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(
-        self, X: Any, y: Any = None, *, sample_weight: ArrayLike | None = None
-    ) -> RNNLanguageModel:
+    def partial_fit(self, X: Any, y: Any = None) -> RNNLanguageModel:
         """Train for one epoch, with a constant learning rate.
 
-        The vocabulary is that of the first call, or of `fit`.
+        The vocabulary is that of the first call, or of `fit`; ``history_`` grows.
 
         Parameters
         ----------
@@ -343,32 +334,36 @@ class RNNLanguageModel(LanguageModelFitMixin, BaseEstimator):
             Documents, as in `fit`.
         y : Ignored
             Not used, present for API consistency by convention.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weight of each document; default is one for each.
 
         Returns
         -------
         self : RNNLanguageModel
         """
-        raise NotImplementedError
-
-    def _fit(self, X: Any, sample_weight: Any, X_val: Any, *, goes_on: bool) -> RNNLanguageModel:
-        seen = {"sample_weight": sample_weight, "X_val": X_val}
-        data = {"X": X, "metadata": {k: v for k, v in seen.items() if v is not None} or None}
         with unchanged_on_error(self):
-            vocabulary, sequences, weight = self._training(X, sample_weight, goes_on=goes_on)
-            seed = draw_seed(self.random_state)
-            with local_seed(seed, resolve_device(self.device)):
-                train, valid = self._datasets(sequences, weight, vocabulary, X_val)
-                module = self._make_module(vocabulary)
-                if goes_on:
-                    self._load_weights(module)
-                fitted = self._train(
-                    module,
-                    train,
-                    valid,
-                    attributes=lambda net: self._fitted_attributes(net, vocabulary_=vocabulary),
-                    data=data,
-                )
-            vars(self).update(fitted)
+            before = list(getattr(self, "history_", []))
+            self._partial = True
+            self._fit(X, None, goes_on=hasattr(self, "net_"))
+            del self._partial
+            self.history_ = before + [
+                row | {"epoch": len(before) + row["epoch"]} for row in self.history_
+            ]
+            self.n_iter_ = len(self.history_)
         return self
+
+    def _fit(self, X: Any, X_val: Any, *, goes_on: bool) -> None:
+        data = {"X": X, "metadata": None if X_val is None else {"X_val": X_val}}
+        vocabulary, sequences = self._training(X, goes_on=goes_on)
+        with local_seed(draw_seed(self.random_state), resolve_device(self.device)):
+            train, valid = self._datasets(sequences, vocabulary, X_val)
+            module = self._make_module(vocabulary)
+            if goes_on:
+                self._load_weights(module)
+            fitted = self._train(
+                module,
+                train,
+                valid,
+                attributes=lambda net: self._fitted_attributes(net, vocabulary_=vocabulary),
+                data=data,
+            )
+        for name, value in fitted.items():
+            setattr(self, name, value)

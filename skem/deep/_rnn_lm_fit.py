@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from skem.deep import _segments
@@ -16,7 +15,7 @@ from skem.deep._nt_asgd import AveragedSGD, StartAveraging
 from skem.deep._rnn_base import GOES_ON, WAY_OUT
 from skem.deep._rnn_lm_use import LanguageModelUseMixin
 from skem.deep._segments import Segments
-from skem.deep._text import Documents, Sequences, Vocabulary, check_lengths, distinct_sequences
+from skem.deep._text import Documents, Sequences, Vocabulary, check_lengths
 from skem.deep.modules.language_model import LanguageModel
 from skem.deep.modules.softmax import FullSoftmax
 
@@ -50,7 +49,8 @@ class LanguageModelFitMixin(LanguageModelUseMixin):
     teacher_forcing_steps: int
     optimizer: str
     averaging_patience: int
-    _momenta: Any
+    history_: list[dict[str, float]]
+    n_iter_: int
 
     # ------------------------------------------------------------------ checks
     def _check_parameters(self) -> None:
@@ -93,58 +93,46 @@ class LanguageModelFitMixin(LanguageModelUseMixin):
         return (n_tokens // 15, 3 * n_tokens // 15) if n_tokens > _LARGE else ()
 
     # ------------------------------------------------------------------ documents
-    def _training(
-        self, X: Any, sample_weight: ArrayLike | None, *, goes_on: bool
-    ) -> tuple[Vocabulary, Sequences, NDArray | None]:
-        """Vocabulary, different sequences in an order of their own, and weights."""
+    def _training(self, X: Any, *, goes_on: bool) -> tuple[Vocabulary, Sequences]:
+        """Vocabulary and sequences."""
         self._check_parameters()
         texts = self._read_documents(X, reset=not goes_on or not hasattr(self, "n_features_in_"))
-        weight = self._check_weight(sample_weight, len(texts))
         if goes_on:
             vocabulary = self.vocabulary_
         else:
             vocabulary = self._learn_vocabulary(
-                texts, weight, start=True, end=self._has_end(X, texts), unknown=self.unknown_token
+                texts, start=True, end=self._has_end(texts), unknown=self.unknown_token
             )
         sequences = vocabulary.encode(texts)
-        check_lengths(sequences, 2)
-        rows, weight = distinct_sequences(sequences, weight)
-        return vocabulary, sequences.take(rows), weight
+        check_lengths(sequences, 2 if vocabulary.end is None else 1)
+        return vocabulary, sequences
 
-    def _has_end(self, X: Any, texts: Documents) -> bool:
+    def _has_end(self, texts: Documents) -> bool:
         """Documents of different lengths have an end to be predicted."""
         if self.end_token != "auto":
             return bool(self.end_token)
         return len(np.unique(texts.sequences.lengths)) > 1
 
     def _datasets(
-        self, sequences: Sequences, weight: NDArray | None, vocabulary: Vocabulary, X_val: Any
+        self, sequences: Sequences, vocabulary: Vocabulary, X_val: Any
     ) -> tuple[_segments.Documents, _segments.Documents | None]:
         """Sequences to train on and, with early stopping, those that are held out."""
+        train, valid = sequences, None
         if X_val is not None:
             texts = self._read_documents(X_val, reset=False)
-            held_out = vocabulary.encode(texts, name="X_val")
-            check_lengths(held_out, 1, "X_val")
-            return (
-                self._predictions(sequences, weight, vocabulary),
-                self._predictions(held_out, None, vocabulary),
-            )
-        if not self.early_stopping or self._is_partial:
-            return self._predictions(sequences, weight, vocabulary), None
+            valid = vocabulary.encode(texts, name="X_val")
+            check_lengths(valid, 1, "X_val")
+        elif self.early_stopping and not self._is_partial:
+            train, valid = self._split(sequences)
+        own = self._predictions(train, vocabulary)
+        return own, None if valid is None else self._predictions(valid, vocabulary)
+
+    def _split(self, sequences: Sequences) -> tuple[Sequences, Sequences]:
+        """Documents to train on, and those that are held out."""
         if len(sequences) == 1:
-            train, valid = self._cut(sequences)
-            return (
-                self._predictions(train, None, vocabulary),
-                self._predictions(valid, None, vocabulary),
-            )
-        parts = self._held_out(len(sequences))
-        train, valid = (
-            self._predictions(
-                sequences.take(part), None if weight is None else weight[part], vocabulary
-            )
-            for part in parts
-        )
-        return train, valid
+            return self._cut(sequences)
+        train, valid = self._held_out(len(sequences))
+        return sequences.take(train), sequences.take(valid)
 
     def _cut(self, sequences: Sequences) -> tuple[Sequences, Sequences]:
         """The last part of one long sequence is held out."""
@@ -158,15 +146,9 @@ class LanguageModelFitMixin(LanguageModelUseMixin):
             )
         return Sequences.from_list([tokens[:n]]), Sequences.from_list([tokens[n:]])
 
-    def _predictions(
-        self, sequences: Sequences, weight: NDArray | None, vocabulary: Vocabulary
-    ) -> _segments.Documents:
-        if weight is not None:
-            lengths = sequences.lengths + (vocabulary.end is not None)
-            weight = weight / np.average(weight, weights=lengths)
-            weight = None if (weight == weight[0]).all() else weight
+    def _predictions(self, sequences: Sequences, vocabulary: Vocabulary) -> _segments.Documents:
         return _segments.Documents(
-            sequences.tokens, sequences.offsets, vocabulary.start, vocabulary.end, weight
+            sequences.tokens, sequences.offsets, vocabulary.start, vocabulary.end
         )
 
     def _size_of_batches(self, train: _segments.Documents) -> int:
@@ -232,12 +214,22 @@ class LanguageModelFitMixin(LanguageModelUseMixin):
         options["iterator_train__truncation"] = self.truncation
         return options
 
+    @property
+    def _n_epochs(self) -> int:
+        return 1 if self._is_partial else self.max_epochs
+
     def _before_training(self, net: Net) -> None:
-        if self._is_partial and self._momenta is not None:
-            net.optimizer_.load_state_dict(self._momenta)
+        """A partial fit goes on with the moments of Adam."""
+        if not (self._is_partial and hasattr(self, "net_")):
+            return
+        if type(net.optimizer_) is type(self.net_.optimizer_):
+            net.optimizer_.load_state_dict(self.net_.optimizer_.state_dict())
+        for group in net.optimizer_.param_groups:
+            group["lr"] = self._learning_rate
 
     @property
     def _is_partial(self) -> bool:
+        """Whether `partial_fit` is at work."""
         return getattr(self, "_partial", False)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
@@ -42,6 +42,11 @@ class LanguageModelUseMixin(
         """Numbers of the widest layer for one step, about."""
         module = self._module
         return max(4 * max(module.recurrent.hidden_sizes), min(module.n_tokens, 4096))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
 
     # ------------------------------------------------------------------ probabilities
     def score_samples(self, X: Any) -> NDArray:
@@ -78,7 +83,7 @@ class LanguageModelUseMixin(
             self._in_parts(dataset, self._width, device, one)
         return total.numpy()
 
-    def score(self, X: Any, y: Any = None, *, sample_weight: ArrayLike | None = None) -> float:
+    def score(self, X: Any, y: Any = None) -> float:
         """Mean log-probability of a token over all documents, in nats: higher is better.
 
         Parameters
@@ -87,8 +92,6 @@ class LanguageModelUseMixin(
             Documents, as in `fit`.
         y : Ignored
             Not used, present for API consistency by convention.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weight of each document; default is one for each.
 
         Returns
         -------
@@ -98,15 +101,8 @@ class LanguageModelUseMixin(
         """
         check_is_fitted(self)
         sequences = self._encode(X)
-        weight = self._check_weight(sample_weight, len(sequences))
-        return self._mean(sequences, weight, self._n_predictions(sequences))
-
-    def _n_predictions(self, sequences: Sequences) -> NDArray:
-        return sequences.lengths + (self.vocabulary_.end is not None)
-
-    def _mean(self, sequences: Sequences, weight: NDArray | None, counts: NDArray) -> float:
-        weight = np.ones(len(sequences)) if weight is None else weight
-        return float(weight @ self._log_probs(sequences) / (weight @ counts))
+        ends = 0 if self.vocabulary_.end is None else len(sequences)
+        return float(self._log_probs(sequences).sum() / (len(sequences.tokens) + ends))
 
     def perplexity(self, X: Any) -> float:
         """exp(-`score`): as uncertain as among so many equally likely tokens.
@@ -147,8 +143,8 @@ class LanguageModelUseMixin(
                 "bits_per_character needs documents that are strings, and X has tokens. "
                 "perplexity takes any."
             )
-        nats = self._mean(self._encoded(texts), None, texts.n_characters)
-        return -nats / float(np.log(2))
+        nats = self._log_probs(self._encoded(texts)).sum() / texts.n_characters.sum()
+        return float(-nats / np.log(2))
 
     # ------------------------------------------------------------------ next token
     def predict_proba(self, X: Any) -> NDArray:
@@ -320,7 +316,8 @@ class LanguageModelUseMixin(
 
     def _pieces(self, drawn: Iterator[int]) -> Iterator[Any]:
         """What each token adds to the document, as far as the token before it tells."""
-        decode, before = self.vocabulary_.decode, []
+        decode = self.vocabulary_.decode
+        before: list[int] = []
         for i in drawn:
             document = decode([*before, i])
             yield document[len(decode(before)) :] if isinstance(document, str) else document[-1]
