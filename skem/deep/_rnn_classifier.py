@@ -373,4 +373,5 @@ class RNNClassifier(LabelledSequencesMixin, ClassifierMixin, BaseEstimator):
         -------
         y : ndarray of shape (n_samples,)
         """
-        return self.classes_[self.predict_log_proba(X).argmax(1)]
+        log_p = self.predict_log_proba(X)
+        return self.classes_[log_p.argmax(1)]

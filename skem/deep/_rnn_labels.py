@@ -10,10 +10,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.utils.class_weight import compute_class_weight
+from sklearn.utils.validation import validate_data
 from torch import Tensor
 
 from skem._sklearn import Interval, StrOptions
+from skem._warnings import warn_user
 from skem.deep._base import PRECISIONS, SCHEDULES
+from skem.deep._documents import is_table
 from skem.deep._labelled import Labelled, LabelledBatches, inference_groups
 from skem.deep._rnn_base import SequenceEstimatorMixin
 from skem.deep._text import TOKENIZERS, Documents, Sequences, Vocabulary, check_tokens, read
@@ -80,7 +83,36 @@ class LabelledSequencesMixin(SequenceEstimatorMixin):
 
     # ------------------------------------------------------------------ input
     def _read_documents(self, X: Any, *, reset: bool) -> Documents:
-        return read(check_tokens(self, X, reset=reset), self.tokenizer)
+        """Cut documents into tokens.
+
+        Numbers that are no integers are tokens too, each different one, if they were in ``fit``. A
+        list of equally long lists of integers tells how wide arrays must be later.
+        """
+        known = not reset and hasattr(self, "vocabulary_")
+        values = known and any(isinstance(t, float) for t in self.vocabulary_.tokens_)
+        if is_table(X) and (values or not known):
+            table = validate_data(self, X, reset=reset, dtype="numeric")
+            if values or (table.dtype.kind == "f" and (table != np.floor(table)).any()):
+                return self._values(table, warn=not values)
+        checked = check_tokens(self, X, reset=reset)
+        texts = read(checked, self.tokenizer)
+        if reset and texts.kind == "int" and isinstance(X, (list, tuple)):
+            widths = {len(row) for row in X}
+            if len(widths) == 1:
+                self.n_features_in_ = widths.pop()
+        return texts
+
+    def _values(self, table: NDArray, warn: bool) -> Documents:
+        if warn:
+            warn_user(
+                "X has numbers that are no integers, and each different one is a token of its own, "
+                "near ones as different as others. Bin them first (KBinsDiscretizer), if they are "
+                "measured.",
+                UserWarning,
+            )
+        types, ids = np.unique(table.astype(np.float64), return_inverse=True)
+        sequences = Sequences.of_lengths(ids.ravel(), np.full(len(table), table.shape[1]))
+        return Documents("int", types.tolist(), sequences)
 
     def _learn_vocabulary(self, texts: Documents, **special: Any) -> Vocabulary:
         return super()._learn_vocabulary(texts, start=False, end=False, unknown=True, **special)
