@@ -27,9 +27,14 @@ from skem import MaxEntClassifier, RNNClassifier, RNNTagger
 Tagged = tuple[list[list[str]], list[list[str]]]
 
 
+def unpacked(path: Path) -> str:
+    with lzma.open(path, "rt", encoding="utf-8") as file:
+        return file.read()
+
+
 def ewt(data: Path, part: str) -> Tagged:
     """Sentences as lists of words, and their tags."""
-    text = lzma.open(data / f"ud_ewt_upos_{part}.tsv.xz", "rt", encoding="utf-8").read()
+    text = unpacked(data / f"ud_ewt_upos_{part}.tsv.xz")
     X, y = [], []
     for block in text.strip("\n").split("\n\n"):
         pairs = [line.split("\t") for line in block.split("\n")]
@@ -40,7 +45,7 @@ def ewt(data: Path, part: str) -> Tagged:
 
 def bbc(data: Path) -> dict[str, tuple[list[str], np.ndarray]]:
     """Stories and classes of each part."""
-    text = lzma.open(data / "bbc_news.tsv.xz", "rt", encoding="utf-8").read()
+    text = unpacked(data / "bbc_news.tsv.xz")
     rows = [line.split("\t") for line in text.strip("\n").split("\n")]
     return {
         part: ([r[0] for r in rows if r[1] == part],
@@ -114,8 +119,9 @@ def classes(full: bool, data: Path, seeds: int) -> None:
                                 max_epochs=20 if full else 4, device="cpu")  # fmt: skip
             begin = time.process_time()
             rnn.fit(X, y)
+            seconds = time.process_time() - begin
             rows.append([f"RNNClassifier, {pooling}, seed {seed}", f"{rnn.score(*val):.4f}",
-                         f"{rnn.score(*test):.4f}", f"{time.process_time() - begin:.1f}"])  # fmt: skip
+                         f"{rnn.score(*test):.4f}", f"{seconds:.1f}"])  # fmt: skip
             print("  ".join(rows[-1]), flush=True)
     print(text_table(header, rows))
     if full:

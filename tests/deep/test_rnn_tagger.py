@@ -219,9 +219,8 @@ def test_kinds_of_input_give_the_same():
     assert model.score(padded, tags) == small().fit(IDS, PARITY).score(IDS, PARITY)
     arrays = [np.array(row) for row in IDS]
     assert_same(small().fit(arrays, [np.array(t) for t in PARITY]).predict_proba(arrays), expected)
-    assert small().fit([tuple(row) for row in X], [tuple(row) for row in Y]).predict(X) == small().fit(
-        X, Y
-    ).predict(X)  # fmt: skip
+    tuples = [[tuple(row) for row in rows] for rows in (X, Y)]
+    assert small().fit(*tuples).predict(X) == small().fit(X, Y).predict(X)
 
 
 def test_a_warm_start_goes_on_with_the_tags_of_the_first_fit():
