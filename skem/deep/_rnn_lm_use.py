@@ -106,7 +106,7 @@ class LanguageModelUseMixin(
         return float(self._log_probs(sequences).sum() / (len(sequences.tokens) + ends))
 
     def perplexity(self, X: Any) -> float:
-        """exp(-`score`): as uncertain as among so many equally likely tokens.
+        """Exponential of minus `score`: as uncertain as among so many equally likely tokens.
 
         Parameters
         ----------
@@ -121,7 +121,7 @@ class LanguageModelUseMixin(
         return float(np.exp(-self.score(X)))
 
     def bits_per_character(self, X: Any) -> float:
-        """Bits that a character takes, -log2 p through the length of the strings.
+        """Take the bits of a character, -log2 p through the length of the strings.
 
         Parameters
         ----------
@@ -149,7 +149,7 @@ class LanguageModelUseMixin(
 
     # ------------------------------------------------------------------ next token
     def predict_proba(self, X: Any) -> NDArray:
-        """Probabilities of the token that follows each context.
+        """Give the probabilities of the token that follows each context.
 
         Parameters
         ----------
@@ -192,7 +192,7 @@ class LanguageModelUseMixin(
 
     # ------------------------------------------------------------------ states
     def transform(self, X: Any) -> NDArray:
-        """States of the last layer after each document, or their means.
+        """Give the states of the last layer after each document, or their means.
 
         Parameters
         ----------
