@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from skem import mixture as mixture
     from skem import topics as topics
     from skem._show_versions import show_versions as show_versions
+    from skem.deep import RNNLanguageModel as RNNLanguageModel
     from skem.deep import VAETransformer as VAETransformer
     from skem.maxent import MaxEntClassifier as MaxEntClassifier
     from skem.maxent import MaxEntDistribution as MaxEntDistribution
@@ -35,6 +36,7 @@ _MODULE_OF = {
     "MaxEntClassifier": "skem.maxent",
     "MaxEntDistribution": "skem.maxent",
     "PLSA": "skem.topics",
+    "RNNLanguageModel": "skem.deep",
     "ThreeCoinMixture": "skem.mixture",
     "VAETransformer": "skem.deep",
     "show_versions": "skem._show_versions",

@@ -1,5 +1,6 @@
 """Deep models on torch, trained through skorch."""
 
+from skem.deep._rnn_lm import RNNLanguageModel
 from skem.deep._vae import VAETransformer
 
-__all__ = ["VAETransformer"]
+__all__ = ["RNNLanguageModel", "VAETransformer"]

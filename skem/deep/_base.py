@@ -87,9 +87,10 @@ class DeepEstimatorMixin(CallbackSupportMixin):
             What scikit-learn's callbacks see: 'X', 'y', 'metadata'.
         """
         size = self._size_of_batches(train)
-        callbacks = IterationCallbacks(self, n_starts=1, max_iter=self.max_epochs, **data)
+        callbacks = IterationCallbacks(self, n_starts=1, max_iter=self._n_epochs, **data)
         tasks = [EpochTasks(callbacks, attributes)] if callbacks.active else []
         net = self._make_net(module, valid, size, tasks).initialize()
+        self._before_training(net)
         try:
             with threads_for(module, size):
                 net.partial_fit(train)
@@ -116,32 +117,71 @@ class DeepEstimatorMixin(CallbackSupportMixin):
         device = resolve_device(self.device)
         own = [*tasks, *(self.callbacks or [])]
         scheduled = any(_is_scheduler(callback) for callback in own)
-        callbacks: list[Any] = [("timer", EpochTimer()), *own]
+        callbacks: list[Any] = [("timer", EpochTimer()), *self._own_callbacks(), *own]
         if self.verbose:
             callbacks.append(("print_log", PrintLog()))
-        if self.early_stopping:  # the last, for those after it do not hear of the last epoch
+        if (
+            self.early_stopping and valid is not None
+        ):  # the last, for those after it do not hear of the last epoch
             callbacks.append(("early_stopping", self._early_stopping()))
         return Net(
             module,
             clip=self.gradient_clip,
-            schedule=None if scheduled else SCHEDULES[self.learning_rate_schedule],
+            schedule=None if scheduled else self._schedule,
             precision=self.precision,
-            optimizer=torch.optim.AdamW if self.weight_decay else torch.optim.Adam,
-            optimizer__fused=device.type in ("cpu", "cuda"),
-            **({"optimizer__weight_decay": self.weight_decay} if self.weight_decay else {}),
-            lr=self.learning_rate,
-            max_epochs=self.max_epochs,
+            **self._optimizer_options(device),
+            lr=self._learning_rate,
+            max_epochs=self._n_epochs,
             batch_size=batch_size,
             train_split=None if valid is None else predefined_split(valid),
-            iterator_train=Batches,
-            iterator_train__shuffle=True,
-            iterator_valid=Batches,
+            **self._iterator_options(device),
             callbacks=callbacks,
             warm_start=True,
             verbose=self.verbose,
             device=str(device),
             compile=self.compile,
         )
+
+    # ------------------------------------------------------------------ what models may change
+    @property
+    def _learning_rate(self) -> float:
+        """Where the schedule starts."""
+        return self.learning_rate
+
+    @property
+    def _n_epochs(self) -> int:
+        """At the most."""
+        return self.max_epochs
+
+    @property
+    def _schedule(self) -> Callable[[float], float] | None:
+        """From the share of the training that is done to a factor of the learning rate."""
+        return SCHEDULES[self.learning_rate_schedule]
+
+    def _optimizer_options(self, device: torch.device) -> dict[str, Any]:
+        """The optimizer, as options of the net."""
+        options: dict[str, Any] = {
+            "optimizer": torch.optim.AdamW if self.weight_decay else torch.optim.Adam,
+            "optimizer__fused": device.type in ("cpu", "cuda"),
+        }
+        if self.weight_decay:
+            options["optimizer__weight_decay"] = self.weight_decay
+        return options
+
+    def _iterator_options(self, device: torch.device) -> dict[str, Any]:
+        """What gives batches, as options of the net."""
+        return {
+            "iterator_train": Batches,
+            "iterator_train__shuffle": True,
+            "iterator_valid": Batches,
+        }
+
+    def _own_callbacks(self) -> list[tuple[str, Any]]:
+        """Callbacks that belong to the model."""
+        return []
+
+    def _before_training(self, net: Net) -> None:
+        """The net is initialized, and nothing trained."""
 
     def _early_stopping(self) -> EarlyStopping:
         # No relative threshold: losses may be negative, and then a worse one would be within it.
@@ -159,7 +199,7 @@ class DeepEstimatorMixin(CallbackSupportMixin):
         if error.epoch == 1:
             raise FloatingPointError(
                 "The loss is not a number in the first epoch. Lower learning_rate "
-                f"({self.learning_rate:g}), scale X, or set gradient_clip."
+                f"({self._learning_rate:g}), scale X, or set gradient_clip."
             ) from error
         net.restore_good_weights()
         net.history.pop()
@@ -168,7 +208,7 @@ class DeepEstimatorMixin(CallbackSupportMixin):
         warn_user(
             f"The loss is not a number in epoch {error.epoch}; training stopped, and the "
             f"weights are those of epoch {best or error.epoch - 1}. Lower learning_rate "
-            f"({self.learning_rate:g}), or set gradient_clip.",
+            f"({self._learning_rate:g}), or set gradient_clip.",
             ConvergenceWarning,
         )
 

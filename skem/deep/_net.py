@@ -162,6 +162,8 @@ class Net(NeuralNet):
         if not listened and training:
             self.history.new_batch()  # Checkpoint wants one, to name files by
         self.module_.train(training)
+        if training:
+            self._turn_optimizer("train")
         parts = []
         for batch in iterator:
             if listened:
@@ -173,6 +175,7 @@ class Net(NeuralNet):
         *sums, weight = _totals(parts)
         if training:
             self.module_.eval()
+            self._turn_optimizer("eval")
             after = float(self._valid_batch(batch)[0])
             if not (math.isfinite(sums[0]) and math.isfinite(after)):
                 raise DivergedError(len(self.history))
@@ -180,6 +183,11 @@ class Net(NeuralNet):
         for name, value in zip(self.module_.parts[:-1], sums, strict=True):
             self.history.record(f"{prefix}_{name}", value / weight)
         self._record_best(f"{prefix}_loss")
+
+    def _turn_optimizer(self, mode: str) -> None:
+        """An optimizer may train other weights than those that are used: averages of them."""
+        if hasattr(self.optimizer_, mode):
+            getattr(self.optimizer_, mode)()
 
     def _record_best(self, name: str) -> None:
         """Whether it is the lowest so far, as skorch's own callbacks want to know."""
@@ -238,8 +246,11 @@ def _listens(callback: Callback) -> bool:
 
 def _totals(parts: list[tuple]) -> list[float]:
     """Sums over batches."""
-    columns = zip(*parts, strict=True)
-    return [
-        float(torch.stack(c).sum(dtype=torch.float64) if torch.is_tensor(c[0]) else sum(c))
-        for c in columns
-    ]
+    return [_total(column) for column in zip(*parts, strict=True)]
+
+
+def _total(values: tuple) -> float:
+    """The sum of numbers and tensors of one number, which are read from the device once."""
+    tensors = [value for value in values if torch.is_tensor(value)]
+    others = float(sum(value for value in values if not torch.is_tensor(value)))
+    return others + float(torch.stack(tensors).sum(dtype=torch.float64)) if tensors else others

@@ -1,0 +1,170 @@
+"""What the recurrent estimators share: documents in, sequences through the module."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from skem.deep import _segments
+from skem.deep._base import DeepEstimatorMixin, history_of
+from skem.deep._segments import Segments, buckets
+from skem.deep._text import Documents as Texts
+from skem.deep._text import (
+    Sequences,
+    Tokenizer,
+    Vocabulary,
+    check_lengths,
+    check_tokens,
+    learn_vocabulary,
+    read,
+)
+
+_VALUES = 1 << 22  # numbers that a layer may hold for one batch of inference
+_STEPS = 512  # steps that go through the layers at once
+
+GOES_ON = "warm_start=True goes on from the weights of the last fit, which do not fit these"
+WAY_OUT = "Give those of the last fit, or set warm_start=False."
+
+
+class Part(NamedTuple):
+    """Steps of some documents beside each other, the longest first."""
+
+    documents: Tensor  # (B,): their numbers
+    first: int  # number of the first of these steps
+    tokens: Tensor  # (T, B)
+    targets: Tensor  # (T, B)
+    lengths: Tensor  # (B,): steps of the whole documents
+    state: tuple[Tensor, ...] | None
+
+    def valid(self) -> Tensor:
+        """Which steps there are, (T, B)."""
+        steps = torch.arange(self.first, self.first + len(self.tokens), device=self.lengths.device)
+        return steps[:, None] < self.lengths
+
+
+class SequenceEstimatorMixin(DeepEstimatorMixin):
+    """Documents as sequences of ids, and what is done with them batch by batch.
+
+    The estimator has the parameters ``tokenizer``, ``min_frequency`` and ``max_vocabulary``,
+    besides those of `DeepEstimatorMixin`.
+    """
+
+    tokenizer: Tokenizer
+    min_frequency: int
+    max_vocabulary: int | None
+    validation_fraction: float
+    vocabulary_: Vocabulary
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.categorical = True
+        return tags
+
+    # ------------------------------------------------------------------ input
+    def _read_documents(self, X: Any, *, reset: bool) -> Texts:
+        """Cut documents into tokens; a 2-D array is checked by scikit-learn's habits."""
+        X = check_tokens(self, X, reset=reset)
+        if reset and getattr(X, "ndim", 0) == 2 and X.shape[1] < 2:
+            raise ValueError(
+                f"X has {X.shape[1]} feature(s), and a sequence needs at least two tokens."
+            )
+        return read(X, self.tokenizer)
+
+    def _learn_vocabulary(self, texts: Texts, **special: Any) -> Vocabulary:
+        return learn_vocabulary(
+            texts,
+            min_frequency=self.min_frequency,
+            max_vocabulary=self.max_vocabulary,
+            **special,
+        )
+
+    def _encode(self, X: Any, *, at_least: int = 1, strict: bool = False) -> Sequences:
+        """Sequences of ids of a fitted estimator's vocabulary, without start and end."""
+        return self._encoded(self._read_documents(X, reset=False), at_least, strict)
+
+    def _encoded(self, texts: Texts, at_least: int = 1, strict: bool = False) -> Sequences:
+        sequences = self.vocabulary_.encode(texts, strict=strict)
+        check_lengths(sequences, at_least)
+        return sequences
+
+    # ------------------------------------------------------------------ fit
+    def _held_out(self, n: int) -> tuple[NDArray, NDArray]:
+        """Numbers of documents to train on, and of those that are held out, by torch's state."""
+        n_held_out = max(1, round(self.validation_fraction * n))
+        if n_held_out >= n:
+            raise ValueError(
+                f"validation_fraction={self.validation_fraction:g} of {n} different sequences "
+                "leaves none to train on. Lower it, or set early_stopping=False."
+            )
+        order = torch.randperm(n).numpy()
+        return np.sort(order[n_held_out:]), np.sort(order[:n_held_out])
+
+    def _load_weights(self, module: torch.nn.Module) -> None:
+        """Go on from the last fit: its weights into a new module."""
+        state = self.net_.module_.state_dict()
+        shapes = {name: value.shape for name, value in state.items()}
+        if shapes != {name: value.shape for name, value in module.state_dict().items()}:
+            raise ValueError(f"{GOES_ON} sizes of layers, or kinds of model. {WAY_OUT}")
+        module.load_state_dict(state)
+
+    def _fitted_attributes(self, net: Any, **others: Any) -> dict[str, Any]:
+        """What is known of a fit."""
+        history = history_of(net)
+        return {"net_": net, "history_": history, "n_iter_": len(history), **others}
+
+    # ------------------------------------------------------------------ use
+    def _size_of_inference(self, width: int, n_steps: int) -> int:
+        """Documents that go through the layers at once."""
+        return max(1, min(_VALUES // (max(width, 1) * max(min(n_steps, _STEPS), 1)), 256))
+
+    def _in_parts(
+        self,
+        dataset: _segments.Documents,
+        width: int,
+        device: torch.device,
+        function: Callable[[Part], tuple[Tensor, ...]],
+    ) -> None:
+        """Go over all documents, in batches of about equally long ones, cut after some steps.
+
+        Parameters
+        ----------
+        dataset : Documents
+        width : int
+            Numbers that a layer has for one step.
+        device : torch.device
+        function : callable
+            From a part to the state after it, from which the next part of the same documents
+            starts.
+        """
+        mean = int(dataset.lengths.float().mean()) + 1
+        size = self._size_of_inference(width, mean)
+        groups = iter(buckets(dataset.lengths, size))
+        documents, first = torch.empty(0, dtype=torch.int64), 0
+        state: tuple[Tensor, ...] | None = None
+        for segment in Segments(dataset, size, device=device, bptt=_STEPS, layout="documents"):
+            if segment.fresh:
+                documents, state, first = next(groups), None, 0
+            n = segment.tokens.shape[1]
+            own = None if state is None else tuple(s[:, :n].contiguous() for s in state)
+            lengths = dataset.lengths[documents[:n]].to(device)
+            part = Part(documents[:n], first, segment.tokens, segment.targets, lengths, own)
+            state = function(part)
+            first += len(segment.tokens)
+
+
+def in_own_order(sequences: Sequences) -> tuple[Sequences, NDArray]:
+    """Different sequences in an order of their own, and where each of the given ones is.
+
+    The last digit of a product of matrices depends on the place of a row; so it does not depend on
+    the order in which documents came.
+    """
+    keys = [sequence.tobytes() for sequence in sequences]
+    first = {key: i for i, key in reversed(list(enumerate(keys)))}
+    place = {key: i for i, key in enumerate(sorted(first))}
+    back = np.fromiter((place[key] for key in keys), np.int64, len(keys))
+    return sequences.take([first[key] for key in place]), back
