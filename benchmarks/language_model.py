@@ -140,7 +140,7 @@ def loss(full: bool, train: str, test: str, minutes: float, options: dict) -> No
 def poems(data: Path, most: int | None) -> list[str]:
     with lzma.open(data / "songci.tsv.xz", "rt", encoding="utf-8") as file:
         lines = [line.rstrip("\n") for line in file]
-    order = np.random.default_rng(0).permutation(np.arange(1, len(lines)))[:most]
+    order = np.random.default_rng(0).permutation(np.arange(len(lines)))[:most]
     return [lines[i].replace("\t", "\n") for i in order if len(lines[i]) > 1]
 
 
