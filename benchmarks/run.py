@@ -14,6 +14,7 @@ BENCHMARKS = (
     "maxent_joint.py",
     "topics.py",
     "vae.py",
+    "language_model.py",
 )
 
 

@@ -17,6 +17,7 @@ import demo_maxent
 import demo_maxent_classifier
 import demo_mixture_pictures
 import demo_mixtures
+import demo_rnn
 import demo_topics
 import demo_vae
 import matplotlib.pyplot as plt
@@ -36,6 +37,7 @@ SECTIONS = (
     *demo_maxent.SECTIONS,
     *demo_maxent_classifier.SECTIONS,
     *demo_vae.SECTIONS,
+    *demo_rnn.SECTIONS,
 )
 PICTURES = (
     *demo_mixture_pictures.PICTURES,

@@ -120,7 +120,8 @@ class DeepEstimatorMixin(CallbackSupportMixin):
         callbacks: list[Any] = [("timer", EpochTimer()), *self._own_callbacks(), *own]
         if self.verbose:
             callbacks.append(("print_log", PrintLog()))
-        if self.early_stopping:  # the last, for those after it do not hear of the last epoch
+        # The last, for those after it do not hear of the last epoch.
+        if self.early_stopping and valid is not None:
             callbacks.append(("early_stopping", self._early_stopping()))
         return Net(
             module,

@@ -246,8 +246,11 @@ def _listens(callback: Callback) -> bool:
 
 def _totals(parts: list[tuple]) -> list[float]:
     """Sums over batches."""
-    columns = zip(*parts, strict=True)
-    return [
-        float(torch.stack(c).sum(dtype=torch.float64) if torch.is_tensor(c[0]) else sum(c))
-        for c in columns
-    ]
+    return [_total(column) for column in zip(*parts, strict=True)]
+
+
+def _total(values: tuple) -> float:
+    """The sum of numbers and tensors of one number, which are read from the device once."""
+    tensors = [value for value in values if torch.is_tensor(value)]
+    others = float(sum(value for value in values if not torch.is_tensor(value)))
+    return others + float(torch.stack(tensors).sum(dtype=torch.float64)) if tensors else others

@@ -155,3 +155,16 @@ class SequenceEstimatorMixin(DeepEstimatorMixin):
             part = Part(documents[:n], first, segment.tokens, segment.targets, lengths, own)
             state = function(part)
             first += len(segment.tokens)
+
+
+def in_own_order(sequences: Sequences) -> tuple[Sequences, NDArray]:
+    """Different sequences in an order of their own, and where each of the given ones is.
+
+    The last digit of a product of matrices depends on the place of a row; so it does not depend on
+    the order in which documents came.
+    """
+    keys = [sequence.tobytes() for sequence in sequences]
+    first = {key: i for i, key in reversed(list(enumerate(keys)))}
+    place = {key: i for i, key in enumerate(sorted(first))}
+    back = np.fromiter((place[key] for key in keys), np.int64, len(keys))
+    return sequences.take([first[key] for key in place]), back

@@ -17,7 +17,7 @@ from skem._validation import check_positive_integer
 from skem.deep import _segments
 from skem.deep._generate import Choice, chosen
 from skem.deep._random import draw_seed
-from skem.deep._rnn_base import Part, SequenceEstimatorMixin
+from skem.deep._rnn_base import Part, SequenceEstimatorMixin, in_own_order
 from skem.deep._text import Sequences
 from skem.deep.modules.language_model import LanguageModel
 
@@ -59,15 +59,16 @@ class LanguageModelUseMixin(
 
         Returns
         -------
-        log_prob : ndarray of shape (n_samples,)
+        log_prob : ndarray of shape (n_samples,), float32
             Sums over tokens. With an end token log p of the sequence among those of all lengths,
             otherwise among those of its length.
         """
         check_is_fitted(self)
-        return self._log_probs(self._encode(X))
+        return self._log_probs(self._encode(X)).astype(np.float32)
 
     def _log_probs(self, sequences: Sequences) -> NDArray:
         vocabulary, module = self.vocabulary_, self._module
+        sequences, back = in_own_order(sequences)
         dataset = _segments.Documents(
             sequences.tokens, sequences.offsets, vocabulary.start, vocabulary.end
         )
@@ -81,7 +82,7 @@ class LanguageModelUseMixin(
 
         with self._inference() as device:
             self._in_parts(dataset, self._width, device, one)
-        return total.numpy()
+        return total.numpy()[back]
 
     def score(self, X: Any, y: Any = None) -> float:
         """Mean log-probability of a token over all documents, in nats: higher is better.
@@ -105,7 +106,7 @@ class LanguageModelUseMixin(
         return float(self._log_probs(sequences).sum() / (len(sequences.tokens) + ends))
 
     def perplexity(self, X: Any) -> float:
-        """exp(-`score`): as uncertain as among so many equally likely tokens.
+        """Exponential of minus `score`: as uncertain as among so many equally likely tokens.
 
         Parameters
         ----------
@@ -120,7 +121,7 @@ class LanguageModelUseMixin(
         return float(np.exp(-self.score(X)))
 
     def bits_per_character(self, X: Any) -> float:
-        """Bits that a character takes, -log2 p through the length of the strings.
+        """Take the bits of a character, -log2 p through the length of the strings.
 
         Parameters
         ----------
@@ -148,7 +149,7 @@ class LanguageModelUseMixin(
 
     # ------------------------------------------------------------------ next token
     def predict_proba(self, X: Any) -> NDArray:
-        """Probabilities of the token that follows each context.
+        """Give the probabilities of the token that follows each context.
 
         Parameters
         ----------
@@ -164,11 +165,12 @@ class LanguageModelUseMixin(
         return np.exp(self._next_log_probs(X))
 
     def _next_log_probs(self, X: Any) -> NDArray:
-        sequences, module = self._encode(X, at_least=0), self._module
+        module = self._module
+        sequences, back = in_own_order(self._encode(X, at_least=0))
         (h,) = self._last_and_mean(sequences, ("last",))
         with self._inference() as device:
             parts = [module.softmax.log_prob(module.projection(r.to(device))) for r in h.split(256)]
-            return torch.cat([part.cpu() for part in parts]).numpy()
+            return torch.cat([part.cpu() for part in parts]).numpy()[back]
 
     def predict(self, X: Any) -> NDArray:
         """The token that most likely follows each context; no special one.
@@ -190,7 +192,7 @@ class LanguageModelUseMixin(
 
     # ------------------------------------------------------------------ states
     def transform(self, X: Any) -> NDArray:
-        """States of the last layer after each document, or their means.
+        """Give the states of the last layer after each document, or their means.
 
         Parameters
         ----------
@@ -209,6 +211,7 @@ class LanguageModelUseMixin(
     def _last_and_mean(self, sequences: Sequences, wanted: tuple[str, ...]) -> tuple[Tensor, ...]:
         """States after the last token, or means over tokens, (n_samples, H)."""
         module, end = self._module, self.vocabulary_.start
+        sequences, back = in_own_order(sequences)
         # The token after the last one is a target only, and any will do.
         dataset = _segments.Documents(sequences.tokens, sequences.offsets, end, end)
         out = {name: torch.zeros(len(dataset), self._n_features_out) for name in wanted}
@@ -228,7 +231,7 @@ class LanguageModelUseMixin(
 
         with self._inference() as device:
             self._in_parts(dataset, self._width, device, one)
-        return tuple(out.values())
+        return tuple(values[back] for values in out.values())
 
     # ------------------------------------------------------------------ draws
     def generate(
