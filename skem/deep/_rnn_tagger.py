@@ -46,8 +46,8 @@ class RNNTagger(LabelledSequencesMixin, BaseEstimator):
         How many.
     bidirectional : bool, default=True
         Whether layers also run backwards.
-    characters : {'rnn', 'cnn'} or None, default='rnn'
-        What reads the letters of words: a bidirectional LSTM, or filters over three letters.
+    characters : {'cnn', 'rnn'} or None, default='cnn'
+        What reads the letters of words: filters over three letters, or a bidirectional LSTM.
         Tokens that are integers have none.
     character_dim : int, default=32
         Size of the vectors of letters.
@@ -86,7 +86,7 @@ class RNNTagger(LabelledSequencesMixin, BaseEstimator):
         Largest norm of the gradient.
     batch_size : int or 'auto', default='auto'
         Sequences of a step; 'auto' is from 4 to 32, by their number.
-    max_epochs : int, default=15
+    max_epochs : int, default=10
         Times that all sequences are gone through, at the most.
     early_stopping : bool, default=False
         Hold ``validation_fraction`` of the sequences out, stop when their loss has not fallen for
@@ -174,7 +174,7 @@ class RNNTagger(LabelledSequencesMixin, BaseEstimator):
         hidden_size: int | Sequence[int] = 150,
         n_layers: int = 1,
         bidirectional: bool = True,
-        characters: str | None = "rnn",
+        characters: str | None = "cnn",
         character_dim: int = 32,
         character_features: int = 64,
         lowercase: bool = True,
@@ -193,7 +193,7 @@ class RNNTagger(LabelledSequencesMixin, BaseEstimator):
         weight_decay: float = 0.0,
         gradient_clip: float | None = 1.0,
         batch_size: int | str = "auto",
-        max_epochs: int = 15,
+        max_epochs: int = 10,
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
         patience: int = 5,

@@ -37,10 +37,15 @@ KINDS = {
     "text": (TEXTS, BORDERS, {"tokenizer": "char"}),
 }
 VARIANTS = {
-    "rnn": {},
+    "rnn": {"characters": "rnn"},
     "cnn": {"characters": "cnn", "early_stopping": True},
     "none": {"characters": None, "bidirectional": False, "cell": "gru"},
-    "two layers": {"n_layers": 2, "dropout_hidden": 0.2, "dropout_weights": 0.1},
+    "two layers": {
+        "characters": "rnn",
+        "n_layers": 2,
+        "dropout_hidden": 0.2,
+        "dropout_weights": 0.1,
+    },
 }
 every_kind = pytest.mark.parametrize("kind", KINDS)
 every_variant = pytest.mark.parametrize("variant", VARIANTS)
