@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from skem import mixture as mixture
     from skem import topics as topics
     from skem._show_versions import show_versions as show_versions
+    from skem.deep import RNNClassifier as RNNClassifier
     from skem.deep import RNNLanguageModel as RNNLanguageModel
+    from skem.deep import RNNTagger as RNNTagger
     from skem.deep import VAETransformer as VAETransformer
     from skem.maxent import MaxEntClassifier as MaxEntClassifier
     from skem.maxent import MaxEntDistribution as MaxEntDistribution
@@ -36,7 +38,9 @@ _MODULE_OF = {
     "MaxEntClassifier": "skem.maxent",
     "MaxEntDistribution": "skem.maxent",
     "PLSA": "skem.topics",
+    "RNNClassifier": "skem.deep",
     "RNNLanguageModel": "skem.deep",
+    "RNNTagger": "skem.deep",
     "ThreeCoinMixture": "skem.mixture",
     "VAETransformer": "skem.deep",
     "show_versions": "skem._show_versions",

@@ -1,0 +1,377 @@
+"""The recurrent classifier of sequences as a scikit-learn estimator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import assert_all_finite, column_or_1d
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted
+
+from skem._callbacks import with_callbacks
+from skem._sklearn import StrOptions, fit_context
+from skem._validation import check_weights, unchanged_on_error
+from skem.deep._device import resolve_device
+from skem.deep._labelled import Labelled
+from skem.deep._random import draw_seed, local_seed
+from skem.deep._rnn_labels import CONSTRAINTS, LabelledSequencesMixin
+from skem.deep._text import Sequences, Vocabulary, check_lengths, distinct_sequences
+from skem.deep.modules.sequence import POOLINGS, SequenceClassifier
+
+
+class RNNClassifier(LabelledSequencesMixin, ClassifierMixin, BaseEstimator):
+    r"""Recurrent classifier of sequences: text, token lists, or rows of integers.
+
+    .. math:: p(y | x_1 \ldots x_T) = \mathrm{softmax}(W \, \mathrm{pool}(h_1 \ldots h_T) + b),
+        \quad h_t = \mathrm{cell}(E x_t, h_{t-1}),
+
+    trained to raise the (weighted) mean of :math:`\log p(y | x)`.
+
+    Parameters
+    ----------
+    cell : {'lstm', 'gru', 'rnn_tanh', 'rnn_relu'}, default='lstm'
+        Recurrent layers.
+    embedding_dim : int, default=100
+        Size of the vectors of tokens.
+    hidden_size : int or sequence of int, default=100
+        Units of each layer, a direction.
+    n_layers : int, default=1
+        How many.
+    bidirectional : bool, default=True
+        Whether layers also run backwards.
+    pooling : {'mean', 'last'}, default='mean'
+        Of states: their mean, or that after the last token (and that at the first token of the
+        backward direction).
+    tokenizer : {'char', 'word'} or callable or None, default='word'
+        How strings are cut. Words go with punctuation marks, and Han characters are words of their
+        own. None refuses strings. Documents that are lists of tokens are taken as they are.
+    min_frequency : int, default=1
+        Tokens that occur less often become the unknown token.
+    max_vocabulary : int, default=None
+        The most tokens, of which the most frequent ones are kept.
+    word_dropout : float, default=0.25
+        In training a token that occurs f times is read as unknown with chance a / (a + f), a being
+        this.
+    dropout : float, default=0.5
+        Of pooled states.
+    dropout_embedding : float, default=0.0
+        Of whole tokens.
+    dropout_input, dropout_hidden : float, default=0.0
+        Locked (one mask for all steps), of what the first layer gets, and between layers.
+    dropout_weights : float, default=0.0
+        Of the recurrent weights (DropConnect).
+    class_weight : dict or 'balanced', default=None
+        Weights of classes; 'balanced' makes all classes weigh the same.
+    learning_rate : float, default=0.003
+        Of Adam, where the schedule starts.
+    learning_rate_schedule : {'cosine', 'constant'}, default='cosine'
+        'cosine' falls to 0 over ``max_epochs``.
+    weight_decay : float, default=0.0
+        Above 0 Adam is AdamW.
+    gradient_clip : float, default=1.0
+        Largest norm of the gradient.
+    batch_size : int or 'auto', default='auto'
+        Sequences of a step; 'auto' is from 4 to 32, by their number.
+    max_epochs : int, default=20
+        Times that all sequences are gone through, at the most.
+    early_stopping : bool, default=False
+        Hold ``validation_fraction`` of the sequences out, stop when their loss has not fallen for
+        ``patience`` epochs, and take the best weights.
+    validation_fraction : float, default=0.1
+        Share that early stopping holds out.
+    patience : int, default=5
+        Epochs without a gain after which early stopping ends the fit.
+    warm_start : bool, default=False
+        Go on from the weights and the vocabulary of the last fit.
+    device : str, default='auto'
+        Where to train: 'cpu', 'cuda', 'cuda:1'; 'auto' is CUDA where there is one.
+    precision : {'float32', 'bfloat16', 'float16'}, default='float32'
+        Mixed precision on CUDA.
+    compile : bool, default=False
+        Compile the module (``torch.compile``).
+    random_state : int, RandomState instance or None, default=None
+        Seed of weights, batches and dropout. torch's global state is left as it was.
+    callbacks : list, default=None
+        Callbacks of skorch. An `LRScheduler` among them takes the place of learning_rate_schedule.
+    verbose : int, default=0
+        1 prints a line each epoch.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Classes of y, ascending.
+    vocabulary_ : Vocabulary
+        Tokens and their ids; ``vocabulary_.tokens_`` lists them.
+    net_ : skorch.NeuralNet
+        The trained net; ``net_.module_`` is the torch module.
+    history_ : list of dict
+        For each epoch the mean loss of a sequence, in nats, and the share that was right:
+        'train_loss', 'train_accuracy', 'valid_loss', 'valid_accuracy'.
+    n_iter_ : int
+        Epochs.
+    n_features_in_ : int
+        Columns, if X was a 2-D array.
+    feature_names_in_ : ndarray of shape (n_features,)
+
+    See Also
+    --------
+    RNNTagger : A tag for each token.
+
+    Notes
+    -----
+    Equal sequences of one class are put together, so that a weight of 2 is a sequence twice. What
+    is predicted of a sequence does not depend on those beside it.
+
+    References
+    ----------
+    .. [1] Hochreiter and Schmidhuber (1997). Long short-term memory. Neural Computation 9.
+    .. [2] Merity, Keskar and Socher (2018). Regularizing and Optimizing LSTM Language Models. ICLR.
+
+    Examples
+    --------
+    >>> from skem import RNNClassifier
+    >>> X = ["the cat sat", "a cat ran", "the stock fell", "a stock rose"] * 5
+    >>> y = ["animals", "animals", "money", "money"] * 5
+    >>> rnn = RNNClassifier(hidden_size=8, learning_rate=0.02, random_state=0).fit(X, y)
+    >>> rnn.predict(["the cat rose", "the stock sat"]).tolist()
+    ['animals', 'money']
+    """
+
+    _parameter_constraints: dict = CONSTRAINTS | {"pooling": [StrOptions(set(POOLINGS))]}
+
+    def __init__(
+        self,
+        *,
+        cell: str = "lstm",
+        embedding_dim: int = 100,
+        hidden_size: int | Sequence[int] = 100,
+        n_layers: int = 1,
+        bidirectional: bool = True,
+        pooling: str = "mean",
+        tokenizer: str | Callable[[str], list[str]] | None = "word",
+        min_frequency: int = 1,
+        max_vocabulary: int | None = None,
+        word_dropout: float = 0.25,
+        dropout: float = 0.5,
+        dropout_embedding: float = 0.0,
+        dropout_input: float = 0.0,
+        dropout_hidden: float = 0.0,
+        dropout_weights: float = 0.0,
+        class_weight: dict | str | None = None,
+        learning_rate: float = 3e-3,
+        learning_rate_schedule: str = "cosine",
+        weight_decay: float = 0.0,
+        gradient_clip: float | None = 1.0,
+        batch_size: int | str = "auto",
+        max_epochs: int = 20,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        patience: int = 5,
+        warm_start: bool = False,
+        device: str = "auto",
+        precision: str = "float32",
+        compile: bool = False,
+        random_state: Any = None,
+        callbacks: list | None = None,
+        verbose: int = 0,
+    ):
+        self.cell = cell
+        self.embedding_dim = embedding_dim
+        self.hidden_size = hidden_size
+        self.n_layers = n_layers
+        self.bidirectional = bidirectional
+        self.pooling = pooling
+        self.tokenizer = tokenizer
+        self.min_frequency = min_frequency
+        self.max_vocabulary = max_vocabulary
+        self.word_dropout = word_dropout
+        self.dropout = dropout
+        self.dropout_embedding = dropout_embedding
+        self.dropout_input = dropout_input
+        self.dropout_hidden = dropout_hidden
+        self.dropout_weights = dropout_weights
+        self.class_weight = class_weight
+        self.learning_rate = learning_rate
+        self.learning_rate_schedule = learning_rate_schedule
+        self.weight_decay = weight_decay
+        self.gradient_clip = gradient_clip
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.patience = patience
+        self.warm_start = warm_start
+        self.device = device
+        self.precision = precision
+        self.compile = compile
+        self.random_state = random_state
+        self.callbacks = callbacks
+        self.verbose = verbose
+
+    # ------------------------------------------------------------------ fit
+    @with_callbacks
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> RNNClassifier:
+        """Learn the vocabulary, and train the model.
+
+        Parameters
+        ----------
+        X : sequence of documents, or array-like of shape (n_samples, n_tokens)
+            Strings; lists of tokens, which are strings or integers; or integers, where rows are
+            sequences: negative ones at the end of a row are padding, elsewhere unknown tokens.
+        y : array-like of shape (n_samples,)
+            Classes: strings, integers or booleans.
+        sample_weight : array-like of shape (n_samples,), default=None
+            A weight of 2 is a sequence twice, and one of 0 leaves it out.
+
+        Returns
+        -------
+        self : RNNClassifier
+
+        Raises
+        ------
+        ValueError
+            If documents, classes or parameters do not fit each other; the estimator is left as it
+            was.
+        FloatingPointError
+            If the loss is not a number in the first epoch.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If the loss stops to be a number later; the last good weights are taken.
+        """
+        with unchanged_on_error(self):
+            self._fit(X, y, sample_weight)
+        return self
+
+    def _fit(self, X: Any, y: Any, sample_weight: ArrayLike | None) -> None:
+        goes_on = self.warm_start and hasattr(self, "net_")
+        data = {"X": X, "y": y, "metadata": {"sample_weight": sample_weight}}
+        vocabulary, sequences, codes, weight, classes = self._training(X, y, sample_weight, goes_on)
+        rows, weight = distinct_sequences(sequences, weight, codes)
+        sequences, codes = sequences.take(rows), codes[rows]
+        weight = None if weight is None else weight / weight.mean()
+        with local_seed(draw_seed(self.random_state), resolve_device(self.device)):
+            train, valid = self._datasets(sequences, codes, weight)
+            module = SequenceClassifier(
+                embedding := self._make_embedding(vocabulary),
+                self._make_recurrent(embedding.vectors.embedding_dim),
+                len(classes),
+                self.pooling,
+                self.dropout,
+            )
+            self._start_at_frequencies(module, codes, weight)
+            if goes_on:
+                self._load_weights(module)
+            fitted = self._train(
+                module,
+                train,
+                valid,
+                attributes=lambda net: self._fitted_attributes(
+                    net, vocabulary_=vocabulary, classes_=classes
+                ),
+                data=data,
+            )
+        for name, value in fitted.items():
+            setattr(self, name, value)
+
+    def _training(
+        self, X: Any, y: Any, sample_weight: ArrayLike | None, goes_on: bool
+    ) -> tuple[Vocabulary, Sequences, NDArray, NDArray | None, NDArray]:
+        """Vocabulary, sequences, numbers of their classes, weights, and the classes."""
+        self._hidden_sizes()
+        texts = self._read_documents(X, reset=not goes_on or not hasattr(self, "n_features_in_"))
+        y = self._check_y(y, len(texts))
+        weight = check_weights(sample_weight, np.empty((len(texts), 0), dtype=np.float32))
+        vocabulary = (
+            self.vocabulary_ if goes_on else self._learn_vocabulary(texts, sample_weight=weight)
+        )
+        sequences = vocabulary.encode(texts)
+        check_lengths(sequences, 1)
+        present = np.ones(len(y), dtype=bool) if weight is None else weight > 0
+        classes = np.unique(y[present])
+        self._check_classes(classes, goes_on)
+        codes = np.searchsorted(classes, y[present])
+        own = self._weights_of_classes(classes, codes, None if weight is None else weight[present])
+        return vocabulary, sequences.take(np.flatnonzero(present)), codes, own, classes
+
+    def _check_y(self, y: Any, n: int) -> NDArray:
+        if y is None:
+            raise ValueError(
+                f"{type(self).__name__} requires y to be passed, but the target y is None."
+            )
+        y = column_or_1d(y, warn=True)
+        assert_all_finite(y, input_name="y")
+        check_classification_targets(y)
+        if len(y) != n:
+            raise ValueError(f"X has {n} sequences, and y has {len(y)} classes. Give one for each.")
+        return y
+
+    def _datasets(
+        self, sequences: Sequences, codes: NDArray, weight: NDArray | None
+    ) -> tuple[Labelled, Labelled | None]:
+        """Sequences to train on and, with early stopping, those that are held out."""
+        if not self.early_stopping:
+            return Labelled(sequences, codes, weight), None
+        parts = [
+            Labelled(sequences.take(rows), codes[rows], None if weight is None else weight[rows])
+            for rows in self._held_out(len(sequences))
+        ]
+        return parts[0], parts[1]
+
+    # ------------------------------------------------------------------ use
+    def predict_log_proba(self, X: Any) -> NDArray:
+        """Log-probabilities of classes, in nats.
+
+        Parameters
+        ----------
+        X : sequence of documents, or array-like of shape (n_samples, n_tokens)
+            Documents, as in `fit`.
+
+        Returns
+        -------
+        log_proba : ndarray of shape (n_samples, n_classes)
+            In the order of ``classes_``.
+        """
+        check_is_fitted(self)
+        sequences = self._encode(X)
+        log_p = torch.empty(len(sequences), len(self.classes_), dtype=torch.float64)
+        for rows, found in self._logits(Labelled(sequences), sequences):
+            log_p[rows] = found
+        return log_p.numpy()
+
+    def predict_proba(self, X: Any) -> NDArray:
+        """Probabilities of classes.
+
+        Parameters
+        ----------
+        X : sequence of documents, or array-like of shape (n_samples, n_tokens)
+            Documents, as in `fit`.
+
+        Returns
+        -------
+        proba : ndarray of shape (n_samples, n_classes)
+            In the order of ``classes_``.
+        """
+        return np.exp(self.predict_log_proba(X))
+
+    def predict(self, X: Any) -> NDArray:
+        """The most probable class of each sequence.
+
+        Parameters
+        ----------
+        X : sequence of documents, or array-like of shape (n_samples, n_tokens)
+            Documents, as in `fit`.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,)
+        """
+        log_p = self.predict_log_proba(X)
+        return self.classes_[log_p.argmax(1)]

@@ -1,0 +1,239 @@
+"""What the recurrent classifier and the tagger share: layers, weights of classes, training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.utils.class_weight import compute_class_weight
+from sklearn.utils.validation import validate_data
+from torch import Tensor
+
+from skem._sklearn import Interval, StrOptions
+from skem._warnings import warn_user
+from skem.deep._base import PRECISIONS, SCHEDULES
+from skem.deep._documents import is_table
+from skem.deep._labelled import Labelled, LabelledBatches, inference_groups
+from skem.deep._rnn_base import SequenceEstimatorMixin
+from skem.deep._text import TOKENIZERS, Documents, Sequences, Vocabulary, check_tokens, read
+from skem.deep.modules.recurrent import CELLS, Recurrent
+from skem.deep.modules.sequence import Embedding
+
+RATE = Interval(Real, 0, 1, closed="left")
+COUNT = Interval(Integral, 1, None, closed="left")
+
+# What parameters of both may be.
+CONSTRAINTS: dict[str, list] = {
+    "cell": [StrOptions(set(CELLS))],
+    "embedding_dim": [COUNT],
+    "hidden_size": [COUNT, list, tuple],
+    "n_layers": [COUNT],
+    "bidirectional": ["boolean"],
+    "tokenizer": [StrOptions(set(TOKENIZERS)), callable, None],
+    "min_frequency": [COUNT],
+    "max_vocabulary": [Interval(Integral, 2, None, closed="left"), None],
+    "word_dropout": [Interval(Real, 0, None, closed="left")],
+    "dropout": [RATE],
+    "dropout_embedding": [RATE],
+    "dropout_input": [RATE],
+    "dropout_hidden": [RATE],
+    "dropout_weights": [RATE],
+    "class_weight": [dict, StrOptions({"balanced"}), None],
+    "learning_rate": [Interval(Real, 0, None, closed="neither")],
+    "learning_rate_schedule": [StrOptions(set(SCHEDULES))],
+    "weight_decay": [Interval(Real, 0, None, closed="left")],
+    "gradient_clip": [Interval(Real, 0, None, closed="neither"), None],
+    "batch_size": [COUNT, StrOptions({"auto"})],
+    "max_epochs": [COUNT],
+    "early_stopping": ["boolean"],
+    "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+    "patience": [COUNT],
+    "warm_start": ["boolean"],
+    "device": [str],
+    "precision": [StrOptions(set(PRECISIONS))],
+    "compile": ["boolean"],
+    "random_state": ["random_state"],
+    "callbacks": [list, None],
+    "verbose": ["verbose"],
+}
+
+
+class LabelledSequencesMixin(SequenceEstimatorMixin):
+    """Fits of `RNNClassifier` and `RNNTagger`, which have the parameters above."""
+
+    cell: str
+    embedding_dim: int
+    hidden_size: int | Sequence[int]
+    n_layers: int
+    bidirectional: bool
+    word_dropout: float
+    dropout: float
+    dropout_embedding: float
+    dropout_input: float
+    dropout_hidden: float
+    dropout_weights: float
+    class_weight: Any
+    classes_: NDArray
+
+    _of_tokens = False  # whether labels are those of tokens
+
+    # ------------------------------------------------------------------ input
+    def _read_documents(self, X: Any, *, reset: bool) -> Documents:
+        """Cut documents into tokens.
+
+        Numbers that are no integers are tokens too, each different one, if they were in ``fit``. A
+        list of equally long lists of integers tells how wide arrays must be later.
+        """
+        known = not reset and hasattr(self, "vocabulary_")
+        values = known and any(isinstance(t, float) for t in self.vocabulary_.tokens_)
+        if is_table(X) and (values or not known):
+            table = validate_data(self, X, reset=reset, dtype="numeric")
+            if values or (table.dtype.kind == "f" and (table != np.floor(table)).any()):
+                return self._values(table, warn=not values)
+        checked = check_tokens(self, X, reset=reset)
+        texts = read(checked, self.tokenizer)
+        if reset and texts.kind == "int" and isinstance(X, (list, tuple)):
+            widths = {len(row) for row in X}
+            if len(widths) == 1:
+                self.n_features_in_ = widths.pop()
+        return texts
+
+    def _values(self, table: NDArray, warn: bool) -> Documents:
+        if warn:
+            warn_user(
+                "X has numbers that are no integers, and each different one is a token of its own, "
+                "near ones as different as others. Bin them first (KBinsDiscretizer), if they are "
+                "measured.",
+                UserWarning,
+            )
+        types, ids = np.unique(table.astype(np.float64), return_inverse=True)
+        sequences = Sequences.of_lengths(ids.ravel(), np.full(len(table), table.shape[1]))
+        return Documents("int", types.tolist(), sequences)
+
+    def _learn_vocabulary(self, texts: Documents, **special: Any) -> Vocabulary:
+        return super()._learn_vocabulary(texts, start=False, end=False, unknown=True, **special)
+
+    def _check_classes(self, classes: NDArray, goes_on: bool) -> None:
+        """Refuse one class, and with a warm start other ones."""
+        if len(classes) < 2:
+            what = "tag" if self._of_tokens else "class"
+            shown = ", ".join(map(repr, classes.tolist()))
+            raise ValueError(
+                f"y has 1 {what}, {shown}: there is nothing to tell apart. Give at least two, with "
+                "positive weight."
+            )
+        if goes_on and not np.array_equal(classes, self.classes_):
+            absent = sorted(set(classes.tolist()) - set(self.classes_.tolist()))
+            if absent or not self._of_tokens:
+                raise ValueError(
+                    f"y has the classes {classes.tolist()}, and warm_start=True goes on from a fit "
+                    f"with {self.classes_.tolist()}. Give the same, or set warm_start=False."
+                )
+
+    def _weights_of_classes(
+        self, classes: NDArray, codes: NDArray, weight: NDArray | None = None
+    ) -> NDArray | None:
+        """Weights of labels, by ``class_weight``, times their own; None for all ones."""
+        if self.class_weight is None:
+            return weight
+        if isinstance(self.class_weight, dict):
+            unknown = [c for c in self.class_weight if c not in set(classes.tolist())]
+            if unknown:
+                raise ValueError(
+                    f"class_weight has {unknown[0]!r}, and y has {classes.tolist()} only. Leave it "
+                    "out."
+                )
+        by_class = compute_class_weight(
+            self.class_weight, classes=classes, y=classes[codes], sample_weight=weight
+        )
+        if not (np.isfinite(by_class).all() and (by_class >= 0).all() and by_class.any()):
+            raise ValueError(
+                f"class_weight must be numbers of 0 or more, not all zero; got {by_class.tolist()}."
+            )
+        return by_class[codes] * (1.0 if weight is None else weight)
+
+    # ------------------------------------------------------------------ module
+    def _hidden_sizes(self) -> tuple[int, ...]:
+        """Units of each layer.
+
+        Raises
+        ------
+        ValueError
+            If ``hidden_size`` is no such list.
+        """
+        if isinstance(self.hidden_size, (int, np.integer)):
+            return (int(self.hidden_size),) * self.n_layers
+        sizes = tuple(self.hidden_size)
+        if len(sizes) != self.n_layers:
+            raise ValueError(
+                f"hidden_size={self.hidden_size!r} has {len(sizes)} layers, and n_layers="
+                f"{self.n_layers}. Give one size for each layer, or one integer for all."
+            )
+        if any(not isinstance(size, (int, np.integer)) or size < 1 for size in sizes):
+            raise ValueError(
+                f"hidden_size must be an integer of at least 1, or hold such; got {sizes!r}."
+            )
+        return sizes
+
+    def _make_embedding(self, vocabulary: Vocabulary) -> Embedding:
+        return Embedding(
+            torch.as_tensor(vocabulary.counts_),
+            self.embedding_dim,
+            vocabulary.id_of("<unk>"),
+            word_dropout=self.word_dropout,
+            dropout=self.dropout_embedding,
+        )
+
+    def _make_recurrent(self, input_size: int) -> Recurrent:
+        return Recurrent(
+            input_size,
+            self._hidden_sizes(),
+            cell=self.cell,
+            bidirectional=self.bidirectional,
+            dropout_input=self.dropout_input,
+            dropout_between=self.dropout_hidden,
+            dropout_weights=self.dropout_weights,
+        )
+
+    def _start_at_frequencies(self, module: Any, codes: NDArray, weight: NDArray | None) -> None:
+        """Chances of classes start at how often they are."""
+        n = len(module.output.bias)
+        counts = torch.from_numpy(np.bincount(codes, weights=weight, minlength=n) + 0.0)
+        p = (counts + 1e-3 * counts.sum()) / counts.sum()
+        module.output.bias.data.copy_(p.log())
+
+    # ------------------------------------------------------------------ training
+    def _iterator_options(self, device: torch.device) -> dict[str, Any]:
+        options: dict[str, Any] = {"iterator_train__shuffle": True}
+        for name in ("iterator_train", "iterator_valid"):
+            options |= {
+                name: LabelledBatches,
+                f"{name}__device": device,
+                f"{name}__of_tokens": self._of_tokens,
+            }
+        return options
+
+    def _size_of_batches(self, train: Any) -> int:
+        """With 'auto' an epoch has 16 batches and more, also of few sequences."""
+        if isinstance(self.batch_size, str):
+            return min(max(len(train) // 16, 4), 32)
+        return self.batch_size
+
+    # ------------------------------------------------------------------ use
+    def _logits(self, dataset: Labelled, sequences: Sequences) -> list[tuple[Tensor, Tensor]]:
+        """Numbers of sequences, and log-probabilities of their classes or of their tokens' tags.
+
+        Those of tokens are in the order of `SequenceTagger.logits`.
+        """
+        module = self.net_.module_
+        width = 4 * module.recurrent.n_directions * max(module.recurrent.hidden_sizes)
+        found = []
+        with self._inference() as device:
+            for rows in inference_groups(sequences, width):
+                logits = module.logits(*dataset.inputs(rows, device))
+                found.append((rows, logits.double().log_softmax(1).cpu()))
+        return found

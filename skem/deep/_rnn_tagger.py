@@ -1,0 +1,459 @@
+"""The recurrent tagger of tokens as a scikit-learn estimator."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from skem._callbacks import with_callbacks
+from skem._sklearn import StrOptions, fit_context
+from skem._validation import unchanged_on_error
+from skem.deep._device import resolve_device
+from skem.deep._labelled import Labelled
+from skem.deep._letters import letters_of, lowered, spelled
+from skem.deep._random import draw_seed, local_seed
+from skem.deep._rnn_labels import CONSTRAINTS, COUNT, LabelledSequencesMixin
+from skem.deep._tags import Tags, read_tags
+from skem.deep._text import Documents, Sequences, Vocabulary, check_lengths
+from skem.deep.modules.sequence import CHARACTERS, SequenceTagger, WordCNN, WordRNN
+
+
+class RNNTagger(LabelledSequencesMixin, BaseEstimator):
+    r"""Recurrent tagger: a tag for each token, such as its part of speech.
+
+    .. math:: p(y_t | x_1 \ldots x_T) = \mathrm{softmax}(W h_t + b), \qquad
+        h_t = [\overrightarrow{h}_t, \overleftarrow{h}_t], \quad
+        \overrightarrow{h}_t = \mathrm{cell}(e_t, \overrightarrow{h}_{t-1}),
+
+    where e_t is the vector of the token beside features of its letters, trained to raise the
+    (weighted) mean of :math:`\log p(y_t | x)` over tokens.
+
+    Parameters
+    ----------
+    cell : {'lstm', 'gru', 'rnn_tanh', 'rnn_relu'}, default='lstm'
+        Recurrent layers.
+    embedding_dim : int, default=100
+        Size of the vectors of tokens.
+    hidden_size : int or sequence of int, default=150
+        Units of each layer, a direction.
+    n_layers : int, default=1
+        How many.
+    bidirectional : bool, default=True
+        Whether layers also run backwards.
+    characters : {'cnn', 'rnn'} or None, default='cnn'
+        What reads the letters of words: filters over three letters, or a bidirectional LSTM.
+        Tokens that are integers have none.
+    character_dim : int, default=32
+        Size of the vectors of letters.
+    character_features : int, default=64
+        Numbers that letters give for a word.
+    lowercase : bool, default=True
+        Whether words that differ in case only have one vector; letters keep their case.
+    tokenizer : {'char', 'word'} or callable or None, default=None
+        How strings are cut, if documents are strings. Lists of tokens are taken as they are.
+    min_frequency : int, default=1
+        Tokens that occur less often become the unknown token.
+    max_vocabulary : int, default=None
+        The most tokens, of which the most frequent ones are kept.
+    word_dropout : float, default=0.25
+        In training a token that occurs f times is read as unknown with chance a / (a + f), a being
+        this.
+    dropout : float, default=0.5
+        Of states, locked (one mask for all steps).
+    dropout_embedding : float, default=0.0
+        Of whole tokens.
+    dropout_input : float, default=0.3
+        Locked, of what the first layer gets.
+    dropout_hidden : float, default=0.0
+        Locked, between layers.
+    dropout_weights : float, default=0.0
+        Of the recurrent weights (DropConnect).
+    class_weight : dict or 'balanced', default=None
+        Weights of tags; 'balanced' makes all tags weigh the same.
+    learning_rate : float, default=0.003
+        Of Adam, where the schedule starts.
+    learning_rate_schedule : {'cosine', 'constant'}, default='cosine'
+        'cosine' falls to 0 over ``max_epochs``.
+    weight_decay : float, default=0.0
+        Above 0 Adam is AdamW.
+    gradient_clip : float, default=1.0
+        Largest norm of the gradient.
+    batch_size : int or 'auto', default='auto'
+        Sequences of a step; 'auto' is from 4 to 32, by their number.
+    max_epochs : int, default=10
+        Times that all sequences are gone through, at the most.
+    early_stopping : bool, default=False
+        Hold ``validation_fraction`` of the sequences out, stop when their loss has not fallen for
+        ``patience`` epochs, and take the best weights.
+    validation_fraction : float, default=0.1
+        Share that early stopping holds out.
+    patience : int, default=5
+        Epochs without a gain after which early stopping ends the fit.
+    warm_start : bool, default=False
+        Go on from the weights and the vocabulary of the last fit.
+    device : str, default='auto'
+        Where to train: 'cpu', 'cuda', 'cuda:1'; 'auto' is CUDA where there is one.
+    precision : {'float32', 'bfloat16', 'float16'}, default='float32'
+        Mixed precision on CUDA.
+    compile : bool, default=False
+        Compile the module (``torch.compile``).
+    random_state : int, RandomState instance or None, default=None
+        Seed of weights, batches and dropout. torch's global state is left as it was.
+    callbacks : list, default=None
+        Callbacks of skorch. An `LRScheduler` among them takes the place of learning_rate_schedule.
+    verbose : int, default=0
+        1 prints a line each epoch.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_tags,)
+        Tags of y, ascending.
+    vocabulary_ : Vocabulary
+        Tokens and their ids; ``vocabulary_.tokens_`` lists them.
+    letters_ : Vocabulary or None
+        Letters and their ids.
+    net_ : skorch.NeuralNet
+        The trained net; ``net_.module_`` is the torch module.
+    history_ : list of dict
+        For each epoch the mean loss of a token, in nats, and the share that was right:
+        'train_loss', 'train_accuracy', 'valid_loss', 'valid_accuracy'.
+    n_iter_ : int
+        Epochs.
+    n_features_in_ : int
+        Columns, if X was a 2-D array.
+    feature_names_in_ : ndarray of shape (n_features,)
+
+    See Also
+    --------
+    RNNClassifier : A class for each sequence.
+
+    Notes
+    -----
+    Tags of one sequence are no target that scikit-learn knows, so that `is_classifier` is false:
+    searches split sequences without strata.
+
+    References
+    ----------
+    .. [1] Ling et al. (2015). Finding Function in Form: Compositional Character Models for Open
+       Vocabulary Word Representation. EMNLP.
+    .. [2] Plank, Sogaard and Goldberg (2016). Multilingual Part-of-Speech Tagging with
+       Bidirectional Long Short-Term Memory Models and Auxiliary Loss. ACL.
+    .. [3] Kiperwasser and Goldberg (2016). Simple and Accurate Dependency Parsing Using
+       Bidirectional LSTM Feature Representations. TACL 4.
+
+    Examples
+    --------
+    >>> from skem import RNNTagger
+    >>> X = [["the", "cat", "sat"], ["a", "dog", "ran"], ["cats", "run"]] * 10
+    >>> y = [["DET", "NOUN", "VERB"], ["DET", "NOUN", "VERB"], ["NOUN", "VERB"]] * 10
+    >>> tagger = RNNTagger(hidden_size=16, learning_rate=0.02, random_state=0).fit(X, y)
+    >>> tagger.predict([["the", "dog", "sat"]])
+    [['DET', 'NOUN', 'VERB']]
+    """
+
+    _parameter_constraints: dict = CONSTRAINTS | {
+        "characters": [StrOptions(set(CHARACTERS)), None],
+        "character_dim": [COUNT],
+        "character_features": [COUNT],
+        "lowercase": ["boolean"],
+    }
+
+    _of_tokens = True
+
+    def __init__(
+        self,
+        *,
+        cell: str = "lstm",
+        embedding_dim: int = 100,
+        hidden_size: int | Sequence[int] = 150,
+        n_layers: int = 1,
+        bidirectional: bool = True,
+        characters: str | None = "cnn",
+        character_dim: int = 32,
+        character_features: int = 64,
+        lowercase: bool = True,
+        tokenizer: str | Callable[[str], list[str]] | None = None,
+        min_frequency: int = 1,
+        max_vocabulary: int | None = None,
+        word_dropout: float = 0.25,
+        dropout: float = 0.5,
+        dropout_embedding: float = 0.0,
+        dropout_input: float = 0.3,
+        dropout_hidden: float = 0.0,
+        dropout_weights: float = 0.0,
+        class_weight: dict | str | None = None,
+        learning_rate: float = 3e-3,
+        learning_rate_schedule: str = "cosine",
+        weight_decay: float = 0.0,
+        gradient_clip: float | None = 1.0,
+        batch_size: int | str = "auto",
+        max_epochs: int = 10,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        patience: int = 5,
+        warm_start: bool = False,
+        device: str = "auto",
+        precision: str = "float32",
+        compile: bool = False,
+        random_state: Any = None,
+        callbacks: list | None = None,
+        verbose: int = 0,
+    ):
+        self.cell = cell
+        self.embedding_dim = embedding_dim
+        self.hidden_size = hidden_size
+        self.n_layers = n_layers
+        self.bidirectional = bidirectional
+        self.characters = characters
+        self.character_dim = character_dim
+        self.character_features = character_features
+        self.lowercase = lowercase
+        self.tokenizer = tokenizer
+        self.min_frequency = min_frequency
+        self.max_vocabulary = max_vocabulary
+        self.word_dropout = word_dropout
+        self.dropout = dropout
+        self.dropout_embedding = dropout_embedding
+        self.dropout_input = dropout_input
+        self.dropout_hidden = dropout_hidden
+        self.dropout_weights = dropout_weights
+        self.class_weight = class_weight
+        self.learning_rate = learning_rate
+        self.learning_rate_schedule = learning_rate_schedule
+        self.weight_decay = weight_decay
+        self.gradient_clip = gradient_clip
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.patience = patience
+        self.warm_start = warm_start
+        self.device = device
+        self.precision = precision
+        self.compile = compile
+        self.random_state = random_state
+        self.callbacks = callbacks
+        self.verbose = verbose
+
+    # ------------------------------------------------------------------ fit
+    @with_callbacks
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any) -> RNNTagger:
+        """Learn the vocabulary, and train the model.
+
+        Parameters
+        ----------
+        X : sequence of documents, or array-like of shape (n_samples, n_tokens)
+            Lists of tokens, which are strings or integers; strings, with a tokenizer; or integers,
+            where rows are sequences: negative ones at the end of a row are padding, elsewhere
+            unknown tokens.
+        y : sequence of sequences of tags, or array-like of shape (n_samples, n_tokens)
+            A tag for each token: strings or integers. Those of padding are left out.
+
+        Returns
+        -------
+        self : RNNTagger
+
+        Raises
+        ------
+        ValueError
+            If documents, tags or parameters do not fit each other; the estimator is left as it was.
+        FloatingPointError
+            If the loss is not a number in the first epoch.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If the loss stops to be a number later; the last good weights are taken.
+        """
+        with unchanged_on_error(self):
+            self._fit(X, y)
+        return self
+
+    def _fit(self, X: Any, y: Any) -> None:
+        goes_on = self.warm_start and hasattr(self, "net_")
+        self._hidden_sizes()
+        texts = self._read_documents(X, reset=not goes_on or not hasattr(self, "n_features_in_"))
+        check_lengths(texts.sequences, 1)
+        tags = read_tags(y, texts.sequences.lengths, padded=_is_table(X))
+        self._check_classes(tags.classes, goes_on)
+        classes = self.classes_ if goes_on else tags.classes
+        codes = np.searchsorted(classes, tags.classes)[tags.codes]
+        weight = self._weights_of_classes(classes, codes)
+        weight = None if weight is None else weight / weight.mean()
+        vocabulary, letters = (
+            (self.vocabulary_, self.letters_) if goes_on else self._vocabularies(texts)
+        )
+        whole = self._arrays(texts, vocabulary, letters)
+        with local_seed(draw_seed(self.random_state), resolve_device(self.device)):
+            train, valid = self._datasets(whole, texts.sequences, codes, weight)
+            module = self._make_module(vocabulary, letters, len(classes))
+            self._start_at_frequencies(module, codes, weight)
+            if goes_on:
+                self._load_weights(module)
+            fitted = self._train(
+                module,
+                train,
+                valid,
+                attributes=lambda net: self._fitted_attributes(
+                    net, vocabulary_=vocabulary, letters_=letters, classes_=classes
+                ),
+                data={"X": X, "y": y, "metadata": None},
+            )
+        for name, value in fitted.items():
+            setattr(self, name, value)
+
+    def _vocabularies(self, texts: Documents) -> tuple[Vocabulary, Vocabulary | None]:
+        """Words, and letters."""
+        words = self._learn_vocabulary(lowered(texts) if self.lowercase else texts)
+        if self.characters is None or texts.kind == "int":
+            return words, None
+        return words, letters_of(texts)
+
+    def _arrays(
+        self, texts: Documents, words: Vocabulary, letters: Vocabulary | None
+    ) -> tuple[Sequences, Sequences | None]:
+        """Words of documents, and the letters of each different word."""
+        sequences = words.encode(lowered(texts) if self.lowercase else texts)
+        return sequences, None if letters is None else spelled(texts, letters)
+
+    def _datasets(
+        self,
+        arrays: tuple[Sequences, Sequences | None],
+        types: Sequences,
+        codes: NDArray,
+        weight: NDArray | None,
+    ) -> tuple[Labelled, Labelled | None]:
+        """Sequences to train on and, with early stopping, those that are held out."""
+        sequences, letters = arrays
+
+        def of(rows: NDArray) -> Labelled:
+            at = Sequences(np.arange(len(codes)), sequences.offsets).take(rows).tokens
+            return Labelled(
+                sequences.take(rows),
+                codes[at],
+                None if weight is None else weight[at],
+                types=None if letters is None else types.take(rows),
+                letters=letters,
+            )
+
+        if not self.early_stopping:
+            return of(np.arange(len(sequences))), None
+        train, valid = self._held_out(len(sequences))
+        return of(train), of(valid)
+
+    def _make_module(
+        self, words: Vocabulary, letters: Vocabulary | None, n_tags: int
+    ) -> SequenceTagger:
+        embedding = self._make_embedding(words)
+        size, characters = self.embedding_dim, None
+        if letters is not None:
+            kind = WordCNN if self.characters == "cnn" else WordRNN
+            characters = kind(letters.size, self.character_dim, self.character_features)
+            size += characters.output_size
+        recurrent = self._make_recurrent(size)
+        return SequenceTagger(embedding, characters, recurrent, n_tags, self.dropout)
+
+    # ------------------------------------------------------------------ use
+    def predict_log_proba(self, X: Any) -> list[NDArray]:
+        """Log-probabilities of the tags of each token, in nats.
+
+        Parameters
+        ----------
+        X : sequence of documents, or array-like of shape (n_samples, n_tokens)
+            Documents, as in `fit`.
+
+        Returns
+        -------
+        log_proba : list of ndarray of shape (n_tokens, n_tags)
+            For each document; columns in the order of ``classes_``.
+        """
+        log_p, sequences = self._log_probs(X)
+        return np.split(log_p, sequences.offsets[1:-1])
+
+    def predict_proba(self, X: Any) -> list[NDArray]:
+        """Probabilities of the tags of each token.
+
+        Parameters
+        ----------
+        X : sequence of documents, or array-like of shape (n_samples, n_tokens)
+            Documents, as in `fit`.
+
+        Returns
+        -------
+        proba : list of ndarray of shape (n_tokens, n_tags)
+            For each document; columns in the order of ``classes_``.
+        """
+        log_p, sequences = self._log_probs(X)
+        return np.split(np.exp(log_p), sequences.offsets[1:-1])
+
+    def predict(self, X: Any) -> list[list]:
+        """The most probable tag of each token.
+
+        Parameters
+        ----------
+        X : sequence of documents, or array-like of shape (n_samples, n_tokens)
+            Documents, as in `fit`.
+
+        Returns
+        -------
+        y : list of list of tags
+            For each document.
+        """
+        log_p, sequences = self._log_probs(X)
+        tags = self.classes_[log_p.argmax(1)].tolist()
+        bounds = sequences.offsets.tolist()
+        return [tags[start:stop] for start, stop in itertools.pairwise(bounds)]
+
+    def score(self, X: Any, y: Any) -> float:
+        """Share of tokens whose tag is right.
+
+        Parameters
+        ----------
+        X : sequence of documents, or array-like of shape (n_samples, n_tokens)
+            Documents, as in `fit`.
+        y : sequence of sequences of tags, or array-like of shape (n_samples, n_tokens)
+            Their tags. Tags that were not in `fit` are never right.
+
+        Returns
+        -------
+        score : float
+        """
+        log_p, sequences = self._log_probs(X)
+        tags = read_tags(y, sequences.lengths, padded=_is_table(X))
+        self._check_same_kind(tags)
+        return float(np.mean(self.classes_[log_p.argmax(1)] == tags.classes[tags.codes]))
+
+    def _check_same_kind(self, tags: Tags) -> None:
+        if (tags.classes.dtype.kind in "US") != (self.classes_.dtype.kind in "US"):
+            raise ValueError(
+                f"y has tags such as {tags.classes[0].item()!r}, and those of fit are such as "
+                f"{self.classes_[0].item()!r}. Give tags of that kind."
+            )
+
+    def _log_probs(self, X: Any) -> tuple[NDArray, Sequences]:
+        """Of all tokens, one document after the other, (n_tokens, n_tags)."""
+        check_is_fitted(self)
+        texts = self._read_documents(X, reset=False)
+        check_lengths(texts.sequences, 1)
+        sequences, letters = self._arrays(texts, self.vocabulary_, self.letters_)
+        dataset = Labelled(
+            sequences, types=None if letters is None else texts.sequences, letters=letters
+        )
+        log_p = np.empty((len(sequences.tokens), len(self.classes_)))
+        for rows, found in self._logits(dataset, sequences):
+            at = dataset.positions(rows)
+            valid = np.arange(len(at))[:, None] < sequences.lengths[rows]
+            log_p[at.numpy()[valid]] = found
+        return log_p, sequences
+
+
+def _is_table(X: Any) -> bool:
+    """Whether rows of X may be padded at their ends."""
+    return getattr(X, "ndim", 1) == 2

@@ -1,0 +1,82 @@
+"""Tags of tokens: lists of lists as one array of numbers."""
+
+from __future__ import annotations
+
+import itertools
+import numbers
+import reprlib
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Tags(NamedTuple):
+    """Tags of all tokens, one document after the other."""
+
+    classes: NDArray  # (n_tags,): the different ones, ascending
+    codes: NDArray  # (n_tokens,): numbers of those
+
+
+def read_tags(y: Any, lengths: NDArray, *, padded: bool = False) -> Tags:
+    """Check that each token has a tag.
+
+    Parameters
+    ----------
+    y : sequence of sequences of str or int
+        For each document.
+    lengths : ndarray of int of shape (n_documents,)
+        Tokens of documents.
+    padded : bool, default=False
+        Whether tags of what was padding are left out: those after the tokens.
+
+    Raises
+    ------
+    ValueError
+        If y is None, or lengths differ.
+    TypeError
+        If y holds no sequences, or tags that are neither all strings nor all integers.
+    """
+    if y is None:
+        raise ValueError("RNNTagger requires y to be passed, but the target y is None.")
+    documents = _documents(y)
+    if len(documents) != len(lengths):
+        raise ValueError(
+            f"X has {len(lengths)} documents, and y has tags of {len(documents)}. Give a list of "
+            "tags for each document."
+        )
+    for i, (tags, n) in enumerate(zip(documents, lengths.tolist(), strict=True)):
+        if len(tags) == n:
+            continue
+        if not padded or len(tags) < n:
+            raise ValueError(
+                f"Document {i} has {n} token{'s' * (n != 1)}, and y[{i}] has {len(tags)} "
+                f"tag{'s' * (len(tags) != 1)}. Give one for each token."
+            )
+        documents[i] = tags[:n]
+    return Tags(*np.unique(_array(documents), return_inverse=True))
+
+
+def _documents(y: Any) -> list[list]:
+    if isinstance(y, (str, bytes, dict, set)) or not hasattr(y, "__iter__"):
+        raise TypeError(f"y must be a list of lists of tags; got {reprlib.repr(y)}.")
+    documents: list[list] = []
+    for i, tags in enumerate(np.asarray(y) if getattr(y, "ndim", 1) == 2 else y):
+        if isinstance(tags, (str, bytes, dict, set)) or not hasattr(tags, "__iter__"):
+            raise TypeError(
+                f"y must be a list of lists of tags, one for each token; y[{i}] is "
+                f"{reprlib.repr(tags)}."
+            )
+        documents.append(tags.tolist() if hasattr(tags, "tolist") else list(tags))
+    return documents
+
+
+def _array(documents: list[list]) -> NDArray:
+    flat = list(itertools.chain.from_iterable(documents))
+    kinds = set(map(type, flat))
+    if all(issubclass(kind, str) for kind in kinds):
+        return np.array(flat)
+    if all(issubclass(kind, (numbers.Integral, np.bool_)) for kind in kinds):
+        return np.array(flat)
+    names = ", ".join(sorted(kind.__name__ for kind in kinds))
+    raise TypeError(f"Tags must be all strings or all integers; those in y are of type {names}.")
