@@ -15,6 +15,7 @@ BENCHMARKS = (
     "topics.py",
     "vae.py",
     "language_model.py",
+    "tagging.py",
 )
 
 

@@ -327,7 +327,7 @@ class RNNClassifier(LabelledSequencesMixin, ClassifierMixin, BaseEstimator):
 
     # ------------------------------------------------------------------ use
     def predict_log_proba(self, X: Any) -> NDArray:
-        """Log-probabilities of classes, in nats.
+        """Log-probability of each class, in nats.
 
         Parameters
         ----------
@@ -347,7 +347,7 @@ class RNNClassifier(LabelledSequencesMixin, ClassifierMixin, BaseEstimator):
         return log_p.numpy()
 
     def predict_proba(self, X: Any) -> NDArray:
-        """Probabilities of classes.
+        """Probability of each class.
 
         Parameters
         ----------

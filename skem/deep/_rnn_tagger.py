@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import check_is_fitted
 
 from skem._callbacks import with_callbacks
 from skem._sklearn import StrOptions, fit_context
 from skem._validation import unchanged_on_error
 from skem.deep._device import resolve_device
 from skem.deep._labelled import Labelled
-from skem.deep._letters import letters_of, lowered, spelled
+from skem.deep._letters import letters_of, lowered
 from skem.deep._random import draw_seed, local_seed
-from skem.deep._rnn_labels import CONSTRAINTS, COUNT, LabelledSequencesMixin
-from skem.deep._tags import Tags, read_tags
+from skem.deep._rnn_labels import CONSTRAINTS, COUNT
+from skem.deep._rnn_tagger_use import TaggerUseMixin
+from skem.deep._tags import may_be_padded, read_tags
 from skem.deep._text import Documents, Sequences, Vocabulary, check_lengths
 from skem.deep.modules.sequence import CHARACTERS, SequenceTagger, WordCNN, WordRNN
 
 
-class RNNTagger(LabelledSequencesMixin, BaseEstimator):
+class RNNTagger(TaggerUseMixin, BaseEstimator):
     r"""Recurrent tagger: a tag for each token, such as its part of speech.
 
     .. math:: p(y_t | x_1 \ldots x_T) = \mathrm{softmax}(W h_t + b), \qquad
@@ -281,7 +280,7 @@ class RNNTagger(LabelledSequencesMixin, BaseEstimator):
         self._hidden_sizes()
         texts = self._read_documents(X, reset=not goes_on or not hasattr(self, "n_features_in_"))
         check_lengths(texts.sequences, 1)
-        tags = read_tags(y, texts.sequences.lengths, padded=_is_table(X))
+        tags = read_tags(y, texts.sequences.lengths, padded=may_be_padded(X))
         self._check_classes(tags.classes, goes_on)
         classes = self.classes_ if goes_on else tags.classes
         codes = np.searchsorted(classes, tags.classes)[tags.codes]
@@ -315,13 +314,6 @@ class RNNTagger(LabelledSequencesMixin, BaseEstimator):
         if self.characters is None or texts.kind == "int":
             return words, None
         return words, letters_of(texts)
-
-    def _arrays(
-        self, texts: Documents, words: Vocabulary, letters: Vocabulary | None
-    ) -> tuple[Sequences, Sequences | None]:
-        """Words of documents, and the letters of each different word."""
-        sequences = words.encode(lowered(texts) if self.lowercase else texts)
-        return sequences, None if letters is None else spelled(texts, letters)
 
     def _datasets(
         self,
@@ -359,101 +351,3 @@ class RNNTagger(LabelledSequencesMixin, BaseEstimator):
             size += characters.output_size
         recurrent = self._make_recurrent(size)
         return SequenceTagger(embedding, characters, recurrent, n_tags, self.dropout)
-
-    # ------------------------------------------------------------------ use
-    def predict_log_proba(self, X: Any) -> list[NDArray]:
-        """Log-probabilities of the tags of each token, in nats.
-
-        Parameters
-        ----------
-        X : sequence of documents, or array-like of shape (n_samples, n_tokens)
-            Documents, as in `fit`.
-
-        Returns
-        -------
-        log_proba : list of ndarray of shape (n_tokens, n_tags)
-            For each document; columns in the order of ``classes_``.
-        """
-        log_p, sequences = self._log_probs(X)
-        return np.split(log_p, sequences.offsets[1:-1])
-
-    def predict_proba(self, X: Any) -> list[NDArray]:
-        """Probabilities of the tags of each token.
-
-        Parameters
-        ----------
-        X : sequence of documents, or array-like of shape (n_samples, n_tokens)
-            Documents, as in `fit`.
-
-        Returns
-        -------
-        proba : list of ndarray of shape (n_tokens, n_tags)
-            For each document; columns in the order of ``classes_``.
-        """
-        log_p, sequences = self._log_probs(X)
-        return np.split(np.exp(log_p), sequences.offsets[1:-1])
-
-    def predict(self, X: Any) -> list[list]:
-        """The most probable tag of each token.
-
-        Parameters
-        ----------
-        X : sequence of documents, or array-like of shape (n_samples, n_tokens)
-            Documents, as in `fit`.
-
-        Returns
-        -------
-        y : list of list of tags
-            For each document.
-        """
-        log_p, sequences = self._log_probs(X)
-        tags = self.classes_[log_p.argmax(1)].tolist()
-        bounds = sequences.offsets.tolist()
-        return [tags[start:stop] for start, stop in itertools.pairwise(bounds)]
-
-    def score(self, X: Any, y: Any) -> float:
-        """Share of tokens whose tag is right.
-
-        Parameters
-        ----------
-        X : sequence of documents, or array-like of shape (n_samples, n_tokens)
-            Documents, as in `fit`.
-        y : sequence of sequences of tags, or array-like of shape (n_samples, n_tokens)
-            Their tags. Tags that were not in `fit` are never right.
-
-        Returns
-        -------
-        score : float
-        """
-        log_p, sequences = self._log_probs(X)
-        tags = read_tags(y, sequences.lengths, padded=_is_table(X))
-        self._check_same_kind(tags)
-        return float(np.mean(self.classes_[log_p.argmax(1)] == tags.classes[tags.codes]))
-
-    def _check_same_kind(self, tags: Tags) -> None:
-        if (tags.classes.dtype.kind in "US") != (self.classes_.dtype.kind in "US"):
-            raise ValueError(
-                f"y has tags such as {tags.classes[0].item()!r}, and those of fit are such as "
-                f"{self.classes_[0].item()!r}. Give tags of that kind."
-            )
-
-    def _log_probs(self, X: Any) -> tuple[NDArray, Sequences]:
-        """Of all tokens, one document after the other, (n_tokens, n_tags)."""
-        check_is_fitted(self)
-        texts = self._read_documents(X, reset=False)
-        check_lengths(texts.sequences, 1)
-        sequences, letters = self._arrays(texts, self.vocabulary_, self.letters_)
-        dataset = Labelled(
-            sequences, types=None if letters is None else texts.sequences, letters=letters
-        )
-        log_p = np.empty((len(sequences.tokens), len(self.classes_)))
-        for rows, found in self._logits(dataset, sequences):
-            at = dataset.positions(rows)
-            valid = np.arange(len(at))[:, None] < sequences.lengths[rows]
-            log_p[at.numpy()[valid]] = found
-        return log_p, sequences
-
-
-def _is_table(X: Any) -> bool:
-    """Whether rows of X may be padded at their ends."""
-    return getattr(X, "ndim", 1) == 2

@@ -57,6 +57,11 @@ def read_tags(y: Any, lengths: NDArray, *, padded: bool = False) -> Tags:
     return Tags(*np.unique(_array(documents), return_inverse=True))
 
 
+def may_be_padded(X: Any) -> bool:
+    """Whether rows of X, being those of a matrix, may be padded at their ends."""
+    return getattr(X, "ndim", 1) == 2
+
+
 def _documents(y: Any) -> list[list]:
     if isinstance(y, (str, bytes, dict, set)) or not hasattr(y, "__iter__"):
         raise TypeError(f"y must be a list of lists of tags; got {reprlib.repr(y)}.")
