@@ -158,7 +158,7 @@ plt.show()
 #   (SQUAREM) or nine tenths (quasi-Newton).
 # * For a density or for clusters a thousandth of a nat is near enough, and there is little to save.
 #   For criteria, likelihood ratios and standard errors there is much.
-# * From the same start an acceleration may end at another maximum than plain EM, higher or lower. It
-#   takes the place of patience, not of several starts.
+# * From the same start an acceleration may end at another maximum than plain EM, higher or lower.
+#   It takes the place of patience, not of several starts.
 # * With or without it, a fit stops when its estimated distance to the limit is at most ``tol``
 #   (:ref:`sphx_glr_auto_examples_plot_old_faithful.py`).
