@@ -139,9 +139,8 @@ plt.show()
 # high for what is simple, which is not always what is ordinary.
 
 grey = (entr(X) + entr(1 - X)).sum(axis=1)
-print(
-    "what grey pixels cost, by digit:", *(f"{grey[y == digit].mean():.0f}" for digit in range(10))
-)
+for digit in (0, 1, 8):
+    print(f"grey pixels of a {digit}: {grey[y == digit].mean():.1f} nats")
 
 # %%
 # Tumours
@@ -177,5 +176,5 @@ for name, model in models.items():
 #   kinds; a forest that cuts one column at a time does not. Benign tumours are of one kind: one
 #   normal distribution is as good as the mixture, and the forest as good as either.
 # * The local outlier factor comes close on digits, but it does not take missing values.
-# * Draw the line of an alarm with rows that the fit has not seen, and try a score on some rows of the
-#   kind that it has to find.
+# * Draw the line of an alarm with rows that the fit has not seen, and try a score on some rows of
+#   the kind that it has to find.
