@@ -71,8 +71,8 @@ for name, score in zip(names[:2], scores[:2], strict=True):
     print(f"    {100 * np.mean(scores[2] < line):.0f} % of eights")
 
 # %%
-# The most and the least ordinary, with their nats. An ordinary digit with a low density is an odd
-# one. An eight with a high density looks like something else.
+# Above the ordinary digits that the mixture finds oddest, below the eights that it finds most
+# ordinary, with their nats.
 
 figure = plt.figure(figsize=(8.4, 3.8), layout="constrained")
 for part, title, rows, score, sign in zip(
