@@ -12,8 +12,8 @@ labels, counted in two ways, and used to complete digits of which half is covere
 # Twenty prototypes
 # -----------------
 # Handwritten digits of 8 by 8 pixels. ``binarize`` makes ones of the values above it, here of those
-# above 7.5 of 16: ink or no ink. A third of the digits is held out. The Beta prior keeps chances off
-# 0 and 1, as if each prototype had seen half a one and half a zero more in each pixel.
+# above 7.5 of 16: ink or no ink. A third of the digits is held out. The Beta prior keeps chances
+# off 0 and 1, as if each prototype had seen half a one and half a zero more in each pixel.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -29,8 +29,8 @@ mixture = BernoulliMixtureEM(20, binarize=7.5, beta_prior=(1.5, 1.5), random_sta
 mixture.fit(X_train)
 
 # %%
-# The digits of the fit tell what each prototype stands for: the digit that most of its rows are, and
-# how many of them.
+# The labels tell afterwards what each prototype stands for: the digit that most of its rows are,
+# and what part of them.
 
 component = mixture.predict(X_train)
 counts = np.array([np.bincount(y_train[component == k], minlength=10) for k in range(20)])
@@ -50,11 +50,10 @@ print(f"held-out digits whose prototype is of their kind: {100 * right.mean():.0
 # %%
 # How many?
 # ---------
-# BIC takes a price for each parameter off the likelihood of the fit. Held-out digits ask directly
-# how well new ones are told. With few rows for so many parameters, 65 a prototype, the price is too
-# high: BIC has ten prototypes, but with a prior held-out digits like more of them, up to forty or so.
-# Without a prior a pixel that a prototype has never seen inked rules it out, and more prototypes do
-# harm.
+# BIC takes a price for each parameter off the likelihood of the fit, here for 65 a prototype. The
+# log-density of held-out digits asks directly how well new ones are told. BIC has ten prototypes.
+# With the prior held-out digits gain up to forty, and little after that. Without it more than twenty
+# do harm: a pixel that a prototype has never seen inked all but rules the prototype out.
 
 sizes = [1, 2, 5, 10, 15, 20, 30, 40, 60, 80]
 priors = {"no prior": (1, 1), "Beta(1.5, 1.5) prior": (1.5, 1.5)}
@@ -135,8 +134,7 @@ for name, fit in (("mixture", model), ("one prototype", independent)):
 # %%
 # What to take home
 # -----------------
-# * Prototypes are what the rows have in common, and need no labels. Many are of one digit, some are
-#   of two that look alike.
+# * Prototypes are found without labels. Many are of one digit, some of several that look alike.
 # * For prototypes to look at, BIC chooses few. For a density choose by held-out rows, and set
 #   ``beta_prior``.
 # * Missing values need no step of their own: NaN in, probabilities out.
