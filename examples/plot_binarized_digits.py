@@ -52,7 +52,7 @@ print(f"held-out digits whose prototype is of their kind: {100 * right.mean():.0
 # ---------
 # BIC takes a price for each parameter off the likelihood of the fit, here for 65 a prototype. The
 # log-density of held-out digits asks directly how well new ones are told. BIC has ten prototypes.
-# With the prior held-out digits gain up to forty, and little after that. Without it more than twenty
+# With the prior held-out digits gain up to forty, and little after that. Without it more than 20
 # do harm: a pixel that a prototype has never seen inked all but rules the prototype out.
 
 sizes = [1, 2, 5, 10, 15, 20, 30, 40, 60, 80]
