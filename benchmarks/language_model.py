@@ -176,9 +176,8 @@ def words(files: list[Path], minutes: float, options: dict, most: int | None) ->
 
 def show(full: bool, name: str, title: str, header: list[str], rows: list[list[str]]) -> None:
     print(text_table(header, rows))
-    if full:
-        about = f"Measured on {machine(*PACKAGES)}, {torch.get_num_threads()} threads."
-        write(f"language_model_{name}", about, rst_table(title, header, rows))
+    about = f"Measured on {machine(*PACKAGES)}, {torch.get_num_threads()} threads."
+    write(full, f"language_model_{name}", about, rst_table(title, header, rows))
 
 
 def main() -> None:

@@ -459,9 +459,8 @@ def main(full: bool, data: Path, only: str) -> None:
         except FileNotFoundError as error:
             print(f"{name}: left out, no {error.filename}")
             continue
-        if full:
-            slug = name.lower().replace(" ", "_")
-            write(f"topics_{slug}", f"Measured on {about}.", *notes, table)
+        slug = name.lower().replace(" ", "_")
+        write(full, f"topics_{slug}", f"Measured on {about}.", *notes, table)
 
 
 if __name__ == "__main__":
