@@ -29,6 +29,11 @@ def resolve_device(name: str | torch.device) -> torch.device:
     return device
 
 
+def same_device(wanted: torch.device, device: torch.device) -> bool:
+    """Whether a device is the one wanted, which may be any of a type ('cuda')."""
+    return wanted.type == device.type and wanted.index in (None, device.index)
+
+
 # Products of a layer, rows x inputs x outputs, from which on threads are worth their barriers.
 _LARGE = 1 << 23
 

@@ -99,7 +99,8 @@ class VAETransformer(VAEFitMixin, BaseEstimator):
         Go on from the weights of the last fit, and in its units of the columns; ``history_`` is
         that of the last fit alone.
     device : str, default='auto'
-        Where to train: 'cpu', 'cuda', 'cuda:1'; 'auto' is CUDA where there is one.
+        Where to train: 'cpu', 'cuda', 'cuda:1'; 'auto' is CUDA where there is one. Set after
+        a fit, it is where the model goes for what comes next.
     precision : {'float32', 'bfloat16', 'float16'}, default='float32'
         Mixed precision on CUDA.
     compile : bool, default=False
