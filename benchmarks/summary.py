@@ -147,15 +147,17 @@ def machines(place: Path) -> list[str]:
     return list(found)
 
 
+def fragment(place: Path) -> str:
+    """The table as the docs include it, with machine and versions."""
+    title = "How many times faster, or fewer: medians of the cases"
+    table = rst_table(title, HEADER, list(rows_of(place)))
+    return f"Measured on {', '.join(machines(place))}.\n\n{table}"
+
+
 def main(full: bool) -> None:
     place = folder(full)
-    rows = list(rows_of(place))
-    about = ", ".join(machines(place))
-    print(about, text_table(HEADER, rows), sep="\n")
-    title = "How many times faster, or fewer: medians of the cases"
-    (place / "summary.inc").write_text(
-        f"Measured on {about}.\n\n{rst_table(title, HEADER, rows)}", encoding="utf-8"
-    )
+    print(", ".join(machines(place)), text_table(HEADER, list(rows_of(place))), sep="\n")
+    (place / "summary.inc").write_text(fragment(place), encoding="utf-8")
     print(f"written to {place / 'summary.inc'}")
 
 
