@@ -29,8 +29,9 @@ def test_every_source_gives_ratios(summary):
         rows = list(pick(summary.read(TABLES / f"{name}.inc")))
         assert rows
         for estimator, beside, what, ratios in rows:
-            assert estimator and beside and what
-            assert ratios and min(ratios) > 0
+            assert all([estimator, beside, what])
+            assert ratios
+            assert min(ratios) > 0
 
 
 def test_a_table_is_read_as_it_was_written(summary, tmp_path):
