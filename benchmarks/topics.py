@@ -91,7 +91,7 @@ def flops() -> float:
 
 def speed(full: bool, data: Path) -> tuple[list[str], str]:
     k, rate = 50, flops()
-    corpora = {"synthetic": synthetic(20_000 if full else 500)}
+    corpora = {"synthetic": synthetic(20_000 if full else 2000)}
     try:
         corpora["AP"] = CORPORA["AP"](data)
     except FileNotFoundError as error:
@@ -99,11 +99,11 @@ def speed(full: bool, data: Path) -> tuple[list[str], str]:
     header = ["corpus", "estimator", "s/iteration", "times the arithmetic"]
     rows, notes = [], [f"Product of float64 matrices: {rate / 1e9:.1f} GFlop/s."]
     for corpus, X in corpora.items():
-        X = X if full else X[:500]
+        X = X if full else X[:2000]
         floor = 6 * X.nnz * k / rate
         calls = steppers(X, k, full)
         taken: dict[str, list[float]] = {name: [] for name in calls}
-        for pair in range(5 if full else 1):
+        for pair in range(5 if full else 3):
             for name, (call, few, more, pairs) in calls.items():
                 if pair < pairs:
                     taken[name].append((call(more) - call(few)) / (more - few))
