@@ -47,8 +47,8 @@ class VAETransformer(VAEFitMixin, BaseEstimator):
     variance : {'columns', 'shared', 'decoder'} or float, default='columns'
         Of 'gaussian': learned, one a column or one for all; given by the decoder; or that number.
     standardize : bool, default=True
-        Work with 'gaussian' columns of mean 0 and variance 1 inside. Results are in the units of X
-        in any case.
+        Work with 'gaussian' columns of mean 0 and variance 1 inside; if False, of mean 0. Results
+        are in the units of X in any case.
     binarize : bool, default=False
         With 'bernoulli', draw ones and zeros with the chances in X anew in each epoch (dynamic
         binarisation).
