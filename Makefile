@@ -39,7 +39,7 @@ docs: $(DOCS)  ## build the documentation into docs/_build/html/
 	$(PY) -m sphinx -W --keep-going -b html docs docs/_build/html
 
 .PHONY: bench
-bench: $(BASE)  ## compare with peers, side by side (FULL=1 runs every size)
+bench: $(BASE)  ## compare with peers, in one table (FULL=1: every size, into the docs)
 	$(PY) benchmarks/run.py $(if $(FULL),--full)
 
 .PHONY: wheel

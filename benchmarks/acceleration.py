@@ -228,18 +228,20 @@ def main(full: bool) -> None:
     print(text_table(*from_random), flush=True)
     stops = stopping_table(counted)
     print(text_table(*stops))
-    if full:
-        write(
-            "acceleration",
-            f"Counted on {about}.",
-            rst_table("E steps to within 1e-6 nats per row of the limit, random starts: median "
-                      "(quartiles); median ratios; ends at another maximum than plain EM's",
-                      *from_random),
-            rst_table("The same from the k-means start, and E steps of a fit with tol=1e-6",
-                      *from_kmeans),
-            rst_table("E steps of whole fits, geometric mean, and fits that stopped too early",
-                      *stops),
-        )  # fmt: skip
+    write(
+        full,
+        "acceleration",
+        f"Counted on {about}.",
+        rst_table(
+            "E steps to within 1e-6 nats per row of the limit, random starts: median (quartiles); "
+            "median ratios; ends at another maximum than plain EM's",
+            *from_random,
+        ),
+        rst_table(
+            "The same from the k-means start, and E steps of a fit with tol=1e-6", *from_kmeans
+        ),
+        rst_table("E steps of whole fits, geometric mean, and fits that stopped too early", *stops),
+    )
 
 
 if __name__ == "__main__":

@@ -212,9 +212,9 @@ def main(full: bool, data: Path, only: str) -> None:
     print(text_table(header, rows))
     summary = f"Geometric means of the ratios that are known: {means(rows)}."
     print(summary)
-    if full and not only:
+    if not only:
         table = rst_table("Seconds of a whole fit to a relative suboptimality", header, rows)
-        write("maxent", f"Measured on {about}. {summary}", table)
+        write(full, "maxent", f"Measured on {about}. {summary}", table)
 
 
 def means(rows: list[list[str]]) -> str:

@@ -7,7 +7,14 @@ import os
 import platform
 from pathlib import Path
 
-DOCS = Path(__file__).resolve().parents[1] / "docs" / "benchmarks"
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def folder(full: bool) -> Path:
+    """Where tables go: those of all sizes into the docs, others into build/benchmarks."""
+    place = ROOT / ("docs" if full else "build") / "benchmarks"
+    place.mkdir(parents=True, exist_ok=True)
+    return place
 
 
 def cpu_name() -> str:
@@ -42,7 +49,6 @@ def rst_table(title: str, header: list[str], rows: list[list[str]]) -> str:
     return "\n".join([*lines, ""])
 
 
-def write(name: str, *parts: str) -> None:
-    """Write the tables to the page fragment that the docs include."""
-    DOCS.mkdir(parents=True, exist_ok=True)
-    (DOCS / f"{name}.inc").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+def write(full: bool, name: str, *parts: str) -> None:
+    """Write the tables to a page fragment; those of all sizes to the one that the docs include."""
+    (folder(full) / f"{name}.inc").write_text("\n\n".join(parts) + "\n", encoding="utf-8")

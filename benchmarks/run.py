@@ -1,4 +1,8 @@
-"""Runs all benchmarks; --full runs every size and writes the tables that the docs show."""
+"""Runs all benchmarks, and puts their ratios into one table.
+
+Tables of a quick run go to build/benchmarks; --full runs every size and writes the tables that the
+docs show. What needs data or packages that are not there is left out.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,8 @@ import argparse
 import subprocess
 import sys
 from pathlib import Path
+
+from report import folder
 
 BENCHMARKS = (
     "gaussian_mixture.py",
@@ -16,6 +22,7 @@ BENCHMARKS = (
     "vae.py",
     "language_model.py",
     "tagging.py",
+    "summary.py",
 )
 
 
@@ -23,6 +30,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--full", action="store_true")
     options = ["--full"] if parser.parse_args().full else []
+    if not options:
+        for table in folder(full=False).glob("*.inc"):  # of an earlier run
+            table.unlink()
     here = Path(__file__).parent
     for name in BENCHMARKS:
         print(f"== {name}", flush=True)

@@ -94,10 +94,9 @@ def tags(full: bool, data: Path, epochs: int | None, seeds: int) -> None:
                      f"{speed:.0f}"])  # fmt: skip
         print("  ".join(rows[-1]), flush=True)
     print(text_table(header, rows))
-    if full:
-        about = machine("skem", "torch", "skorch", "numpy")
-        table = rst_table("Universal parts of speech, UD English EWT", header, rows)
-        write("tagging", f"Measured on {about}.", table)
+    about = machine("skem", "torch", "skorch", "numpy")
+    table = rst_table("Universal parts of speech, UD English EWT", header, rows)
+    write(full, "tagging", f"Measured on {about}.", table)
 
 
 # ------------------------------------------------------------------ classes
@@ -124,10 +123,9 @@ def classes(full: bool, data: Path, seeds: int) -> None:
                          f"{rnn.score(*test):.4f}", f"{seconds:.1f}"])  # fmt: skip
             print("  ".join(rows[-1]), flush=True)
     print(text_table(header, rows))
-    if full:
-        about = machine("skem", "torch", "skorch", "numpy")
-        write("sequence_classes", f"Measured on {about}.",
-              rst_table("BBC News, 5 classes, 445 test stories", header, rows))  # fmt: skip
+    about = machine("skem", "torch", "skorch", "numpy")
+    table = rst_table("BBC News, 5 classes, 445 test stories", header, rows)
+    write(full, "sequence_classes", f"Measured on {about}.", table)
 
 
 def main() -> None:

@@ -159,10 +159,9 @@ def speed(full: bool, data: Path) -> None:
         print("  ".join(rows[-1]), flush=True)
     header = ["data", "skem s/epoch", "by hand", "times", "skorch", "times", "pythae", "times"]
     print(text_table(header, rows))
-    if full:
-        about = machine("skem", "torch", "skorch", "numpy")
-        write("vae_speed", f"Measured on {about}, {torch.get_num_threads()} threads.",
-              rst_table("Seconds an epoch of whole fits", header, rows))  # fmt: skip
+    about = machine("skem", "torch", "skorch", "numpy")
+    table = rst_table("Seconds an epoch of whole fits", header, rows)
+    write(full, "vae_speed", f"Measured on {about}, {torch.get_num_threads()} threads.", table)
 
 
 # ------------------------------------------------------------------ density
@@ -186,10 +185,9 @@ def density(full: bool, data: Path, epochs: int, k: int) -> None:
     row = [str(k), str(epochs), f"{seconds / 60:.1f}", f"{value:.2f}", f"{BURDA.get(k, np.nan)}",
            str(vae.active_units_)]  # fmt: skip
     print(text_table(header, [row]))
-    if full:
-        about = machine("skem", "torch", "skorch", "numpy")
-        table = rst_table("Test log-likelihood, dynamically binarised MNIST", header, [row])
-        write(f"vae_density_{k}", f"Measured on {about}.", table)
+    about = machine("skem", "torch", "skorch", "numpy")
+    table = rst_table("Test log-likelihood, dynamically binarised MNIST", header, [row])
+    write(full, f"vae_density_{k}", f"Measured on {about}.", table)
 
 
 def main() -> None:

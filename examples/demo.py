@@ -17,6 +17,7 @@ import demo_maxent
 import demo_maxent_classifier
 import demo_mixture_pictures
 import demo_mixtures
+import demo_overview
 import demo_rnn
 import demo_topics
 import demo_vae
@@ -40,6 +41,7 @@ SECTIONS = (
     *demo_rnn.SECTIONS,
 )
 PICTURES = (
+    *demo_overview.PICTURES,
     *demo_mixture_pictures.PICTURES,
     *demo_topics.PICTURES,
     *demo_maxent.PICTURES,

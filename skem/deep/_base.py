@@ -15,7 +15,7 @@ from skorch.helper import predefined_split
 from skem._callbacks import CallbackSupportMixin, IterationCallbacks
 from skem._warnings import warn_user
 from skem.deep._data import Batches
-from skem.deep._device import resolve_device, threads_for
+from skem.deep._device import device_named, resolve_device, same_device, threads_for
 from skem.deep._net import DivergedError, Net
 from skem.deep._random import local_seed
 from skem.deep._tasks import EpochTasks
@@ -213,10 +213,19 @@ class DeepEstimatorMixin(CallbackSupportMixin):
 
     @contextlib.contextmanager
     def _inference(self, seed: int | None = None) -> Iterator[torch.device]:
-        """No gradients, and draws by the seed, if any; gives the device of the module."""
+        """No gradients, and draws by the seed, if any; gives the device of the module.
+
+        That is where it was trained, unless ``device`` has been set to another one since. A model
+        that comes from a machine with a GPU stays where it is loaded to.
+        """
         module = self.net_.module_
         module.eval()
         device = next(module.parameters()).device
+        wanted = device_named(self.device)
+        if wanted is not None and not same_device(wanted, device):
+            self.net_.device = str(wanted)
+            module.to(wanted)
+            device = wanted
         draws = contextlib.nullcontext() if seed is None else local_seed(seed, device)
         with torch.inference_mode(), draws:
             yield device

@@ -29,6 +29,21 @@ def resolve_device(name: str | torch.device) -> torch.device:
     return device
 
 
+def device_named(name: str) -> torch.device | None:
+    """The device of that name; None if it says 'auto', or there is no such device here."""
+    if name == "auto":
+        return None
+    try:
+        return resolve_device(name)
+    except ValueError:
+        return None
+
+
+def same_device(wanted: torch.device, device: torch.device) -> bool:
+    """Whether a device is the one wanted, which may be any of a type ('cuda')."""
+    return wanted.type == device.type and wanted.index in (None, device.index)
+
+
 # Products of a layer, rows x inputs x outputs, from which on threads are worth their barriers.
 _LARGE = 1 << 23
 

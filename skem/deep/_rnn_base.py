@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -50,10 +50,12 @@ class Part(NamedTuple):
 class SequenceEstimatorMixin(DeepEstimatorMixin):
     """Documents as sequences of ids, and what is done with them batch by batch.
 
-    The estimator has the parameters ``tokenizer``, ``min_frequency`` and ``max_vocabulary``,
-    besides those of `DeepEstimatorMixin`.
+    The estimator has the parameters ``hidden_size``, ``n_layers``, ``tokenizer``, ``min_frequency``
+    and ``max_vocabulary``, besides those of `DeepEstimatorMixin`.
     """
 
+    hidden_size: int | Sequence[int]
+    n_layers: int
     tokenizer: Tokenizer
     min_frequency: int
     max_vocabulary: int | None
@@ -93,6 +95,28 @@ class SequenceEstimatorMixin(DeepEstimatorMixin):
         return sequences
 
     # ------------------------------------------------------------------ fit
+    def _hidden_sizes(self) -> tuple[int, ...]:
+        """Units of each layer.
+
+        Raises
+        ------
+        ValueError
+            If ``hidden_size`` is no such list.
+        """
+        if isinstance(self.hidden_size, (int, np.integer)):
+            return (int(self.hidden_size),) * self.n_layers
+        sizes = tuple(self.hidden_size)
+        if len(sizes) != self.n_layers:
+            raise ValueError(
+                f"hidden_size={self.hidden_size!r} has {len(sizes)} layers, and n_layers="
+                f"{self.n_layers}. Give one size for each layer, or one integer for all."
+            )
+        if any(not isinstance(size, (int, np.integer)) or size < 1 for size in sizes):
+            raise ValueError(
+                f"hidden_size must be an integer of at least 1, or hold such; got {sizes!r}."
+            )
+        return sizes
+
     def _held_out(self, n: int) -> tuple[NDArray, NDArray]:
         """Numbers of documents to train on, and of those that are held out, by torch's state."""
         n_held_out = max(1, round(self.validation_fraction * n))

@@ -89,7 +89,8 @@ class RNNClassifier(LabelledSequencesMixin, ClassifierMixin, BaseEstimator):
     warm_start : bool, default=False
         Go on from the weights and the vocabulary of the last fit.
     device : str, default='auto'
-        Where to train: 'cpu', 'cuda', 'cuda:1'; 'auto' is CUDA where there is one.
+        Where to train: 'cpu', 'cuda', 'cuda:1'; 'auto' is CUDA where there is one. Set after
+        a fit, it is where the model goes for what comes next.
     precision : {'float32', 'bfloat16', 'float16'}, default='float32'
         Mixed precision on CUDA.
     compile : bool, default=False

@@ -157,28 +157,6 @@ class LabelledSequencesMixin(SequenceEstimatorMixin):
         return by_class[codes] * (1.0 if weight is None else weight)
 
     # ------------------------------------------------------------------ module
-    def _hidden_sizes(self) -> tuple[int, ...]:
-        """Units of each layer.
-
-        Raises
-        ------
-        ValueError
-            If ``hidden_size`` is no such list.
-        """
-        if isinstance(self.hidden_size, (int, np.integer)):
-            return (int(self.hidden_size),) * self.n_layers
-        sizes = tuple(self.hidden_size)
-        if len(sizes) != self.n_layers:
-            raise ValueError(
-                f"hidden_size={self.hidden_size!r} has {len(sizes)} layers, and n_layers="
-                f"{self.n_layers}. Give one size for each layer, or one integer for all."
-            )
-        if any(not isinstance(size, (int, np.integer)) or size < 1 for size in sizes):
-            raise ValueError(
-                f"hidden_size must be an integer of at least 1, or hold such; got {sizes!r}."
-            )
-        return sizes
-
     def _make_embedding(self, vocabulary: Vocabulary) -> Embedding:
         return Embedding(
             torch.as_tensor(vocabulary.counts_),

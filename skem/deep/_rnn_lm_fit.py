@@ -55,16 +55,7 @@ class LanguageModelFitMixin(LanguageModelUseMixin):
     # ------------------------------------------------------------------ checks
     def _check_parameters(self) -> None:
         """Refuse parameters that do not fit each other."""
-        sizes = self._hidden_sizes()
-        if len(sizes) != self.n_layers and not isinstance(self.hidden_size, (int, np.integer)):
-            raise ValueError(
-                f"hidden_size={self.hidden_size!r} has {len(sizes)} layers, and n_layers="
-                f"{self.n_layers}. Give one size for each layer, or one integer for all."
-            )
-        if any(not isinstance(size, (int, np.integer)) or size < 1 for size in sizes):
-            raise ValueError(
-                f"hidden_size must be an integer of at least 1, or hold such; got {sizes!r}."
-            )
+        self._hidden_sizes()
         if self.truncation == "random" and self.bptt < 2:
             raise ValueError("truncation='random' needs bptt of at least 2, its mean length.")
         if self.teacher_forcing_steps and self.teacher_forcing == 1:
@@ -72,11 +63,6 @@ class LanguageModelFitMixin(LanguageModelUseMixin):
                 "teacher_forcing_steps is the fall of teacher_forcing from 1, and this is 1. Set "
                 "teacher_forcing below 1, or teacher_forcing_steps=0."
             )
-
-    def _hidden_sizes(self) -> tuple[int, ...]:
-        if isinstance(self.hidden_size, (int, np.integer)):
-            return (int(self.hidden_size),) * self.n_layers
-        return tuple(self.hidden_size)
 
     def _cutoffs(self, n_tokens: int) -> tuple[int, ...]:
         if self.cutoffs is None:

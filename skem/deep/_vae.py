@@ -47,8 +47,8 @@ class VAETransformer(VAEFitMixin, BaseEstimator):
     variance : {'columns', 'shared', 'decoder'} or float, default='columns'
         Of 'gaussian': learned, one a column or one for all; given by the decoder; or that number.
     standardize : bool, default=True
-        Work with 'gaussian' columns of mean 0 and variance 1 inside. Results are in the units of X
-        in any case.
+        Work with 'gaussian' columns of mean 0 and variance 1 inside; if False, of mean 0. Results
+        are in the units of X in any case.
     binarize : bool, default=False
         With 'bernoulli', draw ones and zeros with the chances in X anew in each epoch (dynamic
         binarisation).
@@ -99,7 +99,8 @@ class VAETransformer(VAEFitMixin, BaseEstimator):
         Go on from the weights of the last fit, and in its units of the columns; ``history_`` is
         that of the last fit alone.
     device : str, default='auto'
-        Where to train: 'cpu', 'cuda', 'cuda:1'; 'auto' is CUDA where there is one.
+        Where to train: 'cpu', 'cuda', 'cuda:1'; 'auto' is CUDA where there is one. Set after
+        a fit, it is where the model goes for what comes next.
     precision : {'float32', 'bfloat16', 'float16'}, default='float32'
         Mixed precision on CUDA.
     compile : bool, default=False

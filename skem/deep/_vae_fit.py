@@ -121,11 +121,10 @@ class VAEFitMixin(VAEUseMixin):
 
     # ------------------------------------------------------------------ rows
     def _set_units(self, X: NDArray, weight: NDArray | None) -> None:
-        """Of the columns inside: those of X, or standard deviations around means."""
-        if self.standardize:
-            self._center, self._scale = units(X, weight, self.likelihood)
-        else:
-            self._center, self._scale = np.zeros(X.shape[1]), np.ones(X.shape[1])
+        """Of the columns inside: standard deviations around means, or those of X around means."""
+        self._center, self._scale = units(X, weight, self.likelihood)
+        if not self.standardize:
+            self._scale = np.ones(X.shape[1])
 
     def _datasets(
         self, X: NDArray, codes: NDArray | None, weight: NDArray | None, device: torch.device
