@@ -91,10 +91,10 @@ print(f"rank of the information {coins.information_rank_}, identifiable: {coins.
 # Plateau and peaks
 # -----------------
 # The likelihood of :math:`(p, q)` at its best :math:`\pi`, and the way that EM takes from six rings
-# to its end, a star. With one toss there are two plateaus, one the mirror image of the
-# other: wherever one coin is below 0.6 and the other above, some :math:`\pi` makes the data as
-# likely as can be. EM needs one map onto a plateau, and stays where it lands. With three tosses
-# there is one maximum, but for the names of the coins, and each of the six starts comes to it.
+# to its ends, the stars. With one toss there are two plateaus, one the mirror image of the other:
+# wherever one coin is below 0.6 and the other above, some :math:`\pi` makes the data as likely as
+# can be. EM needs one map onto a plateau, and stays where it lands. With three tosses there is one
+# maximum, but for the names of the coins, and each of the six starts comes to it.
 
 from matplotlib.colors import BoundaryNorm
 from scipy.stats import binom
@@ -117,6 +117,7 @@ levels = [-1, -0.3, -0.1, -0.03, -0.01, -0.003, -0.001, -1e-4, 0]
 colors = {"cmap": "YlGnBu", "norm": BoundaryNorm(levels, 330), "extend": "min"}
 starts = [(0.5, 0.1, 0.2), (0.5, 0.3, 0.1), (0.5, 0.9, 0.8)]
 starts += [(0.4, 0.7, 0.9), (0.6, 0.45, 0.55), (0.4, 0.6, 0.5)]
+# sphinx_gallery_thumbnail_number = 2
 figure, axes = plt.subplots(1, 2, figsize=(10, 4.6), sharey=True, layout="constrained")
 for ax, rows, title in (
     (axes[0], one_toss, "1 toss a row: two plateaus"),
