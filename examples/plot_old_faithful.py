@@ -61,10 +61,10 @@ plt.show()
 # %%
 # The way to the limit
 # --------------------
-# Three runs from the same start, given as responsibilities. scikit-learn's run goes the way of plain
-# EM, up to the point where the usual rule ends it: on a shoulder, where EM seems to have arrived.
-# Past it the distance falls on a straight line, as linear convergence does. Acceleration, which is
-# the default, needs about a quarter of the EM maps to come as near
+# Three runs from the same start, given as responsibilities. The run of scikit-learn goes the way of
+# plain EM, up to the point where the usual rule ends it: on a shoulder, where EM seems to have
+# arrived. Past it the distance falls on a straight line, as linear convergence does. Acceleration,
+# which is the default, needs about a quarter of the EM maps to come as near
 # (:ref:`sphx_glr_auto_examples_plot_em_acceleration.py`).
 
 from sklearn.base import clone
@@ -80,9 +80,9 @@ runs = {
 _, ax = plt.subplots(figsize=(7.2, 4.4), layout="constrained")
 display = BoundDisplay.from_estimators(runs, distance_to="best", ax=ax)
 display.lines_[2].set(color="0.5", linestyle="-", linewidth=5, markersize=0, alpha=0.7)
-ax.set(ylim=(1e-10, 1), title="The way to the maximum")
+ax.set(ylim=(1e-10, 3), title="The way to the maximum")
 end = display.lines_[2].get_xydata()[-1]
-ax.annotate("the usual rule stops here", end, (12, 25), textcoords="offset points", color="0.3")
+ax.annotate("the usual rule stops here", end, (20, 0.4), arrowprops={"arrowstyle": "->"})
 ax.legend()
 ax.grid(alpha=0.3)
 plt.show()
