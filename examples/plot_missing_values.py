@@ -45,12 +45,14 @@ tables = {
     "holes filled with the mean": X.fillna(X.mean()),
     "rows as they are": X,
 }
+names = ["eruption (minutes)", "waiting time (minutes)"]
 fits = {}
 figure, axes = plt.subplots(2, 2, figsize=(9, 8), sharex=True, sharey=True, layout="constrained")
 for ax, (title, table) in zip(axes.flat, tables.items(), strict=True):
     fits[title] = GaussianMixtureEM(2, tol=1e-6, means_init=[[2, 55], [4, 80]]).fit(table)
-    MixtureDisplay.from_estimator(fits[title], table, ax=ax)
-    ax.set_title(title)
+    MixtureDisplay.from_estimator(fits[title], table, feature_names=names, ax=ax)
+    ax.set(title=title.capitalize())
+    ax.label_outer()
 plt.show()
 
 # %%
@@ -59,7 +61,7 @@ plt.show()
 
 for title, mixture in fits.items():
     mean = mixture.weights_ @ mixture.means_
-    print(f"{title:<28} {mixture.score(complete):7.3f}   mean waiting time {mean[1]:.1f}")
+    print(f"{title:<28} {mixture.score(complete):7.3f}   mean waiting time {mean[1]:.1f} minutes")
 
 # %%
 # Filling in, afterwards
@@ -82,11 +84,19 @@ for name, filled in (
 # the waiting time after an eruption of two, three and four minutes.
 
 minutes = pd.DataFrame({"waiting": np.linspace(35, 105, 300)})
-_, ax = plt.subplots(layout="constrained")
+_, ax = plt.subplots(figsize=(7.2, 4.2), layout="constrained")
 for duration, style in ((2.0, "-"), (3.0, "--"), (4.0, "-.")):
     waiting = mixture.conditional({"eruptions": duration})
     density = np.exp(waiting.score_samples(minutes))
     ax.plot(minutes["waiting"], density, style, label=f"{duration:g} minutes")
-ax.set(xlabel="waiting time (minutes)", ylabel="density (per minute)")
+ax.set(xlabel="waiting time (minutes)", ylabel="density (per minute)", ylim=(0, 0.085))
+ax.set_title("How long to wait after a short and after a long eruption")
 ax.legend(title="after an eruption of")
 plt.show()
+
+# %%
+# What to take home
+# -----------------
+# Give the rows as they are, with NaN for what is missing. That is right where a value is missing at
+# random, given the rest of the row. It is not where values are missing because of what they are:
+# for example, if the observer leaves when the wait gets long.

@@ -42,25 +42,30 @@ print(f"EM maps {mixture.n_iter_}, log-likelihood {mixture.score_samples(X).sum(
 print(f"estimated distance to the limit {mixture.optimality_gap_:.1e} nats per row")
 
 # %%
-# The two fits. Ellipses hold 50 % and 90 % of a component, thin lines 25 % to 99 % of the mixture.
-# The colour of a row is that of its component, the greyer the less certain it is.
+# The two fits. Thin lines hold 25 % to 99 % of the mixture. The colour of a row is that of its
+# component, the greyer the less certain it is.
 
-figure, axes = plt.subplots(1, 2, figsize=(10, 4.6), sharey=True, layout="constrained")
-for ax, fitted, title in (
-    (axes[0], usual, "stopped by its last gain"),
-    (axes[1], mixture, "stopped near its limit"),
+names = ["eruption (minutes)", "waiting time (minutes)"]
+figure, axes = plt.subplots(1, 2, figsize=(10, 4.6), sharex=True, sharey=True, layout="constrained")
+for ax, fitted, colors, title in (
+    (axes[0], usual, ("C1", "C0", "C2"), "Stopped by its last gain"),
+    (axes[1], mixture, ("C0", "C1", "C2"), "Stopped near its limit"),
 ):
-    MixtureDisplay.from_estimator(fitted, X, density=True, ax=ax)
+    MixtureDisplay.from_estimator(
+        fitted, X, feature_names=names, density=True, colors=colors, ax=ax
+    )
     ax.set_title(title)
+axes[1].set_ylabel("")
 plt.show()
 
 # %%
 # The way to the limit
 # --------------------
-# Three runs from the same start, given as responsibilities. The first two go the same way, up to
-# the point where the usual rule ends one of them: on a shoulder, where EM seems to have arrived.
-# Past it the distance falls on a straight line, as linear convergence does. Acceleration
-# extrapolates along that line, and needs about a quarter of the EM maps to come as near.
+# Three runs from the same start, given as responsibilities. The run of scikit-learn goes the way of
+# plain EM, up to the point where the usual rule ends it: on a shoulder, where EM seems to have
+# arrived. Past it the distance falls on a straight line, as linear convergence does. Acceleration,
+# which is the default, needs about a quarter of the EM maps to come as near
+# (:ref:`sphx_glr_auto_examples_plot_em_acceleration.py`).
 
 from sklearn.base import clone
 from sklearn.cluster import KMeans
@@ -68,9 +73,23 @@ from sklearn.cluster import KMeans
 clusters = KMeans(3, n_init=1, random_state=0).fit_predict(X)
 mixture.set_params(init_params=np.eye(3)[clusters])
 runs = {
-    "plain": clone(mixture).set_params(acceleration=None).fit(X),
-    "scikit-learn": usual,
+    "plain EM": clone(mixture).set_params(acceleration=None).fit(X),
     "accelerated": mixture.fit(X),
+    "scikit-learn": usual,
 }
-BoundDisplay.from_estimators(runs, distance_to="best").ax_.grid(alpha=0.3)
+_, ax = plt.subplots(figsize=(7.2, 4.4), layout="constrained")
+display = BoundDisplay.from_estimators(runs, distance_to="best", ax=ax)
+display.lines_[2].set(color="0.5", linestyle="-", linewidth=5, markersize=0, alpha=0.7)
+ax.set(ylim=(1e-10, 3), title="The way to the maximum")
+end = display.lines_[2].get_xydata()[-1]
+ax.annotate("the usual rule stops here", end, (20, 0.4), arrowprops={"arrowstyle": "->"})
+ax.legend()
+ax.grid(alpha=0.3)
 plt.show()
+
+# %%
+# What to take home
+# -----------------
+# A small gain does not mean that the maximum is near. Look at ``converged_`` and at
+# ``optimality_gap_``, and where a criterion or a test depends on the likelihood ask for a small
+# ``tol`` and enough ``max_iter``.

@@ -12,50 +12,90 @@ answer, and the estimator says so.
 """
 
 # %%
-# The two runs of the textbook
-# ----------------------------
-# Ten outcomes, and two starts of EM: two answers.
+# One step by hand
+# ----------------
+# Ten outcomes, 1 for heads. EM begins with a guess of the three coins, here 0.4, 0.6 and 0.7. The
+# E step asks for each outcome how probable it is that coin B was tossed. The M step counts again,
+# with these probabilities as weights.
 
+import matplotlib.pyplot as plt
 import numpy as np
 
 from skem import ThreeCoinMixture
 
-outcomes = np.array([1, 1, 0, 1, 0, 0, 1, 0, 1, 1]).reshape(-1, 1)
-for init in ((0.5, 0.5, 0.5), (0.4, 0.6, 0.7)):
-    coins = ThreeCoinMixture(init).fit(outcomes)
-    print(f"EM maps: {coins.n_iter_}, nats per row: {coins.lower_bound_:.6f}")
-    print(coins.history_.round(4))
+outcomes = np.array([1, 1, 0, 1, 0, 0, 1, 0, 1, 1])
+pi, p, q = 0.4, 0.6, 0.7
+of_b = pi * np.where(outcomes == 1, p, 1 - p)
+of_c = (1 - pi) * np.where(outcomes == 1, q, 1 - q)
+mu = of_b / (of_b + of_c)
+print(f"E step: coin B after heads {mu[0]:.4f}, after tails {mu[2]:.4f}")
+pi = mu.mean()
+p = np.sum(mu * outcomes) / np.sum(mu)
+q = np.sum((1 - mu) * outcomes) / np.sum(1 - mu)
+print(f"M step: pi {pi:.4f}, p {p:.4f}, q {q:.4f}")
 
 # %%
-# Both are maxima, equally high: the probability of heads is :math:`\pi p + (1 - \pi) q = 0.6` in
-# both, and one toss a row depends on nothing else. One number cannot determine three. The Fisher
-# information of :math:`(\pi, p, q)` has rank 1 in place of 3, so the model is not identifiable.
+# The two runs of the textbook
+# ----------------------------
+# ``history_`` holds the start and the coins after each EM map, an E step with its M step. The
+# textbook has two starts: (0.5, 0.5, 0.5), and that of above. Both runs are at their end after one
+# map: the second changes nothing.
 
-print(coins.pi_ * coins.p_ + (1 - coins.pi_) * coins.q_)
-print(coins.information_rank_, coins.identifiable_)
+one_toss = outcomes.reshape(-1, 1)
+runs = {}
+for init in ((0.5, 0.5, 0.5), (0.4, 0.6, 0.7)):
+    coins = runs[init] = ThreeCoinMixture(init, acceleration=None).fit(one_toss)
+    print("EM maps      pi       p       q    pi p + (1 - pi) q")
+    for step, (pi, p, q) in enumerate(coins.history_):
+        print(f"{step:7}  {pi:.4f}  {p:.4f}  {q:.4f}    {pi * p + (1 - pi) * q:.4f}")
+    print(f"log-likelihood {coins.lower_bound_:.6f} nats per row")
+
+# %%
+# Both runs come to the same probability of heads, :math:`\pi p + (1 - \pi) q = 0.6`, which is the
+# share of heads among the outcomes, and to different coins.
+
+figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), sharey=True, layout="constrained")
+for ax, (init, run) in zip(axes, runs.items(), strict=True):
+    pi, p, q = run.history_.T
+    heads = pi * p + (1 - pi) * q
+    ax.plot(heads, "D:", color="black", label=r"heads, $\pi p + (1 - \pi) q$")
+    for values, style, name in ((pi, "o-", r"$\pi$"), (p, "s-", "$p$"), (q, "^--", "$q$")):
+        ax.plot(values, style, label=name)
+    ax.set(title=f"Start {init}", xlabel="EM maps", xticks=range(len(pi)), ylim=(0.38, 0.72))
+axes[0].annotate("$p = q$", (1.5, 0.61), ha="center", va="bottom")
+axes[0].set_ylabel("probability of heads")
+figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+plt.show()
+
+# %%
+# Both ends are maxima, equally high: one toss a row depends on the probability of heads and on
+# nothing else. One number cannot determine three. The Fisher information of :math:`(\pi, p, q)` has
+# rank 1 in place of 3, so the model is not identifiable, and the estimator says so.
+
+print(f"rank of the information {coins.information_rank_}, identifiable: {coins.identifiable_}")
 
 # %%
 # Three tosses
 # ------------
 # Let the coin that was chosen be tossed three times. How often heads come in threes then tells how
-# different the coins are.
+# different the coins are. The truth is :math:`\pi = 0.4, p = 0.3, q = 0.8`; the fit has it with the
+# names of B and C exchanged, which is the same model.
 
 truth = ThreeCoinMixture((0.4, 0.3, 0.8), max_iter=0, random_state=0).fit([[0, 0, 0], [1, 1, 1]])
-throws, _ = truth.sample(2000)
-coins = ThreeCoinMixture(random_state=0).fit(throws)
-print(coins.pi_, coins.p_, coins.q_)
-print(coins.information_rank_, coins.identifiable_)
+three_tosses, _ = truth.sample(2000)
+coins = ThreeCoinMixture(random_state=0).fit(three_tosses)
+print(f"pi {coins.pi_:.3f}, p {coins.p_:.3f}, q {coins.q_:.3f}")
+print(f"rank of the information {coins.information_rank_}, identifiable: {coins.identifiable_}")
 
 # %%
 # Plateau and peaks
 # -----------------
-# The likelihood of :math:`(p, q)` at its best :math:`\pi`, and the way that EM takes from six
-# starts to its end (a star). With one toss there are two plateaus, one the mirror image of the
-# other: wherever one coin is below 0.6 and the other above, some :math:`\pi` makes the data as
-# likely as can be. EM needs one step onto a plateau, and stays where it lands. With three tosses
-# there is one maximum, but for the names of the coins, and every start comes to it.
+# The likelihood of :math:`(p, q)` at its best :math:`\pi`, and the way that EM takes from six rings
+# to its ends, the stars. With one toss there are two plateaus, one the mirror image of the other:
+# wherever one coin is below 0.6 and the other above, some :math:`\pi` makes the data as likely as
+# can be. EM needs one map onto a plateau, and stays where it lands. With three tosses there is one
+# maximum, but for the names of the coins, and each of the six starts comes to it.
 
-import matplotlib.pyplot as plt
 from matplotlib.colors import BoundaryNorm
 from scipy.stats import binom
 
@@ -77,14 +117,25 @@ levels = [-1, -0.3, -0.1, -0.03, -0.01, -0.003, -0.001, -1e-4, 0]
 colors = {"cmap": "YlGnBu", "norm": BoundaryNorm(levels, 330), "extend": "min"}
 starts = [(0.5, 0.1, 0.2), (0.5, 0.3, 0.1), (0.5, 0.9, 0.8)]
 starts += [(0.4, 0.7, 0.9), (0.6, 0.45, 0.55), (0.4, 0.6, 0.5)]
+# sphinx_gallery_thumbnail_number = 2
 figure, axes = plt.subplots(1, 2, figsize=(10, 4.6), sharey=True, layout="constrained")
-for ax, rows, title in zip(axes, (outcomes, throws), ("1 toss", "3 tosses"), strict=True):
+for ax, rows, title in (
+    (axes[0], one_toss, "1 toss a row: two plateaus"),
+    (axes[1], three_tosses, "3 tosses a row: one maximum, twice"),
+):
     filled = ax.contourf(grid, grid, profile(rows), levels=levels, **colors)
     for init in starts:
         path = ThreeCoinMixture(init, acceleration=None).fit(rows).history_
-        ax.plot(path[:, 1], path[:, 2], "o-", color="#D55E00", markersize=3, linewidth=1)
+        ax.plot(path[:, 1], path[:, 2], "o-", color="C4", markersize=3, linewidth=1)
+        ax.plot(*path[0, 1:], "o", color="white", markeredgecolor="C4", markersize=7)
         ax.plot(*path[-1, 1:], "*", color="white", markeredgecolor="black", markersize=12)
-    ax.set(xlabel="p (coin B)", title=f"{title} a row", aspect="equal")
-axes[0].set_ylabel("q (coin C)")
-figure.colorbar(filled, ax=axes, format="%g", label="log-likelihood per row, less its maximum")
+    ax.set(xlabel="$p$, heads of coin B", title=title, aspect="equal")
+axes[0].set_ylabel("$q$, heads of coin C")
+figure.colorbar(filled, ax=axes, format="%g", label="log-likelihood below its best (nats per row)")
 plt.show()
+
+# %%
+# What to take home
+# -----------------
+# EM finds a maximum near its start. Whether the data know of only one is another question, and more
+# rows of the same kind do not answer it: more tosses a row do.

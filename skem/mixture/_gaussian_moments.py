@@ -57,19 +57,26 @@ class MomentsMixin:
         return weights, means, structure.divide(squares, counts + degrees, self.d)
 
     def start(
-        self, counts: NDArray, means: NDArray, squares: NDArray, pooled: NDArray
+        self,
+        counts: NDArray,
+        means: NDArray,
+        squares: NDArray,
+        *,
+        n_rows: NDArray,
+        pooled: NDArray,
     ) -> GaussianParams:
         """Parameters out of a first partition of the rows, with squares about its means.
 
-        A component whose covariance those moments do not determine starts with the pooled one.
+        A component whose covariance its `n_rows` rows do not determine starts with the pooled one.
         """
         packed = self.structure.pack(squares.sum(0, keepdims=True) if self.tied else squares)
         about = GaussianStatistics(0.0, counts.sum(), counts, np.zeros_like(means), packed)
         weights, means, covariances = self._moments_to_parameters(about, means)
         ridge = 1e-6 * np.trace(self.structure.dense(pooled[None], self.d)[0]) / self.d
         proper = pooled + self.structure.diagonal(np.full(self.d, ridge))  # if pooled is singular
+        enough = self.enough_rows(n_rows)
         for k in range(len(covariances)):
-            if not self._well_determined(covariances[k]):
+            if not (enough[k] and self._well_determined(covariances[k])):
                 covariances[k] = proper
         return self.params(weights, means, covariances)
 
@@ -109,6 +116,16 @@ class MomentsMixin:
         if priors.scatter is not None:
             squares = squares - priors.scatter
         return GaussianStatistics(0.0, weight, counts, sums, structure.pack(squares))
+
+    def enough_rows(self, n_rows: NDArray) -> NDArray:
+        """Whether parts of so many rows span all directions; ``reg`` alone would fill in the rest.
+
+        A covariance prior fills it in as well, and is meant to.
+        """
+        free = np.maximum(n_rows - 1, 0)
+        free = free.sum(keepdims=True) if self.tied else free
+        needed = self.d if self.structure.name == "full" else 1
+        return (free >= needed) | (self.priors.scatter is not None)
 
     def _well_determined(self, covariance: NDArray) -> bool:
         values = np.linalg.eigvalsh(self.structure.dense(covariance[None], self.d)[0])

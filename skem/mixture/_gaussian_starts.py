@@ -99,8 +99,7 @@ class GaussianStarts:
         init = self.init_params
         if self.has_labelled_start:
             if number == 0:
-                assert self.labels is not None
-                return self._from_parts(self.labels)
+                return self._from_labels()
             number -= 1
         if self.k == 1:
             return self._from_responsibilities(np.ones((len(self.Z), 1)))
@@ -148,10 +147,20 @@ class GaussianStarts:
 
     @property
     def has_labelled_start(self) -> bool:
-        """Whether every component has labelled rows: the first start is made of them alone."""
+        """Whether every component has labelled rows: the first start is made of them."""
         if self.labels is None or not self._by_name:
             return False
         return len(np.unique(self.labels[self.labels >= 0])) == self.k
+
+    def _from_labels(self) -> GaussianParams:
+        """Start from the labelled rows alone; if they are too few, each row joins the nearest."""
+        assert self.labels is not None
+        n_rows = np.bincount(self.labels[self.labels >= 0], minlength=self.k)
+        if self.model.enough_rows(n_rows).all():
+            return self._from_parts(self.labels)
+        with start_threads(self.n_jobs):
+            means = self._centres(self.Z, "kmeans")
+            return self._from_parts(pairwise_distances_argmin(self.Z, means))
 
     def _from_callable(self, init: Callable[..., Any]) -> GaussianParams:
         """Call ``init(X, n_components, random_state)``; it returns responsibilities or means."""
@@ -190,9 +199,11 @@ class GaussianStarts:
 
     def _start(self, parts: Iterable[tuple[NDArray, NDArray]]) -> GaussianParams:
         """Start from the rows of each component and their weights."""
+        parts = list(parts)
+        n_rows = np.array([np.count_nonzero(weight) for _, weight in parts])
         moments = [self._moments(Z, weight) for Z, weight in parts]
         counts, means, squares = (np.array(values) for values in zip(*moments, strict=True))
-        return self.model.start(counts, means, squares, pooled=self.pooled)
+        return self.model.start(counts, means, squares, n_rows=n_rows, pooled=self.pooled)
 
     def _moments(self, Z: NDArray, weight: NDArray) -> tuple[NDArray, NDArray, NDArray]:
         """Count and mean of rows, and their squares about this mean."""

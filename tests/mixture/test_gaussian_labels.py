@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn.datasets import load_wine
 
 from skem import GaussianMixtureEM
 
@@ -126,3 +127,19 @@ def test_a_few_labels_among_many_rows_are_not_lost():
     for random_state in range(3):
         mixture = GaussianMixtureEM(3, random_state=random_state).fit(X, labels=labels)
         assert np.mean(mixture.predict(X) == y) > 0.95
+
+
+@pytest.mark.parametrize("covariance_type", ["full", "tied", "diag"])
+@pytest.mark.parametrize("n_labelled", [2, 4, 6])
+def test_fewer_labels_than_columns_are_enough_to_start_from(covariance_type, n_labelled):
+    """Their scatter is singular: what `reg_covar` makes of it is no covariance to begin with."""
+    X, y = load_wine(return_X_y=True)
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        labels = np.full(len(y), -1)
+        for k in range(3):
+            labels[rng.choice(np.flatnonzero(y == k), n_labelled, replace=False)] = k
+        mixture = GaussianMixtureEM(3, covariance_type=covariance_type, random_state=0)
+        mixture.fit(X, labels=labels)
+        assert len(mixture.collapsed_) == 0
+        assert np.mean(mixture.predict(X) == y) > 0.9
