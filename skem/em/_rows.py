@@ -101,19 +101,20 @@ class BlockMap:
     n_jobs : int or None
         Threads; None is all that joblib's context allows.
     n_blocks : int
-        Number of blocks to come; a single one needs no pool.
+        Number of blocks to come; a single one needs no pool, and BLAS may use the threads.
     """
 
     def __init__(self, n_jobs: int | None, n_blocks: int):
         if n_jobs == 0:
             raise ValueError("n_jobs must be None, a positive number of threads, or negative.")
-        self.n_threads = 1 if n_blocks <= 1 else min(effective_n_jobs(n_jobs), n_blocks)
+        allowed = effective_n_jobs(n_jobs)
+        self.n_threads = max(1, min(allowed, n_blocks))
+        self._hold_blas = n_blocks > 1 or allowed == 1
         self._stack = contextlib.ExitStack()
         self._pool: ThreadPoolExecutor | None = None
-        self._n_blocks = n_blocks
 
     def __enter__(self) -> BlockMap:
-        if self._n_blocks > 1:
+        if self._hold_blas:
             self._stack.enter_context(one_blas_thread())
         if self.n_threads > 1:
             self._pool = ThreadPoolExecutor(self.n_threads, thread_name_prefix="skem")

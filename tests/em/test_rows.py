@@ -110,6 +110,15 @@ def test_an_error_in_a_block_comes_through():
         rows.reduce(fail)
 
 
+@pytest.mark.parametrize("row_values", [1, 1 << 22])
+def test_one_thread_is_one_thread_of_blas_too(row_values):
+    """Also where all rows are one block, which has no other threads."""
+    with RowBlocks(np.zeros((100, 2)), row_values=row_values, n_jobs=1):
+        pools = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
+    assert pools
+    assert all(pool["num_threads"] == 1 for pool in pools)
+
+
 def test_overlapping_limits_of_blas_restore_what_was_there():
     def threads():
         return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
