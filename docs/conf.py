@@ -1,10 +1,12 @@
 """Configuration of the documentation, as Sphinx reads it."""
 
 import re
+import sys
 from pathlib import Path
 
 import skem
-from skem.inspection._axes import PALETTE
+
+sys.path.insert(0, str(Path(__file__).parent))  # for gallery.py
 
 project = "skem"
 author = "The skem developers"
@@ -33,28 +35,13 @@ autosummary_generate = True
 autodoc_typehints = "none"
 numpydoc_show_class_members = False
 
-
-def set_style(gallery_conf, fname):
-    """Give the figures of all examples the colours of the displays."""
-    import matplotlib as mpl
-    from cycler import cycler
-
-    mpl.rcParams.update({
-        "axes.prop_cycle": cycler(color=PALETTE),
-        "axes.spines.right": False,
-        "axes.spines.top": False,
-        "figure.dpi": 110,
-        "savefig.dpi": 110,
-    })  # fmt: skip
-
-
 # The gallery runs each examples/plot_*.py and shows its figures.
 sphinx_gallery_conf = {
     "examples_dirs": str(Path(__file__).parent.parent / "examples"),
     "gallery_dirs": "auto_examples",
     "filename_pattern": r"/plot_",
     "ignore_pattern": r"^(?!plot_)",
-    "reset_modules": ("matplotlib", set_style),
+    "reset_modules": ("matplotlib", "gallery.set_style"),
     "image_srcset": ["2x"],  # sharp on dense screens
     "doc_module": ("skem",),
     "backreferences_dir": "api/generated/backreferences",

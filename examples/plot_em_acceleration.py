@@ -1,7 +1,7 @@
 r"""
-=================================
+==================================
 Accelerated EM: what does it save?
-=================================
+==================================
 
 Near its limit each EM map takes a constant part off the distance that is left. Where components
 overlap that part is small, and EM may take a thousand maps. Acceleration learns from the last maps
