@@ -1,6 +1,5 @@
 """How the gallery looks, and in which order it is; the configuration names these functions."""
 
-from typing import Any
 
 from skem.inspection._axes import PALETTE
 
