@@ -168,6 +168,6 @@ for name, model in (
 # What to take home
 # -----------------
 # The warning is right: such a fit is not at the optimum, and predicts worse here. Thousands of
-# iterations help, and so does ``newton-cholesky``. :class:`skem.MaxEntClassifier` takes columns in any
-# units, and ``optimality_gap_`` proves how near the optimum a fit is. Scale the columns,
-# or give a prior, for the sake of the model and not of the solver.
+# iterations help, and so does ``newton-cholesky``. :class:`skem.MaxEntClassifier` takes columns in
+# any units, and ``optimality_gap_`` proves how near the optimum a fit is. Scale the columns, or
+# give a prior, for the sake of the model and not of the solver.
