@@ -119,9 +119,9 @@ grid = [
         "density__covariance_type": shapes,
     },
     {
-        "density": [VAETransformer(learning_rate=0.003, early_stopping=True, random_state=0)],
+        "density": [VAETransformer(learning_rate=0.005, random_state=0)],
         "density__n_components": [2, 4, 8],
-        "density__max_epochs": [200],
+        "density__max_epochs": [60],
     },
 ]
 search = GridSearchCV(density, grid, cv=KFold(5, shuffle=True, random_state=0)).fit(wine)
@@ -146,15 +146,16 @@ ax.set(ylabel="held-out log density (nats per row)", title="Densities of wines")
 ax.legend()
 plt.show()
 
-best = search.best_estimator_[-1]
-print(f"best: {best.n_components} components, {best.covariance_type} covariances, ", end="")
-print(f"{search.best_score_:.2f} nats per row")
+for parameters, score in zip(results["params"], results["mean_test_score"], strict=True):
+    if score > search.best_score_ - 0.25:
+        kind = parameters.get("density__covariance_type", "autoencoder")
+        print(f"{kind:12} {parameters['density__n_components']}   {score:.2f} nats per row")
 
 # %%
-# The search takes three components with full covariances. There are three growers, of which it was
-# not told. Error bars are standard errors over five folds, and the best candidates of four kinds
-# are within them: the data do not decide between those. Eight components with full covariances,
-# 839 parameters fitted to 142 rows, are below the picture.
+# The list holds all that is within a quarter of a nat of the best. The best mixture has three
+# components; there are three growers, of which it was not told. The best autoencoder is as good.
+# Error bars are standard errors over five folds, and the data do not decide between kinds. Eight
+# components with full covariances, 839 parameters fitted to 142 rows, are below the picture.
 #
 # What to take home
 # -----------------

@@ -54,13 +54,14 @@ plt.show()
 # With all columns and the tolerance they are near it, and the farthest have names.
 
 box = MaxEntClassifier(C=np.inf, expectation_box=X.std() / 20).fit(X, y)
-figure, axes = plt.subplots(1, 2, figsize=(10, 5), layout="constrained")
+figure, axes = plt.subplots(1, 2, figsize=(10, 5.3), layout="constrained")
 for ax, fitted, title in (
     (axes[0], fit, "four columns, exactly"),
     (axes[1], box, "all columns, with a tolerance"),
 ):
     ExpectationsDisplay.from_estimator(fitted, ax=ax)
     ax.set_title(title)
+figure.suptitle("Expectations under the model and in the data")
 plt.show()
 
 # %%

@@ -91,7 +91,7 @@ runs = {
     "newton-cholesky": (LogisticRegression(solver="newton-cholesky"), few, "0.5", "--"),
     "MaxEntClassifier": (MaxEntClassifier(), few, "C0", "-"),
 }
-figure, axes = plt.subplots(1, 2, figsize=(10, 4.4), sharey=True, layout="constrained")
+figure, axes = plt.subplots(1, 2, figsize=(10, 4.7), sharey=True, layout="constrained")
 for ax, load in zip(axes, (load_wine, load_breast_cancer), strict=True):
     data = load(return_X_y=True)
     best = MaxEntClassifier(tol=1e-12).fit(*data).objective_
@@ -106,6 +106,7 @@ for ax, load in zip(axes, (load_wine, load_breast_cancer), strict=True):
 axes[0].set(ylabel="distance to the optimum (nats per row)", title="Wine, unscaled")
 axes[1].set_title("Breast cancer, unscaled")
 axes[0].legend(loc="lower right")
+figure.suptitle("The way to the optimum")
 plt.show()
 
 # %%
@@ -128,7 +129,7 @@ for name, (model, *_) in runs.items():
 # bounds the gap, in nats per row, and a fit is never above the line where the distance is ``tol``.
 
 tols = 10.0 ** -np.arange(1, 6)
-figure, axes = plt.subplots(1, 2, figsize=(10, 4.4), sharey=True, layout="constrained")
+figure, axes = plt.subplots(1, 2, figsize=(10, 4.7), sharey=True, layout="constrained")
 for ax, rows, title in ((axes[0], X, "Wine, unscaled"), (axes[1], scale(X), "Wine, scaled")):
     best = MaxEntClassifier(tol=1e-12).fit(rows, y).objective_
     for name, (model, _, color, style) in runs.items():
@@ -140,6 +141,7 @@ for ax, rows, title in ((axes[0], X, "Wine, unscaled"), (axes[1], scale(X), "Win
     ax.invert_xaxis()
 axes[0].set_ylabel("distance to the optimum (nats per row)")
 axes[1].legend(loc="lower left")
+figure.suptitle("How near a fit comes for its tol")
 plt.show()
 
 # %%
