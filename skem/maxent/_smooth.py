@@ -146,9 +146,10 @@ def minimise(
             pairs = pairs if curvature.rough else Pairs(curvature.memory)
             n_steps = 0
     result.theta, result.value = theta, value
-    if not np.isfinite(result.gap):
+    at_end = result.n_iter >= max_iter and not result.converged(tol)  # the last step is unproven
+    if at_end or not np.isfinite(result.gap):
         steps = -pairs.solve(gradient, curvature), np.zeros_like(theta)
-        result.gap = min(objective.gap(theta, value, step) for step in steps)
+        result.gap = min(result.gap, *(objective.gap(theta, value, step) for step in steps))
     if result.n_iter < max_iter and not result.converged(tol):  # at the optimum, but no proof yet
         _, gradient = objective.smooth(theta)
         gap = objective.gap(theta, value, newton_step(objective, gradient))

@@ -154,6 +154,18 @@ def test_a_fit_that_may_not_converge_says_so_and_how_far_it_is():
     assert model.n_iter_ == 2
 
 
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("load", [load_wine, load_breast_cancer])
+def test_the_last_step_that_is_allowed_counts(solver, load):
+    """A fit that takes n steps to converge converges with max_iter=n, without a warning."""
+    X, y = load(return_X_y=True)
+    enough = MaxEntClassifier(solver=solver, random_state=0).fit(X, y)
+    exact = clone(enough).set_params(max_iter=enough.n_iter_).fit(X, y)
+    assert exact.converged_
+    assert exact.n_iter_ == enough.n_iter_
+    assert exact.objective_ == enough.objective_
+
+
 # --------------------------------------------------------------------- maximum entropy, literally
 def test_expectations_differ_by_what_the_penalty_allows():
     """The gradient is zero: E_data f - E_model f = w / (C n) for each class and feature."""
