@@ -6,7 +6,8 @@ from pathlib import Path
 
 import skem
 
-sys.path.insert(0, str(Path(__file__).parent))  # for gallery.py
+sys.path.insert(0, str(Path(__file__).parent))
+import gallery
 
 project = "skem"
 author = "The skem developers"
@@ -35,10 +36,12 @@ autosummary_generate = True
 autodoc_typehints = "none"
 numpydoc_show_class_members = False
 
-# The gallery runs each examples/plot_*.py and shows its figures.
+# The gallery runs each examples/*/plot_*.py and shows its figures.
 sphinx_gallery_conf = {
     "examples_dirs": str(Path(__file__).parent.parent / "examples"),
     "gallery_dirs": "auto_examples",
+    "subsection_order": [f"../examples/{section}" for section in gallery.ORDER],
+    "within_subsection_order": "gallery.InOrder",
     "filename_pattern": r"/plot_",
     "ignore_pattern": r"^(?!plot_)",
     "reset_modules": ("matplotlib", "gallery.set_style"),

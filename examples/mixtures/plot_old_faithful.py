@@ -65,7 +65,7 @@ plt.show()
 # plain EM, up to the point where the usual rule ends it: on a shoulder, where EM seems to have
 # arrived. Past it the distance falls on a straight line, as linear convergence does. Acceleration,
 # which is the default, needs about a quarter of the EM maps to come as near
-# (:ref:`sphx_glr_auto_examples_plot_em_acceleration.py`).
+# (:ref:`sphx_glr_auto_examples_mixtures_plot_em_acceleration.py`).
 
 from sklearn.base import clone
 from sklearn.cluster import KMeans

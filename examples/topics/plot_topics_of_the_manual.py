@@ -126,4 +126,5 @@ plt.show()
 # -----------------
 # Counts of words are enough to find what a text is about, to compare chapters, and to read a
 # passage or a question word by word. Look at the words of the topics and at some documents before
-# you trust them; :ref:`sphx_glr_auto_examples_plot_how_many_topics.py` says how many to ask for.
+# you trust them; :ref:`sphx_glr_auto_examples_topics_plot_how_many_topics.py` says how many to ask
+# for.

@@ -161,4 +161,4 @@ plt.show()
 # * From the same start an acceleration may end at another maximum than plain EM, higher or lower.
 #   It takes the place of patience, not of several starts.
 # * With or without it, a fit stops when its estimated distance to the limit is at most ``tol``
-#   (:ref:`sphx_glr_auto_examples_plot_old_faithful.py`).
+#   (:ref:`sphx_glr_auto_examples_mixtures_plot_old_faithful.py`).
