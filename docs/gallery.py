@@ -38,7 +38,7 @@ class InOrder:
     """Sort key of the examples of a section."""
 
     def __init__(self, src_dir: str):
-        self.names = [f"plot_{name}.py" for name in ORDER[Path(src_dir).name]]
+        self.names = [f"plot_{name}.py" for name in ORDER.get(Path(src_dir).name, ())]
 
     def __call__(self, filename: str) -> int:
         """Place of a file."""
