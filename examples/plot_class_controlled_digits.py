@@ -160,3 +160,5 @@ print(f"drawn digits: {np.mean(judge.predict(drawn) == asked):.1%} are read as t
 # * ``prior="class"`` if classes are to have places of their own, and rows without labels are to be
 #   encoded;
 # * ``conditional=True`` if labels are always known, and z is to have the rest.
+
+# sphinx_gallery_thumbnail_number = 3

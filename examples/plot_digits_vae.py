@@ -112,3 +112,5 @@ plt.show()
 # %%
 # To take home: look at the KL first. It should rise after the first epochs and level out; near
 # zero the model has learned nothing but the mean of the rows.
+
+# sphinx_gallery_thumbnail_number = 2

@@ -180,3 +180,5 @@ plt.show()
 # %%
 # To take home: ``bits_per_character`` of held-out text says how good a model is, and it compares
 # with counts and with compressors. What a small network writes has words and phrases, but no sense.
+
+# sphinx_gallery_thumbnail_number = 3
