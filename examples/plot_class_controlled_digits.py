@@ -14,6 +14,7 @@ digit it is.
 # With ``prior="class"`` each class has a mean of its own in the prior, learned with all the rest.
 # Classes move apart; their numbers are drawn where the prior means are.
 
+# sphinx_gallery_thumbnail_number = 3
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_digits
@@ -160,5 +161,3 @@ print(f"drawn digits: {np.mean(judge.predict(drawn) == asked):.1%} are read as t
 # * ``prior="class"`` if classes are to have places of their own, and rows without labels are to be
 #   encoded;
 # * ``conditional=True`` if labels are always known, and z is to have the rest.
-
-# sphinx_gallery_thumbnail_number = 3

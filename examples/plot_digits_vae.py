@@ -14,6 +14,7 @@ loss tell whether training went well, and what it looks like when it did not.
 # Pixels are between 0 and 1 and are taken for chances of ink (``likelihood="bernoulli"``). The
 # model sees no labels; they only colour the points.
 
+# sphinx_gallery_thumbnail_number = 2
 import warnings
 
 import matplotlib.pyplot as plt
@@ -112,5 +113,3 @@ plt.show()
 # %%
 # To take home: look at the KL first. It should rise after the first epochs and level out; near
 # zero the model has learned nothing but the mean of the rows.
-
-# sphinx_gallery_thumbnail_number = 2

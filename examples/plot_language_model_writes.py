@@ -14,6 +14,7 @@ compares with other ways to pack text. It can also write, and say where a text s
 # The reference comes with Python. A tenth of its passages is kept for the test, and a tenth of the
 # rest for the curve of validation.
 
+# sphinx_gallery_thumbnail_number = 3
 import bz2
 import lzma
 import re
@@ -180,5 +181,3 @@ plt.show()
 # %%
 # To take home: ``bits_per_character`` of held-out text says how good a model is, and it compares
 # with counts and with compressors. What a small network writes has words and phrases, but no sense.
-
-# sphinx_gallery_thumbnail_number = 3

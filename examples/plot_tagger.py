@@ -15,6 +15,7 @@ words around them.
 # The parser of Python knows what each name is, so that modules of the standard library are labelled
 # text. A document is a function with all that is inside it.
 
+# sphinx_gallery_thumbnail_number = 3
 import ast
 import builtins
 import importlib
@@ -248,5 +249,3 @@ plt.show()
 # %%
 # To take home: a tagger learns from labelled sequences what a window of words does not show.
 # ``characters`` is for tokens that are new.
-
-# sphinx_gallery_thumbnail_number = 3

@@ -113,7 +113,7 @@ plt.show()
 # Where less is gained
 # --------------------
 # Breast cancer has 426 training rows of 30 measurements. Its columns want a variance each, and then
-# the linear model is factor analysis. A curved surface gains a few nats here with two or four
+# the linear model is factor analysis. A curved surface gains up to two nats here with two or four
 # dimensions, and none with eight.
 
 rows = StandardScaler().fit_transform(load_breast_cancer().data)
