@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
+import re
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -45,7 +46,8 @@ def rst_table(title: str, header: list[str], rows: list[list[str]]) -> str:
     """The same as a reStructuredText list table."""
     lines = [f".. list-table:: {title}", "   :header-rows: 1", ""]
     for row in [header, *rows]:
-        lines += [f"   {'*' if i == 0 else ' '} - {cell}" for i, cell in enumerate(row)]
+        cells = [re.sub(r"(?<=\d) (?=\d{3}\b)", "\N{NO-BREAK SPACE}", cell) for cell in row]
+        lines += [f"   {'*' if i == 0 else ' '} - {cell}" for i, cell in enumerate(cells)]
     return "\n".join([*lines, ""])
 
 

@@ -29,7 +29,14 @@ default_role = "py:obj"
 html_theme = "pydata_sphinx_theme"
 html_title = f"skem {release}"
 html_show_sourcelink = False
-html_theme_options = {"navigation_with_keys": False, "show_prev_next": False}
+html_static_path = ["_static"]
+html_css_files = ["custom.css"]
+html_favicon = "_static/favicon.svg"
+html_theme_options = {
+    "header_links_before_dropdown": 4,
+    "navigation_with_keys": False,
+    "show_prev_next": False,
+}
 html_context = {"default_mode": "auto"}
 
 autosummary_generate = True
