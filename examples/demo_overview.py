@@ -56,9 +56,7 @@ def _entropy(ax: Axes) -> None:
 
 def _surprise(ax: Axes) -> None:
     model = fitted_language_model()
-    p = model.predict_proba([SENTENCE[:i] for i in range(len(SENTENCE))])
-    ids = [model.vocabulary_.id_of(character) for character in SENTENCE]
-    nats = -np.log(p[np.arange(len(ids)), ids])
+    nats = -model.score_tokens([SENTENCE])[0][: len(SENTENCE)]  # without the end
     ax.bar(range(len(nats)), nats, color=BLUE)
     ax.set_xticks(range(len(nats)), SENTENCE.replace(" ", "\N{OPEN BOX}"), family="monospace")
     ax.tick_params(axis="x", labelsize=8, length=0)

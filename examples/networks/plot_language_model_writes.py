@@ -136,23 +136,16 @@ plt.show()
 # %%
 # Surprise
 # --------
-# The surprise of a character is minus the log of its chance, in nats. Most of it is where a word
-# begins. Swap two letters, and it is there and in the letters after them.
-
-
-def surprises(texts):
-    """Nats of each character of each text, one array for each."""
-    prefixes = [text[:i] for text in texts for i in range(len(text))]
-    ids = [model.vocabulary_.id_of(character) for text in texts for character in text]
-    nats = -np.log(model.predict_proba(prefixes)[np.arange(len(ids)), ids])
-    return np.split(nats, np.cumsum([len(text) for text in texts])[:-1])
-
+# The surprise of a character is minus the log of its chance, in nats: ``score_tokens`` with the
+# other sign (the last number is that of the end of the text). Most of it is where a word begins.
+# Swap two letters, and it is there and in the letters after them.
 
 sentences = [
     f"The exception is {word} when the iterator has no more items." for word in ("raised", "riased")
 ]
 figure, axes = plt.subplots(2, 1, figsize=(9, 4), sharey=True, layout="constrained")
-for ax, sentence, nats in zip(axes, sentences, surprises(sentences), strict=True):
+for ax, sentence, log_p in zip(axes, sentences, model.score_tokens(sentences), strict=True):
+    nats = -log_p[: len(sentence)]
     colors = ["C0" if a == b else "C4" for a, b in zip(*sentences, strict=True)]
     ax.bar(range(len(nats)), nats, width=0.9, color=colors)
     ax.set_xticks(range(len(nats)), sentence, family="monospace", fontsize=11)
@@ -163,14 +156,13 @@ figure.suptitle("How surprising each character is, without and with an error of 
 plt.show()
 
 # %%
-# The same over words of eight letters or more, at the beginnings of the test passages: once a word
-# is recognised, its other letters cost little.
+# The same over words of eight letters or more in the test passages: once a word is recognised, its
+# other letters cost little.
 
-starts = [text[:150] for text in test]
 places = [[] for _ in range(8)]
-for text, nats in zip(starts, surprises(starts), strict=True):
+for text, log_p in zip(test, model.score_tokens(test), strict=True):
     for word in re.finditer(r"[a-z]{8,}", text):
-        for place, value in zip(places, nats[word.start() :], strict=False):
+        for place, value in zip(places, -log_p[word.start() :], strict=False):
             place.append(value)
 figure, ax = plt.subplots(figsize=(7.2, 3.4), layout="constrained")
 ax.bar(range(1, 9), [np.mean(place) for place in places], color="C0")

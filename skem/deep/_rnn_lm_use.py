@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numbers
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -66,23 +66,60 @@ class LanguageModelUseMixin(
         check_is_fitted(self)
         return self._log_probs(self._encode(X)).astype(np.float32)
 
+    def score_tokens(self, X: Any) -> list[NDArray]:
+        """Log-probability of each token given those before it, in nats: minus its surprise.
+
+        Parameters
+        ----------
+        X : str, sequence of documents, or array-like of shape (n_samples, n_tokens)
+            Documents, as in `fit`.
+
+        Returns
+        -------
+        log_prob : list of ndarray of shape (n_tokens,), float32
+            For each document; the last one is that of its end, if there is an end token. Their sum
+            is `score_samples`.
+        """
+        check_is_fitted(self)
+        sequences, back = in_own_order(self._encode(X))
+        lengths = sequences.lengths + (self.vocabulary_.end is not None)
+        starts = torch.from_numpy(np.cumsum(lengths) - lengths)
+        found = np.empty(lengths.sum(), dtype=np.float32)
+
+        def take(part: Part, log_p: Tensor) -> None:
+            steps = part.first + torch.arange(len(log_p))
+            at = starts[part.documents] + steps[:, None]
+            valid = part.valid().cpu()
+            found[at[valid].numpy()] = log_p.cpu()[valid].numpy()
+
+        self._visit(sequences, take)
+        documents = np.split(found, np.cumsum(lengths)[:-1])
+        return [documents[i].copy() for i in back]
+
     def _log_probs(self, sequences: Sequences) -> NDArray:
-        vocabulary, module = self.vocabulary_, self._module
         sequences, back = in_own_order(sequences)
+        total = torch.zeros(len(sequences), dtype=torch.float64)
+
+        def add(part: Part, log_p: Tensor) -> None:
+            total[part.documents] += log_p.double().masked_fill(~part.valid(), 0.0).sum(0).cpu()
+
+        self._visit(sequences, add)
+        return total.numpy()[back]
+
+    def _visit(self, sequences: Sequences, function: Callable[[Part, Tensor], None]) -> None:
+        """Give the function the log-probabilities (T, B) of the targets of each part."""
+        vocabulary, module = self.vocabulary_, self._module
         dataset = _segments.Documents(
             sequences.tokens, sequences.offsets, vocabulary.start, vocabulary.end
         )
-        total = torch.zeros(len(dataset), dtype=torch.float64)
 
         def one(part: Part) -> tuple[Tensor, ...]:
             log_p, state = module.log_prob_steps(part.tokens, part.targets, part.state)
-            log_p = log_p.double().masked_fill(~part.valid(), 0.0)
-            total[part.documents] += log_p.sum(0).cpu()
+            function(part, log_p)
             return state
 
         with self._inference() as device:
             self._in_parts(dataset, self._width, device, one)
-        return total.numpy()[back]
 
     def score(self, X: Any, y: Any = None) -> float:
         """Mean log-probability of a token over all documents, in nats: higher is better.

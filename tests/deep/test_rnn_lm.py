@@ -59,13 +59,15 @@ def test_score_samples_is_the_product_of_predict_proba(kind):
     model = small().fit(X)
     documents = [X[:40]] if isinstance(X, str) else X[:3]
     vocabulary = model.vocabulary_
-    for document, log_p in zip(documents, model.score_samples(documents), strict=True):
+    scores = model.score_samples(documents), model.score_tokens(documents)
+    for document, log_p, of_tokens in zip(documents, *scores, strict=True):
         ids = vocabulary.encode([document])[0].tolist()
         if vocabulary.end is not None:
             ids.append(vocabulary.end)
         contexts = [document[:t] for t in range(len(ids))]
         p = model.predict_proba(contexts)[np.arange(len(ids)), ids]
         assert log_p == pytest.approx(np.log(p.astype(float)).sum(), rel=1e-4)
+        np.testing.assert_allclose(of_tokens, np.log(p), rtol=1e-4, atol=1e-4)
 
 
 def test_probabilities_sum_to_one_and_no_start_is_ever_predicted():
