@@ -159,9 +159,12 @@ def songci(full: bool, texts: list[str], minutes: float, options: dict) -> None:
     row = [f"{n}", f"{model.vocabulary_.size}", f"{seconds / 60:.2f}", f"{model.n_iter_}",
            f"{model.bits_per_character(texts[n:]):.3f}",
            f"{model.perplexity(texts[n:]):.1f}"]  # fmt: skip
-    show(full, "songci", "Song ci, poems held out", header, [row])
-    for seed in range(3):
-        print(model.generate(n_tokens=120, temperature=0.8, random_state=seed), "\n")
+    drawn = [model.generate(n_tokens=120, temperature=0.8, random_state=seed) for seed in range(3)]
+    print(*drawn, sep="\n\n")
+    lines = "\n\n".join(drawn).splitlines()
+    block = "\n".join([".. code-block:: text", "", *(f"   {line}".rstrip() for line in lines)])
+    title = "Song ci, poems held out, and three that the model drew"
+    show(full, "songci", title, header, [row], block)
 
 
 # ------------------------------------------------------------------ words
@@ -180,10 +183,12 @@ def words(files: list[Path], minutes: float, options: dict, most: int | None) ->
     print(text_table(header, [row]))
 
 
-def show(full: bool, name: str, title: str, header: list[str], rows: list[list[str]]) -> None:
+def show(
+    full: bool, name: str, title: str, header: list[str], rows: list[list[str]], *others: str
+) -> None:
     print(text_table(header, rows))
     about = f"Measured on {machine(*PACKAGES)}, {torch.get_num_threads()} threads."
-    write(full, f"language_model_{name}", about, rst_table(title, header, rows))
+    write(full, f"language_model_{name}", about, rst_table(title, header, rows), *others)
 
 
 def main() -> None:
