@@ -122,10 +122,9 @@ def speed(full: bool, data: Path, most: int | None, hidden: int) -> None:
 
 # ------------------------------------------------------------------ loss in a given time
 def fit_for(minutes: float, text: Any, options: dict, **fit: Any) -> tuple[Any, float]:
-    """A fit of as many epochs as are done in that time; first a tenth of the text is timed."""
-    some = text[: len(text) // 10] if len(text) > 1 else [text[0][: len(text[0]) // 10]]
-    seconds = 10 * RNNLanguageModel(**options, max_epochs=1).fit(some).history_[0]["dur"]
-    print(f"an epoch in about {seconds:.1f} s", flush=True)
+    """A fit of as many epochs as are done in that time, of which one is timed first."""
+    seconds = RNNLanguageModel(**options, max_epochs=1).fit(text).history_[0]["dur"]
+    print(f"an epoch in {seconds:.1f} s", flush=True)
     epochs = max(1, int(60 * minutes / seconds))
     begin = time.perf_counter()
     model = RNNLanguageModel(**options, max_epochs=epochs).fit(text, **fit)
