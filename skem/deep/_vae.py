@@ -47,7 +47,8 @@ class VAETransformer(VAEFitMixin, BaseEstimator):
     variance : {'columns', 'shared', 'decoder'} or float, default='columns'
         Of 'gaussian': learned, one a column or one for all; given by the decoder; or that number.
     standardize : bool, default=True
-        Work with 'gaussian' columns of mean 0 and variance 1 inside; if False, of mean 0. Results
+        Work with 'gaussian' columns of mean 0 and variance 1 inside. If False all have one unit, in
+        which their mean variance is 1, so that large columns stay larger than small ones. Results
         are in the units of X in any case.
     binarize : bool, default=False
         With 'bernoulli', draw ones and zeros with the chances in X anew in each epoch (dynamic

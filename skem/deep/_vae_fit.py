@@ -121,10 +121,8 @@ class VAEFitMixin(VAEUseMixin):
 
     # ------------------------------------------------------------------ rows
     def _set_units(self, X: NDArray, weight: NDArray | None) -> None:
-        """Of the columns inside: standard deviations around means, or those of X around means."""
-        self._center, self._scale = units(X, weight, self.likelihood)
-        if not self.standardize:
-            self._scale = np.ones(X.shape[1])
+        """Of the columns inside: standard deviations around means, or one unit for all of them."""
+        self._center, self._scale = units(X, weight, self.likelihood, common=not self.standardize)
 
     def _datasets(
         self, X: NDArray, codes: NDArray | None, weight: NDArray | None, device: torch.device

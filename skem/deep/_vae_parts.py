@@ -85,11 +85,12 @@ def check_codes(X: NDArray, likelihood: Likelihood) -> None:
 
 
 def units(
-    X: NDArray, weight: NDArray | None, likelihood: str | Sequence[str]
+    X: NDArray, weight: NDArray | None, likelihood: str | Sequence[str], common: bool = False
 ) -> tuple[NDArray, NDArray]:
     """Means and standard deviations of 'gaussian' columns, float64; 0 and 1 for others.
 
-    The deviation of a column that does not vary is 1.
+    The deviation of a column that does not vary is 1. A common unit is the root of the mean
+    variance.
     """
     kinds = [likelihood] * X.shape[1] if isinstance(likelihood, str) else list(likelihood)
     real = np.flatnonzero(np.asarray(kinds) == "gaussian")
@@ -103,6 +104,8 @@ def units(
     deviation = np.sqrt(sum(w[rows] @ np.square(X[rows, real] - mean) for rows in blocks))
     varies = deviation > 10 * np.finfo(X.dtype).eps * np.abs(mean)
     center[real], scale[real] = mean, np.where(varies, deviation, 1.0)
+    if common and varies.any():
+        scale[real] = np.sqrt(np.mean(np.where(varies, deviation, 0.0) ** 2))
     return center, scale
 
 
