@@ -87,7 +87,7 @@ class RNNLanguageModel(LanguageModelFitMixin, BaseEstimator):
     averaging_patience : int, default=5
         See above.
     learning_rate : float or 'auto', default='auto'
-        'auto' is 0.003 with 'adam' and 30 with 'nt-asgd'.
+        'auto' is 0.006 with 'adam' and 30 with 'nt-asgd'.
     learning_rate_schedule : {'cosine', 'constant'}, default='cosine'
         Of 'adam': 'cosine' falls to 0 over ``max_epochs``.
     weight_decay : float, default=0.0

@@ -20,7 +20,7 @@ from skem.deep.modules.language_model import LanguageModel
 from skem.deep.modules.softmax import FullSoftmax
 
 OPTIMIZERS = ("adam", "nt-asgd")
-_RATES = {"adam": 3e-3, "nt-asgd": 30.0}
+_RATES = {"adam": 6e-3, "nt-asgd": 30.0}
 _LARGE = 50_000  # tokens from which on a softmax is adaptive
 _NEVER = -1e30  # the logit of a token that is never predicted
 
