@@ -1,15 +1,20 @@
-"""Section of the demo: a language model of the Python language reference."""
+"""Sections of the demo: models of sequences, on the reference and the library of Python."""
 
 from __future__ import annotations
 
+import importlib
+import inspect
+import re
 from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 
 import numpy as np
 from demo_table import Row, timed
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.pipeline import make_pipeline
 
-from skem import RNNLanguageModel
+from skem import MaxEntClassifier, RNNClassifier, RNNLanguageModel, RNNTagger
 from skem.datasets import load_python_reference
 
 
@@ -64,4 +69,53 @@ def _trigrams(train: list[str], test: list[str]) -> float:
     return bits / n
 
 
-SECTIONS = (language_model,)
+# ------------------------------------------------------------------ classes and tags
+MODULES = """
+argparse ast asyncio calendar codecs collections configparser csv ctypes dataclasses datetime decimal
+difflib dis email enum fractions functools gzip html http inspect io ipaddress itertools json logging
+math multiprocessing os pathlib pickle pstats random re shutil socket sqlite3 ssl statistics string
+subprocess symtable tarfile tempfile textwrap threading time tokenize trace traceback types typing
+unittest urllib.parse uuid warnings weakref xml.dom.minidom zipfile
+"""
+
+
+def names() -> Iterator[Row]:
+    """Class or function? Names in Python's library, in lower case; accuracy on a third held out"""
+    kinds: dict[str, str] = {}
+    for module in map(importlib.import_module, MODULES.split()):
+        for name, value in vars(module).items():
+            if not name.startswith("_") and (inspect.isclass(value) or inspect.isroutine(value)):
+                kinds[name.lower()] = "class" if inspect.isclass(value) else "function"
+    X, y = list(kinds), np.array(list(kinds.values()))
+    held_out = np.arange(len(X)) % 3 == 0
+    train, test = (
+        [x for x, out in zip(X, held_out, strict=True) if out == part] for part in (0, 1)
+    )
+    ngrams = TfidfVectorizer(analyzer="char_wb", ngram_range=(1, 4), sublinear_tf=True)
+    peer = make_pipeline(ngrams, MaxEntClassifier(C=10)).fit(train, y[~held_out])
+    model = RNNClassifier(tokenizer="char", pooling="last", dropout=0.2, random_state=0)
+    model, seconds = timed(model.fit, train, y[~held_out])
+    reference = f"{peer.score(test, y[held_out]):.3f} (n-grams, MaxEntClassifier)"
+    result = f"{model.score(test, y[held_out]):.3f}"
+    yield Row("RNNClassifier, of characters", f"{len(X)} names", result, reference, seconds)
+
+
+def capitals() -> Iterator[Row]:
+    """Which words begin with a capital letter? Share of words right in a tenth held out"""
+    words = [re.findall(r"\w+|[^\w\s]", text) for text in load_python_reference().data]
+    X = [[word.lower() for word in some] for some in words]
+    y = [["capital" if word[0].isupper() else "small" for word in some] for some in words]
+    train = [i for i in range(len(X)) if i % 10]
+    seen = Counter(pair for i in train for pair in zip(X[i], y[i], strict=True))
+    usual = [
+        tag == max(("small", "capital"), key=lambda t: seen[word, t])
+        for some, tags in zip(X[::10], y[::10], strict=True)
+        for word, tag in zip(some, tags, strict=True)
+    ]
+    tagger = RNNTagger(hidden_size=64, embedding_dim=48, max_epochs=3, random_state=0)
+    tagger, seconds = timed(tagger.fit, [X[i] for i in train], [y[i] for i in train])
+    result, reference = f"{tagger.score(X[::10], y[::10]):.3f}", f"{np.mean(usual):.3f} (as usual)"
+    yield Row("RNNTagger", f"{sum(map(len, X))} words", result, reference, seconds)
+
+
+SECTIONS = (language_model, names, capitals)
