@@ -72,10 +72,10 @@ def _trigrams(train: list[str], test: list[str]) -> float:
 # ------------------------------------------------------------------ classes and tags
 MODULES = """
 argparse ast asyncio calendar codecs collections configparser csv ctypes dataclasses datetime
-decimal difflib dis email enum fractions functools gzip html http inspect io ipaddress itertools json
-logging math multiprocessing os pathlib pickle pstats random re shutil socket sqlite3 ssl statistics
-string subprocess symtable tarfile tempfile textwrap threading time tokenize trace traceback types typing
-unittest urllib.parse uuid warnings weakref xml.dom.minidom zipfile
+decimal difflib dis email enum fractions functools gzip html http inspect io ipaddress itertools
+json logging math multiprocessing os pathlib pickle pstats random re shutil socket sqlite3 ssl
+statistics string subprocess symtable tarfile tempfile textwrap threading time tokenize trace
+traceback types typing unittest urllib.parse uuid warnings weakref xml.dom.minidom zipfile
 """
 
 
