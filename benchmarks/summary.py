@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from report import folder, rst_table, text_table
 
-HEADER = ["estimator", "beside", "what", "cases", "ratio (lowest to highest)"]
+HEADER = ["estimator", "beside", "ratio (lowest to highest)", "what", "cases"]
 
 
 class Table(NamedTuple):
@@ -131,7 +131,7 @@ def rows_of(place: Path) -> Iterator[list[str]]:
             if ratios:
                 median = f"{statistics.median(ratios):.3g}"
                 spread = f" ({min(ratios):.3g} to {max(ratios):.3g})" if len(ratios) > 1 else ""
-                yield [estimator, beside, what, str(len(ratios)), median + spread]
+                yield [estimator, beside, median + spread, what, str(len(ratios))]
 
 
 def machines(place: Path) -> list[str]:

@@ -38,6 +38,9 @@ html_theme_options = {
     "show_prev_next": False,
 }
 html_context = {"default_mode": "auto"}
+# Pages without pages below them have the width of the empty sidebar.
+ALONE = ("getting_started", "benchmarks/index", "add_a_model", "extending", "design")
+html_sidebars = {page: [] for page in ALONE}
 
 autosummary_generate = True
 autodoc_typehints = "none"
