@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Callable, Iterator
+from numbers import Integral, Real
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from skorch.callbacks import EarlyStopping, EpochTimer, LRScheduler, PrintLog
 from skorch.helper import predefined_split
 
 from skem._callbacks import CallbackSupportMixin, IterationCallbacks
+from skem._sklearn import Interval, StrOptions
 from skem._warnings import warn_user
 from skem.deep._data import Batches
 from skem.deep._device import device_named, resolve_device, same_device, threads_for
@@ -37,6 +39,29 @@ def silent(message: str) -> None:
 
 SCHEDULES: dict[str, Callable[[float], float] | None] = {"constant": None, "cosine": cosine}
 PRECISIONS = ("float32", "bfloat16", "float16")
+
+# What the parameters of training may be.
+TRAINING: dict[str, list] = {
+    "learning_rate": [Interval(Real, 0, None, closed="neither")],
+    "learning_rate_schedule": [StrOptions(set(SCHEDULES))],
+    "weight_decay": [Interval(Real, 0, None, closed="left")],
+    "gradient_clip": [Interval(Real, 0, None, closed="neither"), None],
+    "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+    "max_epochs": [Interval(Integral, 1, None, closed="left")],
+    "early_stopping": ["boolean"],
+    "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+    "patience": [Interval(Integral, 1, None, closed="left")],
+    "warm_start": ["boolean"],
+    "device": [str],
+    "precision": [StrOptions(set(PRECISIONS))],
+    "compile": ["boolean"],
+    "random_state": ["random_state"],
+    "callbacks": [list, None],
+    "verbose": ["verbose"],
+}
+
+GOES_ON = "warm_start=True goes on from the weights of the last fit, which do not fit these"
+WAY_OUT = "Give those of the last fit, or set warm_start=False."
 
 
 class DeepEstimatorMixin(CallbackSupportMixin):
@@ -181,6 +206,19 @@ class DeepEstimatorMixin(CallbackSupportMixin):
 
     def _before_training(self, net: Net) -> None:
         """The net is initialized, and nothing trained."""
+
+    def _load_weights(self, module: torch.nn.Module) -> None:
+        """Go on from the last fit: its weights into a new module."""
+        state = self.net_.module_.state_dict()
+        shapes = {name: value.shape for name, value in state.items()}
+        if shapes != {name: value.shape for name, value in module.state_dict().items()}:
+            raise ValueError(f"{GOES_ON} sizes of layers, or kinds of model. {WAY_OUT}")
+        module.load_state_dict(state)
+
+    def _fitted_attributes(self, net: Net, **others: Any) -> dict[str, Any]:
+        """What is known of a fit."""
+        history = history_of(net)
+        return {"net_": net, "history_": history, "n_iter_": len(history), **others}
 
     def _early_stopping(self) -> EarlyStopping:
         # No relative threshold: losses may be negative, and then a worse one would be within it.

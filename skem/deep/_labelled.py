@@ -14,7 +14,6 @@ from skem.deep._sequences import Sequences
 from skem.deep.modules.sequence import Letters, Tokens
 
 _SPREAD = 0.1  # by which lengths are blurred in shuffling, so that batches are not the same again
-_MULTIPLIER = 0x9E3779B97F4A7C15
 _VALUES = 1 << 22  # numbers that a layer may hold for one batch of inference
 
 
@@ -157,20 +156,11 @@ def inference_groups(sequences: Sequences, width: int, most: int = 256) -> list[
         where its length and its tokens put it, so that results are equal to the last bit.
     """
     lengths = sequences.lengths
-    order = np.lexsort((_keys(sequences), -lengths))
+    content = [sequence.tobytes() for sequence in sequences]
+    order = np.array(sorted(range(len(content)), key=lambda i: (-lengths[i], content[i])))
     groups, start = [], 0
     while start < len(order):
         n = max(1, min(most, _VALUES // (width * int(lengths[order[start]]))))
         groups.append(torch.from_numpy(order[start : start + n]))
         start += n
     return groups
-
-
-def _keys(sequences: Sequences) -> NDArray:
-    """A number for each sequence that its tokens and their places give."""
-    place = np.arange(len(sequences.tokens)) - np.repeat(sequences.offsets[:-1], sequences.lengths)
-    mixed = (sequences.tokens.astype(np.uint64) + np.uint64(1)) * np.uint64(_MULTIPLIER)
-    mixed ^= mixed >> np.uint64(29)
-    mixed *= (2 * place + 1).astype(np.uint64) * np.uint64(0xBF58476D1CE4E5B9)
-    mixed ^= mixed >> np.uint64(32)
-    return np.add.reduceat(mixed, sequences.offsets[:-1])

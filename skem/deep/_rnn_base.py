@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from numbers import Integral, Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,11 +11,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from skem._sklearn import Interval, StrOptions
 from skem.deep import _segments
-from skem.deep._base import DeepEstimatorMixin, history_of
+from skem.deep._base import DeepEstimatorMixin
 from skem.deep._segments import Segments, buckets
-from skem.deep._text import Documents as Texts
 from skem.deep._text import (
+    TOKENIZERS,
     Sequences,
     Tokenizer,
     Vocabulary,
@@ -23,12 +25,26 @@ from skem.deep._text import (
     learn_vocabulary,
     read,
 )
+from skem.deep._text import Documents as Texts
+from skem.deep.modules.recurrent import CELLS
 
 _VALUES = 1 << 22  # numbers that a layer may hold for one batch of inference
 _STEPS = 512  # steps that go through the layers at once
 
-GOES_ON = "warm_start=True goes on from the weights of the last fit, which do not fit these"
-WAY_OUT = "Give those of the last fit, or set warm_start=False."
+# What parameters of all of them may be, besides those of training.
+RECURRENT: dict[str, list] = {
+    "cell": [StrOptions(set(CELLS))],
+    "n_layers": [Interval(Integral, 1, None, closed="left")],
+    "hidden_size": [Interval(Integral, 1, None, closed="left"), list, tuple],
+    "tokenizer": [StrOptions(set(TOKENIZERS)), callable, None],
+    "min_frequency": [Interval(Integral, 1, None, closed="left")],
+    "max_vocabulary": [Interval(Integral, 2, None, closed="left"), None],
+    "dropout": [Interval(Real, 0, 1, closed="left")],
+    "dropout_embedding": [Interval(Real, 0, 1, closed="left")],
+    "dropout_input": [Interval(Real, 0, 1, closed="left")],
+    "dropout_hidden": [Interval(Real, 0, 1, closed="left")],
+    "dropout_weights": [Interval(Real, 0, 1, closed="left")],
+}
 
 
 class Part(NamedTuple):
@@ -127,19 +143,6 @@ class SequenceEstimatorMixin(DeepEstimatorMixin):
             )
         order = torch.randperm(n).numpy()
         return np.sort(order[n_held_out:]), np.sort(order[:n_held_out])
-
-    def _load_weights(self, module: torch.nn.Module) -> None:
-        """Go on from the last fit: its weights into a new module."""
-        state = self.net_.module_.state_dict()
-        shapes = {name: value.shape for name, value in state.items()}
-        if shapes != {name: value.shape for name, value in module.state_dict().items()}:
-            raise ValueError(f"{GOES_ON} sizes of layers, or kinds of model. {WAY_OUT}")
-        module.load_state_dict(state)
-
-    def _fitted_attributes(self, net: Any, **others: Any) -> dict[str, Any]:
-        """What is known of a fit."""
-        history = history_of(net)
-        return {"net_": net, "history_": history, "n_iter_": len(history), **others}
 
     # ------------------------------------------------------------------ use
     def _size_of_inference(self, width: int, n_steps: int) -> int:

@@ -15,50 +15,24 @@ from torch import Tensor
 
 from skem._sklearn import Interval, StrOptions
 from skem._warnings import warn_user
-from skem.deep._base import PRECISIONS, SCHEDULES
+from skem.deep._base import TRAINING
 from skem.deep._documents import is_table
 from skem.deep._labelled import Labelled, LabelledBatches, inference_groups
-from skem.deep._rnn_base import SequenceEstimatorMixin
-from skem.deep._text import TOKENIZERS, Documents, Sequences, Vocabulary, check_tokens, read
-from skem.deep.modules.recurrent import CELLS, Recurrent
+from skem.deep._rnn_base import RECURRENT, SequenceEstimatorMixin
+from skem.deep._text import Documents, Sequences, Vocabulary, check_tokens, read
+from skem.deep.modules.recurrent import Recurrent
 from skem.deep.modules.sequence import Embedding
 
-RATE = Interval(Real, 0, 1, closed="left")
 COUNT = Interval(Integral, 1, None, closed="left")
 
 # What parameters of both may be.
 CONSTRAINTS: dict[str, list] = {
-    "cell": [StrOptions(set(CELLS))],
     "embedding_dim": [COUNT],
-    "hidden_size": [COUNT, list, tuple],
-    "n_layers": [COUNT],
     "bidirectional": ["boolean"],
-    "tokenizer": [StrOptions(set(TOKENIZERS)), callable, None],
-    "min_frequency": [COUNT],
-    "max_vocabulary": [Interval(Integral, 2, None, closed="left"), None],
     "word_dropout": [Interval(Real, 0, None, closed="left")],
-    "dropout": [RATE],
-    "dropout_embedding": [RATE],
-    "dropout_input": [RATE],
-    "dropout_hidden": [RATE],
-    "dropout_weights": [RATE],
     "class_weight": [dict, StrOptions({"balanced"}), None],
-    "learning_rate": [Interval(Real, 0, None, closed="neither")],
-    "learning_rate_schedule": [StrOptions(set(SCHEDULES))],
-    "weight_decay": [Interval(Real, 0, None, closed="left")],
-    "gradient_clip": [Interval(Real, 0, None, closed="neither"), None],
-    "batch_size": [COUNT, StrOptions({"auto"})],
-    "max_epochs": [COUNT],
-    "early_stopping": ["boolean"],
-    "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-    "patience": [COUNT],
-    "warm_start": ["boolean"],
-    "device": [str],
-    "precision": [StrOptions(set(PRECISIONS))],
-    "compile": ["boolean"],
-    "random_state": ["random_state"],
-    "callbacks": [list, None],
-    "verbose": ["verbose"],
+    **RECURRENT,
+    **TRAINING,
 }
 
 

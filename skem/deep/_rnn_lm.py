@@ -11,13 +11,12 @@ from sklearn.base import BaseEstimator
 from skem._callbacks import with_callbacks
 from skem._sklearn import Interval, StrOptions, fit_context
 from skem._validation import unchanged_on_error
-from skem.deep._base import PRECISIONS, SCHEDULES
+from skem.deep._base import TRAINING
 from skem.deep._device import resolve_device
 from skem.deep._random import draw_seed, local_seed
+from skem.deep._rnn_base import RECURRENT
 from skem.deep._rnn_lm_fit import OPTIMIZERS, LanguageModelFitMixin
 from skem.deep._segments import TRUNCATIONS
-from skem.deep._text import TOKENIZERS
-from skem.deep.modules.recurrent import CELLS
 
 
 class RNNLanguageModel(LanguageModelFitMixin, BaseEstimator):
@@ -155,22 +154,13 @@ class RNNLanguageModel(LanguageModelFitMixin, BaseEstimator):
     """
 
     _parameter_constraints: dict = {
-        "cell": [StrOptions(set(CELLS))],
+        **RECURRENT,
+        **TRAINING,
         "embedding_dim": [Interval(Integral, 1, None, closed="left"), None],
-        "hidden_size": [Interval(Integral, 1, None, closed="left"), list, tuple],
-        "n_layers": [Interval(Integral, 1, None, closed="left")],
         "tie_weights": ["boolean"],
         "cutoffs": [StrOptions({"auto"}), "array-like", None],
-        "tokenizer": [StrOptions(set(TOKENIZERS)), callable, None],
-        "min_frequency": [Interval(Integral, 1, None, closed="left")],
-        "max_vocabulary": [Interval(Integral, 2, None, closed="left"), None],
         "unknown_token": ["boolean"],
         "end_token": ["boolean", StrOptions({"auto"})],
-        "dropout": [Interval(Real, 0, 1, closed="left")],
-        "dropout_embedding": [Interval(Real, 0, 1, closed="left")],
-        "dropout_input": [Interval(Real, 0, 1, closed="left")],
-        "dropout_hidden": [Interval(Real, 0, 1, closed="left")],
-        "dropout_weights": [Interval(Real, 0, 1, closed="left")],
         "activation_regularization": [Interval(Real, 0, None, closed="left")],
         "temporal_activation_regularization": [Interval(Real, 0, None, closed="left")],
         "bptt": [Interval(Integral, 1, None, closed="left")],
@@ -180,22 +170,7 @@ class RNNLanguageModel(LanguageModelFitMixin, BaseEstimator):
         "representation": [StrOptions({"last", "mean"})],
         "optimizer": [StrOptions(set(OPTIMIZERS))],
         "averaging_patience": [Interval(Integral, 1, None, closed="left")],
-        "learning_rate": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
-        "learning_rate_schedule": [StrOptions(set(SCHEDULES))],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
-        "gradient_clip": [Interval(Real, 0, None, closed="neither"), None],
-        "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
-        "max_epochs": [Interval(Integral, 1, None, closed="left")],
-        "early_stopping": ["boolean"],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "patience": [Interval(Integral, 1, None, closed="left")],
-        "warm_start": ["boolean"],
-        "device": [str],
-        "precision": [StrOptions(set(PRECISIONS))],
-        "compile": ["boolean"],
-        "random_state": ["random_state"],
-        "callbacks": [list, None],
-        "verbose": ["verbose"],
+        "learning_rate": [*TRAINING["learning_rate"], StrOptions({"auto"})],
     }
 
     def __init__(

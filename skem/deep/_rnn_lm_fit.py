@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from skem.deep import _segments
+from skem.deep._base import GOES_ON, WAY_OUT
 from skem.deep._net import Net
 from skem.deep._nt_asgd import AveragedSGD, StartAveraging
-from skem.deep._rnn_base import GOES_ON, WAY_OUT
 from skem.deep._rnn_lm_use import LanguageModelUseMixin
 from skem.deep._segments import Segments
 from skem.deep._text import Documents, Sequences, Vocabulary, check_lengths

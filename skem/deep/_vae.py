@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator
 from skem._callbacks import with_callbacks
 from skem._sklearn import Interval, StrOptions, fit_context
 from skem._validation import unchanged_on_error
-from skem.deep._base import PRECISIONS, SCHEDULES
+from skem.deep._base import TRAINING
 from skem.deep._device import resolve_device
 from skem.deep._distinct import arranged, distinct
 from skem.deep._random import draw_seed, local_seed
@@ -171,24 +171,9 @@ class VAETransformer(VAEFitMixin, BaseEstimator):
         "kl_warmup_steps": [Interval(Integral, 0, None, closed="left")],
         "free_bits": [Interval(Real, 0, None, closed="left")],
         "n_importance_samples": [Interval(Integral, 1, None, closed="left")],
-        "learning_rate": [Interval(Real, 0, None, closed="neither")],
-        "learning_rate_schedule": [StrOptions(set(SCHEDULES))],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
-        "gradient_clip": [Interval(Real, 0, None, closed="neither"), None],
-        "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
-        "max_epochs": [Interval(Integral, 1, None, closed="left")],
-        "early_stopping": ["boolean"],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "patience": [Interval(Integral, 1, None, closed="left")],
         "encoder": [callable, None],
         "decoder": [callable, None],
-        "warm_start": ["boolean"],
-        "device": [str],
-        "precision": [StrOptions(set(PRECISIONS))],
-        "compile": ["boolean"],
-        "random_state": ["random_state"],
-        "callbacks": [list, None],
-        "verbose": ["verbose"],
+        **TRAINING,
     }
 
     def __init__(

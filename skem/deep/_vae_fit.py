@@ -14,7 +14,7 @@ from torch import Tensor
 
 from skem._validation import check_weights
 from skem._warnings import warn_user
-from skem.deep._base import history_of
+from skem.deep._base import GOES_ON, WAY_OUT
 from skem.deep._data import TensorRows
 from skem.deep._vae_parts import (
     COLUMN_LIKELIHOODS,
@@ -30,9 +30,6 @@ from skem.deep.modules.vae import VAE
 # A latent dimension is active where the posterior means vary by more than this (Burda et al. 2016).
 _ACTIVE = 0.01
 _SOME = 4000  # rows that tell that
-
-_GOES_ON = "warm_start=True goes on from the weights of the last fit, which do not fit these"
-_WAY_OUT = "Give those of the last fit, or set warm_start=False."
 
 
 class VAEFitMixin(VAEUseMixin):
@@ -192,20 +189,11 @@ class VAEFitMixin(VAEUseMixin):
         """Refuse to go on from a fit of other columns or labels."""
         known = getattr(self, "classes_", np.empty(0))
         if n_features != len(self._center) or not np.array_equal(classes, known):
-            raise ValueError(f"{_GOES_ON} columns or labels. {_WAY_OUT}")
-
-    def _load_weights(self, module: VAE) -> None:
-        """Go on from the last fit: its weights into a new module."""
-        state = self.net_.module_.state_dict()
-        shapes = {name: value.shape for name, value in state.items()}
-        if shapes != {name: value.shape for name, value in module.state_dict().items()}:
-            raise ValueError(f"{_GOES_ON} sizes of layers, or kinds of model. {_WAY_OUT}")
-        module.load_state_dict(state)
+            raise ValueError(f"{GOES_ON} columns or labels. {WAY_OUT}")
 
     def _attributes(self, net: Any, classes: NDArray) -> dict[str, Any]:
         """What is known of a fit, but for the active units."""
-        history = history_of(net)
-        fitted = {"net_": net, "history_": history, "n_iter_": len(history)}
+        fitted = self._fitted_attributes(net)
         if len(classes):
             fitted["classes_"] = classes
         if self.prior == "class":
