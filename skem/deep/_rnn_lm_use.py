@@ -341,17 +341,18 @@ class LanguageModelUseMixin(
         module, vocabulary = self._module, self.vocabulary_
         never = [i for i in vocabulary.special if i != vocabulary.end]
         state: Any = None
-        tokens = torch.from_numpy(ids)[:, None]
+        *before, token = torch.from_numpy(ids).split(1)
+        if before:
+            with self._inference() as device:
+                state = module.encode(torch.stack(before).to(device))[1]
         for _ in range(n_tokens):
             with self._inference(seed) as device:
-                outputs, state = module.encode(tokens.to(device), state)
-                log_p = module.softmax.log_prob(module.projection(outputs[-1]))
+                log_p, state = module.advance(token.to(device), state)
                 log_p[:, never] = -torch.inf
                 token = chosen(log_p, choice)
                 seed = int(torch.randint(2**31 - 1, ()))
             if int(token) == vocabulary.end:
                 return
-            tokens = token[None]
             yield int(token)
 
     def _pieces(self, drawn: Iterator[int]) -> Iterator[Any]:

@@ -29,6 +29,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from skem.deep._sequences import Sequences
+
 TRUNCATIONS = ("none", "fixed", "random")
 
 _MIN_COLUMN = 4  # shortest column of a stream, in bptt: each one starts without what was before
@@ -75,19 +77,10 @@ class Documents(Dataset):
         end: int | None = None,
         weight: Any = None,
     ):
-        tokens, offsets = _tensor(tokens), _tensor(offsets)
-        before, after = int(start is not None), int(end is not None)
-        sizes = offsets.diff() + before + after
-        full = tokens.new_empty(int(sizes.sum()))
-        ends = sizes.cumsum(0)
-        is_token = torch.ones(len(full), dtype=torch.bool)
-        has_any = sizes > 0
+        framed = Sequences(tokens, offsets).framed(start, end)
+        full, sizes = torch.from_numpy(framed.tokens), torch.from_numpy(framed.lengths)
+        ends, has_any = sizes.cumsum(0), sizes > 0
         first, last = (ends - sizes)[has_any], ends[has_any] - 1
-        if start is not None:
-            full[first], is_token[first] = start, False
-        if end is not None:
-            full[last], is_token[last] = end, False
-        full[is_token] = tokens[int(offsets[0]) : int(offsets[-1])]
         keep = torch.ones(len(full), dtype=torch.bool)
         keep[last] = False
         self.inputs = full[keep]
