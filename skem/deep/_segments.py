@@ -98,13 +98,6 @@ class Documents(Dataset):
         """Tokens that are predicted."""
         return len(self.inputs)
 
-    def columns(self, documents: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Whole documents beside each other: inputs, targets, and whether there is one, (T, B)."""
-        lengths = self.lengths[documents]
-        steps = torch.arange(int(lengths.max()))[:, None]
-        index = (self.starts[documents] + steps).clamp_(max=max(self.n_predictions - 1, 0))
-        return self.inputs[index], self.targets[index], steps < lengths
-
 
 def buckets(lengths: Tensor, batch_size: int, shuffle: bool = False) -> Sequence[Tensor]:
     """Numbers of documents of about the same length, the longest first, without empty ones.

@@ -71,7 +71,9 @@ def test_without_start_the_first_token_is_given_and_without_end_nothing_ends():
 
 
 def test_whole_documents_beside_each_other():
-    tokens, targets, valid = documents([2, 3, 1], start=START).columns(torch.tensor([1, 2]))
+    (segment,) = Segments(documents([2, 3, 1], start=START), 3, truncation="none")
+    tokens, targets = segment.tokens[:, [0, 2]], segment.targets[:, [0, 2]]
+    valid = segment.weight[:, [0, 2]] > 0
     assert tokens[:, 0].tolist() == [START, 2, 3]
     assert targets[:, 0].tolist() == [2, 3, 4]
     assert targets[0, 1] == 5
