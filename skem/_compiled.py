@@ -31,8 +31,20 @@ def _float32_of_bits(typingctx, bits):
 
 
 def exp(x):
-    """exp(x) for x <= 0, in a form that vectorises: 2^n e^r, |r| <= ln(2)/2, e^r by Taylor."""
+    """exp(x) for x <= 0, in a form that vectorises: 2^n e^r, |r| <= ln(2)/2, e^r by Taylor.
+
+    Exactly 0 below `EXP_CUT` (`EXP_CUT_32` in float32), also for -inf: smaller values would be near
+    the edge of the normal numbers, and their products with weights and differences subnormal, on
+    which some processors spend a hundred cycles.
+    """
     raise NotImplementedError
+
+
+# e^-600 = 3e-261 and e^-60 = 9e-27 leave room for a weight, a square of a difference and a sum of
+# many on the way to the smallest normal numbers, 2e-308 and 1e-38; beside a probability of one they
+# are far below rounding.
+EXP_CUT = -600.0
+EXP_CUT_32 = np.float32(-60.0)
 
 
 @overload(exp, inline="never", jit_options={"fastmath": {"contract", "nsz", "arcp"}})
@@ -43,7 +55,8 @@ def _exp_overload(x):
 
 
 def _exp64(x):
-    x = max(x, -708.0)
+    inside = x >= EXP_CUT
+    x = x if inside else EXP_CUT
     n = math.floor(x * 1.4426950408889634 + 0.5)
     r = (x - n * 6.93147180369123816490e-01) - n * 1.90821492927058770002e-10
     p = 1 / 6227020800.0
@@ -60,11 +73,12 @@ def _exp64(x):
     p = p * r + 0.5
     p = p * r + 1.0
     p = p * r + 1.0
-    return p * _float64_of_bits((np.int64(n) + 1023) << 52)
+    return p * _float64_of_bits((np.int64(n) + 1023) << 52) if inside else 0.0
 
 
 def _exp32(x):
-    x = max(x, np.float32(-87.0))
+    inside = x >= EXP_CUT_32
+    x = x if inside else EXP_CUT_32
     n = np.floor(x * np.float32(1.44269504) + np.float32(0.5))
     r = (x - n * np.float32(0.693359375)) - n * np.float32(-2.12194440e-4)
     p = np.float32(1 / 5040.0)
@@ -75,7 +89,8 @@ def _exp32(x):
     p = p * r + np.float32(0.5)
     p = p * r + np.float32(1.0)
     p = p * r + np.float32(1.0)
-    return p * _float32_of_bits((np.int32(n) + np.int32(127)) << np.int32(23))
+    power = _float32_of_bits((np.int32(n) + np.int32(127)) << np.int32(23))
+    return p * power if inside else np.float32(0.0)
 
 
 @intrinsic

@@ -90,7 +90,7 @@ class BernoulliModel(EMModelBase):
             theta = np.hstack([log_weights[:, None], log_odds, log_zero])
         else:
             theta = np.hstack([(log_weights + log_zero.sum(1))[:, None], log_odds])
-        log_likelihood, sums = linear_e_step(
+        log_likelihood, sums, _ = linear_e_step(
             rows,
             self.features.layout(theta, rows.X.dtype),
             self.features,

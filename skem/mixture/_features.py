@@ -123,7 +123,7 @@ def kernel_rows(rows: Rows) -> tuple[NDArray, NDArray, NDArray]:
 
 def linear_e_step(
     rows: Rows, theta: NDArray, features: Features, center: NDArray, scale: NDArray
-) -> tuple[float, NDArray]:
+) -> tuple[float, NDArray, int]:
     """E step with log p(x, k) = theta_k . f(x).
 
     Parameters
@@ -141,6 +141,8 @@ def linear_e_step(
         Sum of weight x log p(x), in nats.
     sums : ndarray of shape (n_components, n_features)
         Weighted sums of responsibility x feature.
+    n_pairs : int
+        Pairs of row and component that matter, as far as they are counted: else all.
     """
     from skem.mixture import _kernels
 
@@ -149,9 +151,14 @@ def linear_e_step(
     n_panels, k, _ = theta.shape
     if not features.pairs.size:
         height = block_height(len(X), min(256, max(32, _ROW_FEATURES // features.n_features)))
-        return _kernels.row_e_step(X, weight, labels, theta[0], *units, features.content, height)
+        content = features.content
+        log_likelihood, sums = _kernels.row_e_step(
+            X, weight, labels, theta[0], *units, content, height
+        )
+        return log_likelihood, sums, k * len(X)
     height = product_height(len(X), k, n_panels)
-    log_likelihood, sums = _kernels.product_e_step(
+    log_likelihood, sums, n_pairs = _kernels.product_e_step(
         X, weight, labels, theta, features.pairs, *units, height
     )
-    return log_likelihood, sums.swapaxes(0, 1).reshape(k, -1)[:, : features.n_features]
+    sums = sums.swapaxes(0, 1).reshape(k, -1)[:, : features.n_features]
+    return log_likelihood, sums, n_pairs

@@ -24,21 +24,19 @@ from skem.mixture._covariances import (
     log_normaliser,
     structure_of,
 )
-from skem.mixture._features import (
-    Features,
-    kernel_rows,
-    linear_e_step,
-    plain_features,
-    product_height,
+from skem.mixture._features import Features, plain_features
+from skem.mixture._gaussian_e_step import (
+    complete_statistics,
+    differences_pay,
+    lay_panels,
+    loss_of_features,
+    loss_of_whitening,
+    panel_edges,
 )
 from skem.mixture._gaussian_moments import MomentsMixin, expand
 from skem.mixture._gaussian_params import GaussianParams, GaussianStatistics, Priors
 from skem.mixture._missing import missing_statistics
 from skem.mixture._weights import solve_weights
-
-# Log-densities through quadratic features lose eps * d * |W|^2 nats to cancellation. Where that
-# exceeds this, the E step works with differences from the means, which lose nothing.
-_LOSS_ALLOWED = {8: 1e-9, 4: 3e-3}
 
 NO_PRIORS = Priors()
 
@@ -98,8 +96,12 @@ class GaussianModel(MomentsMixin, CollapseMixin, EMModelBase):
         )
 
     # ------------------------------------------------------------------ parameters
-    def params(self, weights: NDArray, means: NDArray, covariances: NDArray) -> GaussianParams:
+    def params(
+        self, weights: NDArray, means: NDArray, covariances: NDArray, *, share: float = 0.0
+    ) -> GaussianParams:
         """Complete parameters out of weights, means and covariances (k or 1, structure).
+
+        ``share`` is the share of the components that mattered to a row so far.
 
         Raises
         ------
@@ -129,17 +131,39 @@ class GaussianModel(MomentsMixin, CollapseMixin, EMModelBase):
                 - structure.trace_diagonal(precisions, self.reg) / 2
             )
         log_constants = np.maximum(log_constants, -1e5)
-        theta = None
-        steepness = self.d * np.square(factors).reshape(len(factors), -1).sum(-1).max()
-        loss = np.finfo(self.dtype).eps * steepness
-        if loss < _LOSS_ALLOWED[self.dtype.itemsize] or self.moments_about_origin:
-            linear = structure.apply(precisions, means)
-            constant = log_constants - (linear * means).sum(-1) / 2
-            parts = [constant[:, None], linear]
-            if not self.tied:
-                parts.append(structure.coefficients(precisions))
-            theta = self.features.layout(np.hstack(parts), self.dtype)
-        return GaussianParams(weights, means, covariances, factors, log_constants, theta)
+        theta = self._theta(means, factors, precisions, log_constants, share)
+        panels = None
+        if theta is None and structure.name == "full":
+            panels = lay_panels(factors, panel_edges(self.d), self.dtype)
+        return GaussianParams(weights, means, covariances, factors, log_constants, theta, panels)
+
+    def _theta(
+        self,
+        means: NDArray,
+        factors: NDArray,
+        precisions: NDArray,
+        log_constants: NDArray,
+        share: float,
+    ) -> NDArray | None:
+        """Coefficients of the features; None where differences from the means are better."""
+        structure = self.structure
+        if self.tied and structure.name == "full":
+            linear = means @ factors[0].T  # of the whitened rows
+            if self.moments_about_origin or loss_of_whitening(self.dtype, factors, linear) < 1:
+                constant = log_constants - np.square(linear).sum(-1) / 2
+                return self.features.layout(np.column_stack([constant, linear]), self.dtype)
+            return None
+        if not self.moments_about_origin:
+            if loss_of_features(self.dtype, factors, self.d) >= 1:
+                return None
+            if structure.name == "full" and differences_pay(self.d, share):
+                return None
+        linear = structure.apply(precisions, means)
+        constant = log_constants - (linear * means).sum(-1) / 2
+        parts = [constant[:, None], linear]
+        if not self.tied:
+            parts.append(structure.coefficients(precisions))
+        return self.features.layout(np.hstack(parts), self.dtype)
 
     def _check_conditions(self, covariances: NDArray, factors: NDArray) -> None:
         """Refuse covariances that are singular to working precision, or all rounding."""
@@ -171,69 +195,29 @@ class GaussianModel(MomentsMixin, CollapseMixin, EMModelBase):
         return rows.memo["n_complete"]
 
     def _complete_statistics(self, params: GaussianParams, rows: Rows) -> GaussianStatistics:
-        weight = float(len(rows.X) if rows.weight is None else rows.weight.sum(dtype=np.float64))
-        if params.theta is None:
-            return GaussianStatistics(*self._centred(params, rows, weight))
-        log_likelihood, sums = linear_e_step(
-            rows, params.theta, self.features, self.center, self.scale
+        return complete_statistics(
+            params,
+            rows,
+            structure=self.structure,
+            tied=self.tied,
+            features=self.features,
+            center=self.center,
+            scale=self.scale,
         )
-        counts, first, rest = sums[:, 0], sums[:, 1 : 1 + self.d], sums[:, 1 + self.d :]
-        if self.tied:
-            squares = self._scatter(rows)[None]
-            packed = self.structure.pack(squares)
-            precision = self.structure.precision(params.factors)
-            log_likelihood -= float(self.structure.trace(precision, squares)[0]) / 2
-        else:
-            packed = rest
-        return GaussianStatistics(log_likelihood, weight, counts, first, packed)
-
-    def _scatter(self, rows: Rows) -> NDArray:
-        """Sum of the squares of the rows, which does not depend on the parameters."""
-        if "scatter" not in rows.memo:
-            total: Any = 0
-            step = 4096
-            for start in range(0, len(rows.X), step):
-                part = slice(start, start + step)
-                Z = (rows.X[part] - self.center) * self.scale
-                total += self.structure.total(
-                    Z, None if rows.weight is None else rows.weight[part].astype(np.float64)
-                )
-            rows.memo["scatter"] = np.asarray(total)
-        return rows.memo["scatter"]
-
-    def _centred(self, params: GaussianParams, rows: Rows, weight: float) -> tuple:
-        """E step by differences from the means."""
-        from skem.mixture import _kernels
-
-        full = self.structure.name == "full"
-        factors = params.factors
-        if self.structure.name == "spherical":
-            factors = np.repeat(factors[:, None], self.d, axis=1)
-        kernel = _kernels.centred_e_step if full else _kernels.centred_diagonal_e_step
-        log_likelihood, counts, sums, squares = kernel(
-            *kernel_rows(rows),
-            params.log_constants.astype(self.dtype),
-            params.means.astype(self.dtype),
-            factors.astype(self.dtype),
-            self.center.astype(self.dtype),
-            self.scale.astype(self.dtype),
-            product_height(len(rows.X), len(params.means), 1 + self.d // 64),
-        )
-        if self.structure.name == "spherical":
-            squares = squares.sum(-1)
-        if self.tied:
-            squares = squares.sum(0, keepdims=True)
-        return log_likelihood, weight, counts, sums, self.structure.pack(squares)
 
     # ------------------------------------------------------------------ objective
     def bound(self, statistics: GaussianStatistics, params: GaussianParams) -> float:
         return float((statistics.log_likelihood + self.log_prior(params)) / statistics.weight)
 
     def rounding(self, statistics: GaussianStatistics, params: GaussianParams) -> float:
+        eps = np.finfo(self.dtype).eps
         steepness = np.square(params.factors).reshape(len(params.factors), -1).sum(-1).max()
         if params.theta is None and not self.incomplete:
             steepness = np.sqrt(steepness)
-        eps = np.finfo(self.dtype).eps
+        elif self.tied and self.structure.name == "full" and not self.incomplete:
+            whitened = np.square(params.means @ params.factors[0].T).sum(-1).max() / self.d
+            of_moments = np.finfo(np.float64).eps * steepness / eps
+            steepness = np.sqrt(steepness) + whitened + of_moments
         of_prior = 64 * eps * abs(self.log_prior(params)) / statistics.weight
         of_sums = float(4 * eps * (1 + self.d * (1 + steepness)))
         return of_sums + of_prior + super().rounding(statistics, params)
@@ -259,7 +243,8 @@ class GaussianModel(MomentsMixin, CollapseMixin, EMModelBase):
         if not np.isfinite(covariances).all():
             return None
         try:
-            return self.params(weights / weights.sum(), means, covariances)
+            share = 0.0 if params.theta is None else 1.0  # the next point is near: stay in the form
+            return self.params(weights / weights.sum(), means, covariances, share=share)
         except DegenerateFitError:
             return None
 

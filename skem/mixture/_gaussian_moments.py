@@ -26,7 +26,10 @@ class MomentsMixin:
     params: Callable[..., GaussianParams]
 
     def maximize(self, statistics: GaussianStatistics, params: GaussianParams) -> GaussianParams:
-        return self.params(*self._moments_to_parameters(statistics, self._reference(params)))
+        share = statistics.pairs / (statistics.weight * len(params.weights))
+        return self.params(
+            *self._moments_to_parameters(statistics, self._reference(params)), share=share
+        )
 
     def _moments_to_parameters(
         self, statistics: GaussianStatistics, reference: NDArray
@@ -70,7 +73,7 @@ class MomentsMixin:
         A component whose covariance its `n_rows` rows do not determine starts with the pooled one.
         """
         packed = self.structure.pack(squares.sum(0, keepdims=True) if self.tied else squares)
-        about = GaussianStatistics(0.0, counts.sum(), counts, np.zeros_like(means), packed)
+        about = GaussianStatistics(0.0, counts.sum(), counts, np.zeros_like(means), packed, 0.0)
         weights, means, covariances = self._moments_to_parameters(about, means)
         ridge = 1e-6 * np.trace(self.structure.dense(pooled[None], self.d)[0]) / self.d
         proper = pooled + self.structure.diagonal(np.full(self.d, ridge))  # if pooled is singular
@@ -83,7 +86,7 @@ class MomentsMixin:
     def pooled(self, counts: NDArray, means: NDArray, squares: NDArray) -> NDArray:
         """The covariance of all rows, out of their squares about the mean."""
         packed = self.structure.pack(squares)
-        about = GaussianStatistics(0.0, counts.sum(), counts, np.zeros_like(means), packed)
+        about = GaussianStatistics(0.0, counts.sum(), counts, np.zeros_like(means), packed, 0.0)
         _, _, covariances = self._moments_to_parameters(about, means)
         return covariances[0]
 
@@ -115,7 +118,7 @@ class MomentsMixin:
         squares = squares + (own.sum(0, keepdims=True) if self.tied else own)
         if priors.scatter is not None:
             squares = squares - priors.scatter
-        return GaussianStatistics(0.0, weight, counts, sums, structure.pack(squares))
+        return GaussianStatistics(0.0, weight, counts, sums, structure.pack(squares), 0.0)
 
     def enough_rows(self, n_rows: NDArray) -> NDArray:
         """Whether parts of so many rows span all directions; ``reg`` alone would fill in the rest.

@@ -16,7 +16,8 @@ class GaussianParams(NamedTuple):
     covariances: NDArray  # (k or 1, structure)
     factors: NDArray  # (k or 1, structure)
     log_constants: NDArray  # (k,) log weight + log normaliser - blur, without the quadratic form
-    theta: NDArray | None  # coefficients of the features, laid out; None: too steep for them
+    theta: NDArray | None  # coefficients of the features, laid out; None: by differences
+    panels: NDArray | None  # factors of full covariances as `centred_e_step` takes them, or None
 
 
 class GaussianStatistics(NamedTuple):
@@ -27,6 +28,7 @@ class GaussianStatistics(NamedTuple):
     counts: NDArray  # (k,)
     sums: NDArray  # (k, d)
     squares: NDArray  # (k, n_squares), or (1, n_squares) if tied: `pack`ed
+    pairs: float  # weight x number of components that matter to a row, summed over the rows
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ in features of the row, log p(x|k) = theta_k . f(x), and the expected statistics
 sums S_k = sum_i r_ik f(x_i). With the features of B rows as the rows of a matrix F, both steps
 are matrix products, L = theta F' and S += R F. Two kernels build the features of
 z = (x - center) * scale: `row_e_step` those that are as few as the columns, row by row, and
-`product_e_step` those that are all products of two columns, a panel of them at a time.
+`product_e_step` those that are all products of two columns, a panel of them at a time. A third,
+`whitened_e_step`, is for one full covariance that all components share.
 
 Conventions:
     X.shape = (n, d)                     rows of the block, C-contiguous
@@ -27,9 +28,17 @@ from numba import njit
 from skem._compiled import VECTORISE, exp
 from skem.mixture._kernels_content import BINARY_MASKED, PLAIN, SQUARED_NORM, SQUARES
 
+CUT = 43.0
+"""A component so many nats below another does not matter to a row.
+
+exp(-43) = 2e-19: what a thousand such components add to a sum is below the rounding of float64.
+"""
+
+NEGLIGIBLE = math.exp(-CUT)
+
 
 @njit(nogil=True, cache=True, fastmath=VECTORISE)
-def _normalise(L, n_rows, weight, labels, start, top, norm):
+def normalise(L, n_rows, weight, labels, start, top, norm):
     """L <- responsibilities x weight, in place; return the sum of weight x log p(row)."""
     k, B = L.shape
     for i in range(B):
@@ -112,7 +121,7 @@ def row_e_step(X, weight, labels, theta, center, scale, content, B):
         n_rows = min(B, n - start)
         _load_features(X, start, n_rows, center, scale, content, F)
         np.dot(theta, F.T, L)
-        log_likelihood += _normalise(L, n_rows, weight, labels, start, top, norm)
+        log_likelihood += normalise(L, n_rows, weight, labels, start, top, norm)
         np.dot(L, F, product)
         for j in range(k):
             for f in range(m):
@@ -121,11 +130,11 @@ def row_e_step(X, weight, labels, theta, center, scale, content, B):
 
 
 @njit(nogil=True, cache=True, fastmath=VECTORISE)
-def _load(X, start, n_rows, center, scale, Z):
+def load_columns(X, start, n_rows, center, scale, Z):
     """Z[1:, :n_rows] <- z of the rows, Z[0] stays; what is left of Z is zero."""
     for first in range(0, n_rows, 16):  # a transpose: 16 rows at a time stay in the cache
         last = min(first + 16, n_rows)
-        for j in range(X.shape[1]):
+        for j in range(center.size):
             for i in range(first, last):
                 Z[1 + j, i] = (X[start + i, j] - center[j]) * scale[j]
     if n_rows < Z.shape[1]:
@@ -141,8 +150,20 @@ def _products(Z, pairs, F):
 
 
 @njit(nogil=True, cache=True)
+def _count_pairs(R, n_rows, norm):
+    """Components that matter to the rows, out of responsibilities and what they were scaled by."""
+    n_pairs = 0
+    for j in range(R.shape[0]):
+        for i in range(n_rows):
+            n_pairs += R[j, i] > NEGLIGIBLE * norm[i]
+    return n_pairs
+
+
+@njit(nogil=True, cache=True)
 def product_e_step(X, weight, labels, theta, pairs, center, scale, B):
     """E step with products of two entries of (1, z) as features, in panels.
+
+    Returns the sum of the log-likelihood, S, and how many pairs of row and component matter.
 
     Feature f of a panel is z[pairs[f, 0]] * z[pairs[f, 1]]; pairs.shape = (n_panels, m, 2), and
     theta and S have shape (n_panels, k, m). A panel stays in the cache between its construction
@@ -160,9 +181,10 @@ def product_e_step(X, weight, labels, theta, pairs, center, scale, B):
     product = np.empty((k, m), theta.dtype)
     S = np.zeros((n_panels, k, m))
     log_likelihood = 0.0
+    n_pairs = 0
     for start in range(0, n, B):
         n_rows = min(B, n - start)
-        _load(X, start, n_rows, center, scale, Z)
+        load_columns(X, start, n_rows, center, scale, Z)
         _products(Z, pairs[0], F)
         np.dot(theta[0], F, L)
         for panel in range(1, n_panels):
@@ -171,7 +193,8 @@ def product_e_step(X, weight, labels, theta, pairs, center, scale, B):
             for j in range(k):
                 for i in range(B):
                     L[j, i] += part[j, i]
-        log_likelihood += _normalise(L, n_rows, weight, labels, start, top, norm)
+        log_likelihood += normalise(L, n_rows, weight, labels, start, top, norm)
+        n_pairs += _count_pairs(L, n_rows, norm)
         for panel in range(n_panels - 1, -1, -1):
             if panel < n_panels - 1:
                 _products(Z, pairs[panel], F)
@@ -179,119 +202,52 @@ def product_e_step(X, weight, labels, theta, pairs, center, scale, B):
             for j in range(k):
                 for f in range(m):
                     S[panel, j, f] += product[j, f]
-    return log_likelihood, S
+    return log_likelihood, S, n_pairs
 
 
 @njit(nogil=True, cache=True, fastmath=VECTORISE)
-def _differences(Z, mean, D):
-    for j in range(D.shape[0]):
-        for i in range(D.shape[1]):
-            D[j, i] = Z[1 + j, i] - mean[j]
-
-
-@njit(nogil=True, cache=True, fastmath=VECTORISE)
-def _half_square_norms(Y, constant, out):
-    for i in range(Y.shape[1]):
-        out[i] = 0
-    for j in range(Y.shape[0]):
-        for i in range(Y.shape[1]):
-            out[i] += Y[j, i] * Y[j, i]
-    for i in range(Y.shape[1]):
-        out[i] = constant - out[i] / 2
-
-
-@njit(nogil=True, cache=True, fastmath=VECTORISE)
-def _sums(D, r, sums, RD):
-    """RD <- r x D; add to the count and to the sums; return the count."""
-    for j in range(D.shape[0]):
-        total = 0.0
-        for i in range(D.shape[1]):
-            RD[j, i] = r[i] * D[j, i]
-            total += RD[j, i]
-        sums[j] += total
-    count = 0.0
-    for i in range(D.shape[1]):
-        count += r[i]
-    return count
+def _half_square_norms(U, n_rows, weight, start):
+    """Sum of weight x |u|^2 / 2."""
+    total = 0.0
+    for i in range(n_rows):
+        norm = 0.0
+        for a in range(U.shape[1]):
+            norm += np.float64(U[i, a]) * U[i, a]
+        total += norm * (weight[start + i] if weight.size else 1.0)
+    return total / 2
 
 
 @njit(nogil=True, cache=True)
-def centred_e_step(X, weight, labels, log_constant, means, factors, center, scale, B):
-    """E step of a Gaussian mixture by differences from the means, which loses no digits.
+def whitened_e_step(X, weight, labels, theta, factor, center, scale, B):
+    """E step with one full covariance: theta in the features (1, u), u = W z, W lower triangular.
 
-    factors.shape = (k or 1, d, d), lower triangular W with W Sigma W' = I: log p(x|k) =
-    log_constant_k - |W_k (x - mu_k)|^2 / 2. The moments are those about the means.
+    factor is W' (d, d). What all components have of |u|^2 / 2 is taken off the log-likelihood;
+    S are the sums of (1, z).
     """
-    k, d = means.shape
+    k, m = theta.shape
     n = X.shape[0]
-    Z = np.empty((d + 1, B), means.dtype)
-    Z[0, :] = 1
-    D = np.empty((d, B), means.dtype)
-    Y = np.empty((d, B), means.dtype)
-    L = np.empty((k, B), means.dtype)
-    top = np.empty(B, means.dtype)
-    norm = np.empty(B, means.dtype)
-    product = np.empty((d, d), means.dtype)
-    counts = np.zeros(k)
-    sums = np.zeros((k, d))
-    squares = np.zeros((k, d, d))
+    F = np.zeros((B, m), theta.dtype)
+    F[:, 0] = 1
+    Z = np.zeros((B, m - 1), theta.dtype)
+    U = np.empty((B, m - 1), theta.dtype)
+    L = np.empty((k, B), theta.dtype)
+    top = np.empty(B, theta.dtype)
+    norm = np.empty(B, theta.dtype)
+    product = np.empty((k, m), theta.dtype)
+    S = np.zeros((k, m))
     log_likelihood = 0.0
     for start in range(0, n, B):
         n_rows = min(B, n - start)
-        _load(X, start, n_rows, center, scale, Z)
+        _load_features(X, start, n_rows, center, scale, PLAIN, F)
+        Z[:n_rows] = F[:n_rows, 1:]
+        np.dot(Z, factor, U)
+        log_likelihood -= _half_square_norms(U, n_rows, weight, start)
+        F[:, 1:] = U
+        np.dot(theta, F.T, L)
+        log_likelihood += normalise(L, n_rows, weight, labels, start, top, norm)
+        F[:, 1:] = Z
+        np.dot(L, F, product)
         for j in range(k):
-            _differences(Z, means[j], D)
-            np.dot(factors[min(j, factors.shape[0] - 1)], D, Y)
-            _half_square_norms(Y, log_constant[j], L[j])
-        log_likelihood += _normalise(L, n_rows, weight, labels, start, top, norm)
-        for j in range(k):
-            _differences(Z, means[j], D)
-            counts[j] += _sums(D, L[j], sums[j], Y)
-            np.dot(Y, D.T, product)
-            for a in range(d):
-                for b in range(d):
-                    squares[j, a, b] += product[a, b]
-    return log_likelihood, counts, sums, squares
-
-
-@njit(nogil=True, cache=True, fastmath=VECTORISE)
-def centred_diagonal_e_step(X, weight, labels, log_constant, means, factors, center, scale, B):
-    """As `centred_e_step`, with diagonal covariances: factors.shape = (k or 1, d), 1 / sigma."""
-    k, d = means.shape
-    n = X.shape[0]
-    Z = np.empty((d + 1, B), means.dtype)
-    Z[0, :] = 1
-    L = np.empty((k, B), means.dtype)
-    top = np.empty(B, means.dtype)
-    norm = np.empty(B, means.dtype)
-    counts = np.zeros(k)
-    sums = np.zeros((k, d))
-    squares = np.zeros((k, d))
-    log_likelihood = 0.0
-    for start in range(0, n, B):
-        n_rows = min(B, n - start)
-        _load(X, start, n_rows, center, scale, Z)
-        for j in range(k):
-            for i in range(B):
-                L[j, i] = log_constant[j]
-            for a in range(d):
-                mean, factor = means[j, a], factors[min(j, factors.shape[0] - 1), a]
-                for i in range(B):
-                    y = (Z[1 + a, i] - mean) * factor
-                    L[j, i] -= y * y / 2
-        log_likelihood += _normalise(L, n_rows, weight, labels, start, top, norm)
-        for j in range(k):
-            count = 0.0
-            for i in range(B):
-                count += L[j, i]
-            counts[j] += count
-            for a in range(d):
-                mean = means[j, a]
-                first, second = 0.0, 0.0
-                for i in range(B):
-                    y = Z[1 + a, i] - mean
-                    first += L[j, i] * y
-                    second += L[j, i] * y * y
-                sums[j, a] += first
-                squares[j, a] += second
-    return log_likelihood, counts, sums, squares
+            for f in range(m):
+                S[j, f] += product[j, f]
+    return log_likelihood, S

@@ -90,7 +90,7 @@ def missing_statistics(
     if model.tied:
         squares = squares.sum(0, keepdims=True)
     packed = structure.pack(squares)
-    return GaussianStatistics(log_likelihood, float(weight.sum()), counts, sums, packed)
+    return GaussianStatistics(log_likelihood, float(weight.sum()), counts, sums, packed, 0.0)
 
 
 def _log_density_constant(model: GaussianModel, params: GaussianParams) -> NDArray:
