@@ -147,11 +147,11 @@ class QuasiNewton:
         assert geometry is not None
         gradient = geometry.gradient
         self._em_step = em_map.image - em_map.x
+        if math.isfinite(self._onset) and float(gradient @ self._em_step) > self._onset:
+            self._last, self.gap = (em_map.x, gradient), math.inf
+            return
+        self._onset = math.inf
         concave = self._learn(em_map.x, geometry)
-        if math.isfinite(self._onset) and float(gradient @ self._em_step) <= self._onset:
-            self._onset = math.inf
-            while len(self._pairs) > 1:  # the others were seen further from the maximum
-                self._pairs.popleft()
         newton = self._newton_step(geometry)
         gain = float(gradient @ newton)  # twice the gain that the quadratic model promises
         usable = concave and bool(self._pairs) and gain > 0

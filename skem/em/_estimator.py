@@ -68,6 +68,7 @@ class EMEstimatorMixin(CallbackSupportMixin):
         X: Any = None,
         sample_weight: Any = None,
         max_iter: int | None = None,
+        sample: RowSource | None = None,
     ) -> tuple[EMState, dict[str, Any]]:
         """Run the engine; return the best run and all fitted attributes, none of them set yet."""
         max_iter = self.max_iter if max_iter is None else max_iter
@@ -87,6 +88,7 @@ class EMEstimatorMixin(CallbackSupportMixin):
             acceleration=self._acceleration_name(model),
             observe=lambda number: _FitObserver(self, model, number, callbacks),
             keep_path=self._keep_path,
+            sample=sample,
         )
         attributes = self._attributes(model, state.params) | {
             "converged_": state.converged,

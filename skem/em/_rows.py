@@ -53,9 +53,10 @@ def effective_n_jobs(n_jobs: int | None) -> int:
     return max(1, min(joblib.cpu_count(), openmp_threads()))
 
 
-def cut(n_rows: int, row_values: int) -> list[slice]:
+def cut(n_rows: int, row_values: int, min_rows: int = 1) -> list[slice]:
     """Cut rows of ``row_values`` numbers each into blocks of about equal size."""
-    n_blocks = min(MAX_BLOCKS, n_rows, max(1, n_rows * row_values // MIN_BLOCK_VALUES))
+    n_blocks = min(MAX_BLOCKS, n_rows // min_rows, n_rows * row_values // MIN_BLOCK_VALUES)
+    n_blocks = max(n_blocks, 1)
     edges = np.linspace(0, n_rows, n_blocks + 1).astype(int).tolist()
     return [slice(a, b) for a, b in itertools.pairwise(edges)]
 
@@ -141,6 +142,8 @@ class RowBlocks:
     labels : ndarray of shape (n_samples,) or None
     row_values : int, default=None
         Numbers that the E step handles per row, as a measure of work; default ``X.shape[1]``.
+    min_rows : int, default=1
+        Rows of a block at the least: enough to make up for its statistics where these are large.
     n_jobs : int or None, default=None
         Threads; None is all that joblib's context allows.
     """
@@ -152,6 +155,7 @@ class RowBlocks:
         sample_weight: NDArray | None = None,
         labels: NDArray | None = None,
         row_values: int | None = None,
+        min_rows: int = 1,
         n_jobs: int | None = None,
     ):
         self.n_rows = X.shape[0]
@@ -162,7 +166,7 @@ class RowBlocks:
                 weight=None if sample_weight is None else sample_weight[part],
                 labels=None if labels is None else labels[part],
             )
-            for part in cut(self.n_rows, row_values or X.shape[1])
+            for part in cut(self.n_rows, row_values or X.shape[1], min_rows)
         ]
         self.map = BlockMap(n_jobs, len(self.blocks))
 

@@ -22,6 +22,7 @@ def fit_from_starts(
     acceleration: str | None = None,
     observe: Callable[[int], Observer | None] = lambda start: None,
     keep_path: bool = False,
+    sample: RowSource | None = None,
 ) -> EMState:
     """Run EM from each start and return the run with the highest bound.
 
@@ -38,6 +39,9 @@ def fit_from_starts(
         EM maps of a run at the most.
     observe : callable(int) -> Observer or None
         Makes the observer of the start with that number.
+    sample : RowSource, default=None
+        A sample of the rows, where they are many: the short runs are made on it, and only the best
+        start, with what these have made of it, sees all rows.
 
     Returns
     -------
@@ -48,6 +52,8 @@ def fit_from_starts(
     DegenerateFitError
         If every start collapsed.
     """
+    if sample is not None:
+        starts = [_best_on_sample(model, sample, list(starts), tol, acceleration)]
     runs: list[EMRun] = []
     failure: DegenerateFitError | None = None
     for number, params in enumerate(starts):
@@ -95,3 +101,21 @@ def _interrupted(runs: list[EMRun]) -> EMState:
     state = max(runs, key=lambda run: run.state.bound).state
     state.interrupted, state.converged = True, False
     return state
+
+
+def _best_on_sample(
+    model: Any, sample: RowSource, starts: list[Any], tol: float, acceleration: str | None
+) -> Any:
+    """Parameters of the best start after a short run of each on a sample of the rows."""
+    best: EMState | None = None
+    for params in starts:
+        run = EMRun(model, sample, params, tol=tol, acceleration=acceleration)
+        try:
+            state = run.run(SHORT_RUN)
+        except DegenerateFitError:
+            continue
+        if state.interrupted:
+            raise KeyboardInterrupt
+        if best is None or state.bound > best.bound:
+            best = state
+    return starts[0] if best is None else best.params

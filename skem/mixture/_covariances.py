@@ -20,6 +20,9 @@ from numpy.typing import NDArray
 from skem.mixture import _features as feat
 from skem.mixture._features import Features
 
+SMALL = 32
+"""Dimensions up to which compiled loops beat a library's blocked routines, its calls included."""
+
 COVARIANCE_TYPES = ("full", "tied", "diag", "spherical", "tied_diag", "tied_spherical")
 
 
@@ -82,16 +85,27 @@ class Full:
         """The structure of a diagonal matrix, in the units of a sum of squares."""
         return np.diag(values)
 
-    def factor(self, covariances: NDArray) -> NDArray:
-        """Inverse lower Cholesky factors W: W Sigma W' = I."""
-        factors = np.empty_like(covariances)
+    def decompose(self, covariances: NDArray) -> tuple[NDArray, NDArray]:
+        """Lower Cholesky factors, and their inverses W: W Sigma W' = I."""
+        if covariances.shape[-1] <= SMALL:
+            from skem.mixture import _parameter_kernels
+
+            choleskys, factors, failed = _parameter_kernels.factor(covariances)
+            if failed >= 0:
+                raise NotPositiveDefiniteError(failed)
+            return choleskys, factors
+        choleskys, factors = np.empty_like(covariances), np.empty_like(covariances)
         for k, covariance in enumerate(covariances):
-            cholesky, failed = scipy.linalg.lapack.dpotrf(covariance, lower=1)
+            choleskys[k], failed = scipy.linalg.lapack.dpotrf(covariance, lower=1)
             if not failed:
-                factors[k], failed = scipy.linalg.lapack.dtrtri(cholesky, lower=1)
+                factors[k], failed = scipy.linalg.lapack.dtrtri(choleskys[k], lower=1)
             if failed or not np.isfinite(factors[k]).all():
                 raise NotPositiveDefiniteError(k)
-        return np.tril(factors)
+        return np.tril(choleskys), np.tril(factors)
+
+    def factor(self, covariances: NDArray) -> NDArray:
+        """Inverse lower Cholesky factors."""
+        return self.decompose(covariances)[1]
 
     def precision(self, factors: NDArray) -> NDArray:
         return np.array([factor.T @ factor for factor in factors])
@@ -110,16 +124,17 @@ class Full:
         """tr(P diag(values))."""
         return np.diagonal(precisions, axis1=-2, axis2=-1) @ values
 
-    def to_coordinates(self, covariances: NDArray) -> NDArray:
+    def to_coordinates(self, choleskys: NDArray) -> NDArray:
         """Unconstrained coordinates of covariances: the log-Cholesky factor."""
-        cholesky = np.linalg.cholesky(covariances)
-        d = covariances.shape[-1]
-        diagonal = np.arange(d)
-        cholesky[..., diagonal, diagonal] = np.log(cholesky[..., diagonal, diagonal])
-        i, j = _lower(d)
-        return cholesky[..., i, j]
+        from skem.mixture import _parameter_kernels
+
+        return _parameter_kernels.coordinates_of(choleskys)
 
     def from_coordinates(self, coordinates: NDArray, d: int) -> NDArray:
+        if d <= SMALL:
+            from skem.mixture import _parameter_kernels
+
+            return _parameter_kernels.covariances_at(coordinates, d)
         cholesky = np.zeros((*coordinates.shape[:-1], d, d))
         i, j = _lower(d)
         cholesky[..., i, j] = coordinates
@@ -130,6 +145,7 @@ class Full:
     def geometry(
         self,
         covariances: NDArray,
+        choleskys: NDArray,
         factors: NDArray,
         new: NDArray,
         pull: NDArray,
@@ -143,8 +159,17 @@ class Full:
         diagonal.
         """
         d = covariances.shape[-1]
+        if d <= SMALL:
+            from skem.mixture import _parameter_kernels
+
+            slope = _parameter_kernels.gradient(
+                covariances, choleskys, factors, new, pull, strength
+            )
+            return slope.ravel(), lambda q: _parameter_kernels.solve(
+                choleskys, strength, q.reshape(slope.shape)
+            ).ravel()
         i, j = _lower(d)
-        diagonal = np.where(i == j, 1 / factors[:, i, i], 1.0)  # of L; d exp(v) = exp(v) dv
+        diagonal = np.where(i == j, choleskys[:, i, i], 1.0)  # d exp(v) = exp(v) dv
         strength = strength[:, None, None]
         change = strength * (new - covariances) + pull
         of_cholesky = np.array(
@@ -153,11 +178,10 @@ class Full:
         information = strength * (1 + np.eye(d))
 
         def solve(q: NDArray) -> NDArray:
-            cholesky = np.linalg.cholesky(covariances)
             dual = np.zeros_like(covariances)
             dual[:, i, j] = q.reshape(len(covariances), -1) / diagonal
-            step = np.tril(cholesky.swapaxes(-1, -2) @ dual) / information
-            return ((cholesky @ step)[:, i, j] / diagonal).ravel()
+            step = np.tril(choleskys.swapaxes(-1, -2) @ dual) / information
+            return ((choleskys @ step)[:, i, j] / diagonal).ravel()
 
         return (of_cholesky[:, i, j] * diagonal).ravel(), solve
 
@@ -206,6 +230,11 @@ class Diagonal:
     def diagonal(self, values: NDArray) -> NDArray:
         return values
 
+    def decompose(self, covariances: NDArray) -> tuple[NDArray, NDArray]:
+        """Standard deviations, and their inverses."""
+        factors = self.factor(covariances)
+        return covariances * factors, factors
+
     def factor(self, covariances: NDArray) -> NDArray:
         bad = ~(covariances > 0).reshape(len(covariances), -1).all(-1)
         if bad.any():
@@ -230,6 +259,7 @@ class Diagonal:
     def geometry(
         self,
         covariances: NDArray,
+        choleskys: NDArray,
         factors: NDArray,
         new: NDArray,
         pull: NDArray,
@@ -240,8 +270,8 @@ class Diagonal:
         information = np.broadcast_to(2 * strength, slope.shape).ravel()
         return slope.ravel(), lambda q: q / information
 
-    def to_coordinates(self, covariances: NDArray) -> NDArray:
-        return np.log(covariances) / 2
+    def to_coordinates(self, choleskys: NDArray) -> NDArray:
+        return np.log(choleskys)
 
     def from_coordinates(self, coordinates: NDArray, d: int) -> NDArray:
         return np.exp(2 * coordinates)
@@ -296,8 +326,8 @@ class Spherical(Diagonal):
     def trace_diagonal(self, precisions: NDArray, values: NDArray) -> NDArray:
         return precisions * values.sum()
 
-    def to_coordinates(self, covariances: NDArray) -> NDArray:
-        return np.log(covariances)[..., None] / 2
+    def to_coordinates(self, choleskys: NDArray) -> NDArray:
+        return np.log(choleskys)[..., None]
 
     def from_coordinates(self, coordinates: NDArray, d: int) -> NDArray:
         return np.exp(2 * coordinates[..., 0])

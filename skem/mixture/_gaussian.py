@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from numbers import Integral, Real
 from typing import Any
 
@@ -15,6 +16,7 @@ from skem._validation import unchanged_on_error
 from skem._warnings import warn_user
 from skem.em import StepwiseEM
 from skem.em._estimator import EMEstimatorMixin
+from skem.em._starts import SHORT_RUN
 from skem.mixture._covariances import COVARIANCE_TYPES
 from skem.mixture._gaussian_fitted import FittedGaussianMixture
 from skem.mixture._gaussian_init import TrainingData
@@ -277,10 +279,20 @@ class GaussianMixtureEM(FittedGaussianMixture):
         data = TrainingData(self, X, sample_weight, labels)
         rng = check_random_state(self.random_state)
         model = make_model(self, data, rng)
-        starts, n_starts = make_starts(self, model, data, rng, previous)
-        with data.row_blocks(self) as rows:
+        starts, chosen = make_starts(self, model, data, rng, previous)
+        with contextlib.ExitStack() as stack:
+            rows = stack.enter_context(data.row_blocks(self))
+            sample = None
+            if chosen is not None and self.max_iter > SHORT_RUN:
+                sample = stack.enter_context(data.row_blocks(self, chosen))
             state, attributes = self._run_em(
-                model, rows, starts, n_starts=n_starts, X=X, sample_weight=sample_weight
+                model,
+                rows,
+                starts,
+                n_starts=1 if sample is not None else len(starts),
+                X=X,
+                sample_weight=sample_weight,
+                sample=sample,
             )
             if self.standard_errors:
                 attributes["standard_errors_"] = gaussian_standard_errors(

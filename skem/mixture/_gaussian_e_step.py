@@ -46,16 +46,15 @@ _FIRST_PANELS, _PANEL = (16, 32), 32
 _PART = 1 << 16
 
 
-def loss_of_features(dtype: np.dtype, factors: NDArray, d: int) -> float:
+def loss_of_features(dtype: np.dtype, steepness: NDArray, d: int) -> float:
     """What quadratic features lose of a log-density, as a multiple of what is allowed."""
-    steepness = np.square(factors).reshape(len(factors), -1).sum(-1).max()
-    return float(np.finfo(dtype).eps * d * steepness / _LOSS_ALLOWED[dtype.itemsize])
+    return float(np.finfo(dtype).eps * d * steepness.max() / _LOSS_ALLOWED[dtype.itemsize])
 
 
-def loss_of_whitening(dtype: np.dtype, factor: NDArray, whitened: NDArray) -> float:
+def loss_of_whitening(dtype: np.dtype, steepness: float, whitened: NDArray) -> float:
     """The same for whitened features, and for a covariance that is a difference of moments."""
     of_density = np.finfo(dtype).eps * (1 + np.square(whitened).sum(-1).max())
-    of_moments = np.finfo(np.float64).eps * np.square(factor).sum()
+    of_moments = np.finfo(np.float64).eps * steepness
     return float(max(of_density / _LOSS_ALLOWED[dtype.itemsize], of_moments / _LOSS_ALLOWED[8]))
 
 

@@ -201,15 +201,16 @@ class TrainingData:
                 f"{estimator.n_components}, n_samples = {len(self.X)}. Lower n_components."
             )
 
-    def row_blocks(self, estimator: GaussianMixtureEM) -> RowBlocks:
-        """The rows, cut into blocks."""
+    def row_blocks(self, estimator: GaussianMixtureEM, chosen: Any = slice(None)) -> RowBlocks:
+        """The rows, or those that are chosen, cut into blocks."""
         d = self.X.shape[1]
         structure, tied = structure_of(estimator.covariance_type)
         features = plain_features(d) if tied else structure.features(d)
         return RowBlocks(
-            self.X,
-            sample_weight=self.weight,
-            labels=self.labels,
+            self.X[chosen],
+            sample_weight=None if self.weight is None else self.weight[chosen],
+            labels=None if self.labels is None else self.labels[chosen],
             row_values=features.work(estimator.n_components),
+            min_rows=1024,
             n_jobs=estimator.n_jobs,
         )

@@ -24,6 +24,7 @@ from skem.mixture._covariances import (
     log_normaliser,
     structure_of,
 )
+from skem.mixture._density_terms import DensityTerms, density_terms
 from skem.mixture._features import Features, plain_features
 from skem.mixture._gaussian_e_step import (
     complete_statistics,
@@ -90,6 +91,7 @@ class GaussianModel(MomentsMixin, CollapseMixin, EMModelBase):
         self.row_weight = row_weight
         self.incomplete = incomplete
         self.d = len(center)
+        self._base = log_normaliser(self.d) + float(np.log(scale).sum())
         self.moments_about_origin = False  # statistics of different parameters can be mixed
         self.features: Features = (
             plain_features(self.d) if self.tied else self.structure.features(self.d)
@@ -110,8 +112,18 @@ class GaussianModel(MomentsMixin, CollapseMixin, EMModelBase):
         """
         structure = self.structure
         try:
-            factors = structure.factor(covariances)
-            self._check_conditions(covariances, factors)
+            choleskys, factors = structure.decompose(covariances)
+            terms = density_terms(
+                structure,
+                weights,
+                means,
+                covariances,
+                factors,
+                self.reg,
+                self._base,
+                shared=self.tied,
+            )
+            self._check_conditions(covariances, terms)
         except NotPositiveDefiniteError as error:
             which = "shared by all components" if self.tied else f"of component {error.index}"
             raise DegenerateFitError(
@@ -121,57 +133,27 @@ class GaussianModel(MomentsMixin, CollapseMixin, EMModelBase):
                 "simpler covariance_type.",
                 components=() if self.tied else (error.index,),
             ) from None
-        precisions = structure.precision(factors)
-        with np.errstate(divide="ignore"):
-            log_constants = (
-                np.log(weights)
-                + log_normaliser(self.d)
-                + np.log(self.scale).sum()
-                + structure.log_det_factor(factors, self.d)
-                - structure.trace_diagonal(precisions, self.reg) / 2
-            )
-        log_constants = np.maximum(log_constants, -1e5)
-        theta = self._theta(means, factors, precisions, log_constants, share)
-        panels = None
-        if theta is None and structure.name == "full":
+        theta, panels = None, None
+        if self.moments_about_origin or self._features_serve(terms, share):
+            theta = self.features.layout(terms.theta, self.dtype)
+        elif structure.name == "full":
             panels = lay_panels(factors, panel_edges(self.d), self.dtype)
-        return GaussianParams(weights, means, covariances, factors, log_constants, theta, panels)
+        return GaussianParams(
+            weights, means, covariances, choleskys, factors, terms.log_constants, theta, panels
+        )
 
-    def _theta(
-        self,
-        means: NDArray,
-        factors: NDArray,
-        precisions: NDArray,
-        log_constants: NDArray,
-        share: float,
-    ) -> NDArray | None:
-        """Coefficients of the features; None where differences from the means are better."""
-        structure = self.structure
-        if self.tied and structure.name == "full":
-            linear = means @ factors[0].T  # of the whitened rows
-            if self.moments_about_origin or loss_of_whitening(self.dtype, factors, linear) < 1:
-                constant = log_constants - np.square(linear).sum(-1) / 2
-                return self.features.layout(np.column_stack([constant, linear]), self.dtype)
-            return None
-        if not self.moments_about_origin:
-            if loss_of_features(self.dtype, factors, self.d) >= 1:
-                return None
-            if structure.name == "full" and differences_pay(self.d, share):
-                return None
-        linear = structure.apply(precisions, means)
-        constant = log_constants - (linear * means).sum(-1) / 2
-        parts = [constant[:, None], linear]
-        if not self.tied:
-            parts.append(structure.coefficients(precisions))
-        return self.features.layout(np.hstack(parts), self.dtype)
+    def _features_serve(self, terms: DensityTerms, share: float) -> bool:
+        """Whether features lose few digits, and are faster than differences from the means."""
+        if self.tied and self.structure.name == "full":
+            return loss_of_whitening(self.dtype, terms.steepness[0], terms.theta[:, 1:]) < 1
+        if loss_of_features(self.dtype, terms.steepness, self.d) >= 1:
+            return False
+        return not (self.structure.name == "full" and differences_pay(self.d, share))
 
-    def _check_conditions(self, covariances: NDArray, factors: NDArray) -> None:
+    def _check_conditions(self, covariances: NDArray, terms: DensityTerms) -> None:
         """Refuse covariances that are singular to working precision, or all rounding."""
         singular = covariances.reshape(len(covariances), -1).max(-1) < 1e-28
-        if self.structure.name == "full":  # condition of the correlation matrix, at most
-            deviations = np.sqrt(np.diagonal(covariances, axis1=1, axis2=2))
-            steepness = np.square(factors * deviations[:, None, :]).sum((1, 2))
-            singular |= steepness * self.d > 1e14
+        singular |= terms.relative * self.d > 1e14
         if singular.any():
             raise NotPositiveDefiniteError(int(np.flatnonzero(singular)[0]))
 
@@ -229,7 +211,7 @@ class GaussianModel(MomentsMixin, CollapseMixin, EMModelBase):
             [
                 np.log(np.maximum(params.weights, 1e-300)),
                 params.means.ravel(),
-                self.structure.to_coordinates(params.covariances).ravel(),
+                self.structure.to_coordinates(params.choleskys).ravel(),
             ]
         )
 
@@ -274,7 +256,12 @@ class GaussianModel(MomentsMixin, CollapseMixin, EMModelBase):
         if self.tied:
             pull = pull.sum(0, keepdims=True)
         slope, solve_covariances = structure.geometry(
-            params.covariances, params.factors, new.covariances, pull, degrees
+            params.covariances,
+            params.choleskys,
+            params.factors,
+            new.covariances,
+            pull,
+            degrees,
         )
         precisions = structure.precision(params.factors)
         of_means = strength[:, None] * structure.apply(precisions, move)

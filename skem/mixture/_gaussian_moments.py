@@ -26,10 +26,17 @@ class MomentsMixin:
     params: Callable[..., GaussianParams]
 
     def maximize(self, statistics: GaussianStatistics, params: GaussianParams) -> GaussianParams:
-        share = statistics.pairs / (statistics.weight * len(params.weights))
-        return self.params(
-            *self._moments_to_parameters(statistics, self._reference(params)), share=share
+        weights, means, covariances = self._moments_to_parameters(
+            statistics, self._reference(params)
         )
+        empty = statistics.counts == 0
+        if empty.any():  # no row says anything about such a component: it stays where it is
+            if self.priors.mean is None:
+                means[empty] = params.means[empty]
+            if not self.tied and self.priors.scatter is None:
+                covariances[empty] = params.covariances[empty]
+        share = statistics.pairs / (statistics.weight * len(weights))
+        return self.params(weights, means, covariances, share=share)
 
     def _moments_to_parameters(
         self, statistics: GaussianStatistics, reference: NDArray
@@ -38,6 +45,13 @@ class MomentsMixin:
         counts = np.maximum(statistics.counts, 10 * np.finfo(np.float64).tiny)
         weights = np.maximum(statistics.counts + priors.concentration - 1, 0.0)
         weights = weights / weights.sum()
+        if structure.name == "full" and priors.mean is None and priors.scatter is None:
+            from skem.mixture import _parameter_kernels
+
+            shift, covariances = _parameter_kernels.moments_to_covariances(
+                counts, statistics.sums, statistics.squares, self.reg, self.tied
+            )
+            return weights, reference + shift, covariances
         shift = statistics.sums / counts[:, None]
         means = reference + shift
         squares = structure.unpack(statistics.squares, self.d)
@@ -131,8 +145,10 @@ class MomentsMixin:
         return (free >= needed) | (self.priors.scatter is not None)
 
     def _well_determined(self, covariance: NDArray) -> bool:
-        values = np.linalg.eigvalsh(self.structure.dense(covariance[None], self.d)[0])
-        return bool(values[0] > 1e-8 * values[-1] and values[-1] > 1e-24)
+        values = covariance
+        if self.structure.name == "full":
+            values = np.linalg.eigvalsh(covariance)
+        return bool(values.min() > 1e-8 * values.max() and values.max() > 1e-24)
 
     def _reference(self, params: GaussianParams) -> NDArray:
         """Points that the moments are taken about, (k, d)."""

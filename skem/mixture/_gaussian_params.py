@@ -14,7 +14,8 @@ class GaussianParams(NamedTuple):
     weights: NDArray  # (k,)
     means: NDArray  # (k, d)
     covariances: NDArray  # (k or 1, structure)
-    factors: NDArray  # (k or 1, structure)
+    choleskys: NDArray  # (k or 1, structure) lower factors of the covariances
+    factors: NDArray  # (k or 1, structure) their inverses
     log_constants: NDArray  # (k,) log weight + log normaliser - blur, without the quadratic form
     theta: NDArray | None  # coefficients of the features, laid out; None: by differences
     panels: NDArray | None  # factors of full covariances as `centred_e_step` takes them, or None

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.cluster import KMeans, kmeans_plusplus
+from sklearn.cluster import kmeans_plusplus
 from sklearn.metrics import pairwise_distances_argmin
 
 from skem._validation import as_numbers, check_numbers
@@ -23,6 +23,9 @@ from skem.mixture._gaussian_params import GaussianParams
 from skem.mixture._starts import distinct_rows, sample_rows, start_threads
 
 INIT_PARAMS = ("kmeans", "k-means++", "random", "random_from_data")
+
+KMEANS_ROUNDS, KMEANS_TOL = 20, 1e-3
+"""Rounds of k-means at the most, and the share of the rows that may still move at the end."""
 
 _COORDINATES = {
     "full": ("standardised", "whitened"),
@@ -72,7 +75,7 @@ class GaussianStarts:
         self.k, self.n_jobs = n_components, n_jobs
         self.rng = rng
         by_name = self._by_name = isinstance(init_params, str)
-        rows = sample_rows(len(X), rng, labels) if by_name else slice(None)
+        rows = self.rows = sample_rows(len(X), rng, labels) if by_name else slice(None)
         Z = (X[rows].astype(np.float64) - model.center) * model.scale
         self.Z = np.where(np.isnan(Z), 0.0, Z)
         self.weight = np.ones(len(Z)) if weight is None else weight[rows]
@@ -118,8 +121,10 @@ class GaussianStarts:
         points = coordinates(self.Z, self.weight, self.model.scale, systems[number % len(systems)])
         centres = self._centres(points, self.init_params)
         if self.init_params == "kmeans":
-            kmeans = KMeans(self.k, init=centres, n_init=1, random_state=self.rng)
-            return self._from_parts(kmeans.fit(points, sample_weight=self.weight).labels_)
+            from skem.mixture._start_kernels import lloyd
+
+            weight = self.weight.astype(np.float64)
+            return self._from_parts(lloyd(points, weight, centres, KMEANS_ROUNDS, KMEANS_TOL))
         return self._from_parts(pairwise_distances_argmin(points, centres))
 
     def _centres(self, points: NDArray, init: str) -> NDArray:

@@ -69,13 +69,16 @@ def make_starts(
     data: TrainingData,
     rng: np.random.RandomState,
     previous: dict[str, Any],
-) -> tuple[list[GaussianParams], int]:
-    """Parameters to start from, with what the user gave in its place."""
+) -> tuple[list[GaussianParams], NDArray | None]:
+    """Parameters to start from, with what the user gave in its place.
+
+    Also the rows that they were made of, where these are a sample.
+    """
     if previous:
-        return [_go_on(estimator, model, previous)], 1
+        return [_go_on(estimator, model, previous)], None
     given = check_initial_values(estimator, model.d)
     if len(given) == 3:
-        return [_given_params(model, given, None)], 1
+        return [_given_params(model, given, None)], None
     if not isinstance(estimator.init_params, str) and not callable(estimator.init_params):
         init = check_responsibilities(
             estimator.init_params, len(data.X_given), estimator.n_components
@@ -102,7 +105,8 @@ def make_starts(
         n_starts = max(2, estimator.n_init)
     n_starts += starts.has_labelled_start
     made = (starts.make(number) for number in range(n_starts))
-    return [_given_params(model, given, start) for start in made], n_starts
+    sample = starts.rows if isinstance(starts.rows, np.ndarray) else None
+    return [_given_params(model, given, start) for start in made], sample
 
 
 def _go_on(

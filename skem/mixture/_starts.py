@@ -61,5 +61,28 @@ def distinct_rows(X: NDArray, weight: NDArray) -> tuple[NDArray, NDArray]:
     rows : ndarray of shape (n_distinct, d)
     weight : ndarray of shape (n_distinct,)
     """
-    rows, which = np.unique(X, axis=0, return_inverse=True)
-    return rows, np.bincount(which.ravel(), weights=weight, minlength=len(rows))
+    order, first = _sorted(X)
+    starts = np.flatnonzero(first)
+    return X[order[starts]], np.add.reduceat(np.asarray(weight, np.float64)[order], starts)
+
+
+def _sorted(X: NDArray) -> tuple[NDArray, NDArray]:
+    """An order that sorts the rows by their columns, and where in it a new row begins.
+
+    Most rows differ in the first columns already, so each column sorts only what is still equal.
+    """
+    order = np.argsort(X[:, 0], kind="stable")
+    values = X[order, 0]
+    first = np.concatenate([[True], values[1:] != values[:-1]])
+    for j in range(1, X.shape[1]):
+        tied = np.flatnonzero(~(first & np.append(first[1:], True)))
+        if not len(tied):
+            break
+        group = np.cumsum(first)[tied]
+        values = X[order[tied], j]
+        within = np.lexsort((values, group))
+        order[tied] = order[tied][within]
+        values = values[within]
+        changes = (values[1:] != values[:-1]) & (group[1:] == group[:-1])
+        first[tied[1:][changes]] = True
+    return order, first
