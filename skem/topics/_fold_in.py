@@ -109,8 +109,6 @@ def _maximum(counts, places, gathered, tol, max_iter, own, mixed, x, back, t):
             back[:] = t
             step = _extrapolate(x, cap, t) if n + 1 < max_iter else 1.0
             stage = 2 if step > 1 else 0
-    for z in range(len(t)):
-        t[z] = t[z] if t[z] > least(t) else 0.0
 
 
 @njit(nogil=True, cache=True, error_model="numpy")

@@ -156,7 +156,7 @@ def multiply(counts, q):
     low = least(counts) ** 2
     for z in range(len(counts)):
         n = np.float64(counts[z]) * q[z]
-        counts[z] = n if n > low else 0.0
+        counts[z] = max(n, low) if n > 0 else 0.0
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -208,7 +208,7 @@ def maximize_row(counts, prior, old, floor, out):
     if not negative:
         for z in range(len(counts)):
             q = (counts[z] + prior[z]) / total
-            out[z] = q if q > tiny else 0.0
+            out[z] = max(q, tiny) if q > 0 else 0.0
         return
     base, weakest, place = (
         np.inf,
@@ -292,18 +292,14 @@ def maximize_columns(words, phi, prior, old, floor, out):
             maximize_row(column, exponents, np.ascontiguousarray(old[:, z]), floor, new)
             out[:, z] = new
         return
-    totals, q, tiny = np.zeros(k), np.empty(k), least(out)
+    totals, tiny = np.zeros(k), least(out)
     for w in range(p):
         for z in range(k):
             beforehand = prior[0, 0] if same else prior[w, z]
             totals[z] += np.float64(words[w, z]) * phi[w, z] + beforehand
     for w in range(p):
-        top = 0.0
         for z in range(k):
             beforehand = prior[0, 0] if same else prior[w, z]
             n = np.float64(words[w, z]) * phi[w, z] + beforehand
-            q[z] = n / totals[z] if totals[z] > 0 else old[w, z]
-            top = max(top, q[z])
-        low = max(min(tiny, 1e-9 * top), tiny * tiny)  # the rarest word keeps its topics
-        for z in range(k):
-            out[w, z] = q[z] if q[z] > low else 0.0
+            q = n / totals[z] if totals[z] > 0 else np.float64(old[w, z])
+            out[w, z] = max(q, tiny) if q > 0 else 0.0

@@ -2,11 +2,15 @@
 
 Below the normal range (1.2e-38 in float32, 2.2e-308 in float64) are the subnormal numbers, each
 product of which costs some processors a hundred cycles. Kernels multiply a probability of a word, a
-probability of a topic, and a count. So neither probability is kept below a limit whose square is
-normal; and where a count comes in as well, the product is taken in float64, and is zero below that
-square.
+probability of a topic, and a count. So neither probability is let fall below a limit whose square
+is normal; and where a count comes in as well, the product is taken in float64, and is not let fall
+below that square.
 
-What is dropped is below rounding: it is 1e-18 of a whole in float32, which has 6e-8.
+A floor and not zero, for two reasons. EM cannot leave zero, though a topic that has all but left a
+document may be wanted again once the topics have changed: on the Python reference with 100 topics,
+zeros below 1e-30 cost 0.001 nats per token after 300 steps, below 1e-18 0.007. And a word that no
+topic of a document has would have log-likelihood -inf. What the floor adds is below rounding: 1e-18
+of a whole in float32, whose rounding is 6e-8.
 """
 
 from __future__ import annotations
@@ -20,12 +24,12 @@ LEAST32, LEAST64 = 1e-18, 1e-140
 
 
 def least(x: Any) -> float:
-    """Least probability that an array of the type of x holds; kernels take this function too."""
+    """Least probability above 0 in an array of the type of x; kernels take this function too."""
     return LEAST32 if x.itemsize == 4 else LEAST64
 
 
 def counts_of_type(counts: NDArray, dtype: Any) -> NDArray:
-    """Expected counts in another type, 0 where they would be next to nothing in it."""
+    """Expected counts, which a prior is added to, in another type: 0 if next to nothing in it."""
     dtype = np.dtype(dtype)
     return np.where(counts > least(dtype) ** 2, counts, 0.0).astype(dtype)
 
