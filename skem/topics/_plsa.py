@@ -107,9 +107,11 @@ class PLSA(BaseTopicModel):
 
     Notes
     -----
-    `transform` fits p(z|d) of each document to `components_`, from the same start for all, and so
-    `fit_transform` does. Where a document can be had from different mixtures of topics that is one
-    of them.
+    `transform` fits p(z|d) of each document to `components_`, from the same start for all, until
+    its log-likelihood is within ``tol / 10`` (1e-6 at the least) nats per token of the maximum, or
+    for 200 EM maps. Where a document can be had from different mixtures of topics that is one of
+    them. `fit_transform` does the same: the p(z|d) that a fit ends with need not be at its maximum.
+    Probabilities above zero stay above 1e-18 in float32, 1e-140 in float64.
 
     References
     ----------
