@@ -65,10 +65,10 @@ def _of_svd(
     scale = 1 / np.sqrt(np.where(overall[:, 0] > 0, overall[:, 0], 1.0))
     X = counts._replace(data=counts.data.astype(np.float64)).matrix()
     lengths = np.sqrt(w / sizes)
-    for part in cut_entries(counts):  # in blocks: nothing else is as large as the data
-        block = counts.rows(part)
-        entries = slice(counts.indptr[part.start], counts.indptr[part.stop])
-        X.data[entries] *= np.repeat(lengths[part], np.diff(block.indptr)) * scale[block.indices]
+    for rows in cut_entries(counts):  # in blocks: nothing else is as large as the data
+        block = counts.rows(rows)
+        entries = slice(counts.indptr[rows.start], counts.indptr[rows.stop])
+        X.data[entries] *= np.repeat(lengths[rows], np.diff(block.indptr)) * scale[block.indices]
     rank = min(2 + (k - 1) // 2, *X.shape)  # each direction serves two topics
     with one_blas_thread():  # of thin products, which threads slow down
         _, _, V = randomized_svd(
