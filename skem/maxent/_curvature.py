@@ -55,21 +55,36 @@ class Curvature(Protocol):
 
 
 class _Linear:
-    """What curvatures of a `LinearDesign` share: shapes, and weights that sum to zero."""
+    """What curvatures of a `LinearDesign` share: shapes, and weights that sum to zero.
+
+    Attributes
+    ----------
+    centred : ndarray of bool of shape (n_columns,)
+        Columns whose weights sum to zero over the classes at the minimum: there is a logit for
+        each class, and the penalty is the same for all. Those of intercepts always do.
+    """
 
     def __init__(self, objective: Objective):
         self.design: LinearDesign = objective.design  # type: ignore[assignment]
         self.total = self.design.total_weight
-        self.l2 = self.design.matrix(objective.l2[: self.design.n_weights])
-        same = (self.l2 == self.l2[:1]).all()
-        self.centred = self.design.reference == 0 and bool(same)
+        self.l2, l1 = (
+            self.design.matrix(penalty[: self.design.n_weights])
+            for penalty in (objective.l2, objective.l1)
+        )
+        same = (self.l2 == self.l2[:1]).all(0) & (l1 == 0).all(0)
+        self.centred: NDArray = same & (self.design.reference == 0)
 
     def solve(self, gradient: NDArray) -> NDArray:
+        # On both sides, so that the whole is symmetric: the gradient sums to zero but for rounding,
+        # which classes of unequal curvature would turn into a step.
         weights, intercepts = self.design.split(gradient)
-        W, b = self._solve(self.design.matrix(weights), intercepts)
-        if self.centred:
-            W, b = W - W.mean(0), b - b.mean()
-        return self.design.join(W, b)
+        W, b = self._solve(*self._centre(self.design.matrix(weights), intercepts))
+        return self.design.join(*self._centre(W, b))
+
+    def _centre(self, W: NDArray, b: NDArray) -> tuple[NDArray, NDArray]:
+        if self.design.reference:
+            return W, b
+        return W - np.where(self.centred, W.mean(0), 0.0), b - b.mean()
 
     def _solve(self, G: NDArray, gb: NDArray) -> tuple[NDArray, NDArray]:
         raise NotImplementedError
@@ -207,8 +222,9 @@ class FullCurvature(_Linear):
         penalty = np.zeros((m, q))
         penalty[:, :p] = self.l2 / self.rows.scale**2
         H[diagonal] += penalty.ravel() + 1e-13 * level
-        if self.centred:  # all classes together: any value serves, for solves do not go there
-            for a in range(q):
+        if design.reference == 0:
+            # All classes together: any value serves, for solves do not go there.
+            for a in np.flatnonzero(np.append(self.centred, [True] * design.intercept)):
                 H[a::q, a::q] += level / m
         self.factor, failed = scipy.linalg.lapack.dpotrf(H, lower=1)
         if failed:  # singular to rounding
@@ -278,7 +294,10 @@ class StandardRows:
 
 def capped(scores: NDArray, n: int) -> NDArray:
     """Chances proportional to scores, none above one, that sum to about n."""
-    chance = scores * (n / scores.sum())
+    total = scores.sum()
+    if not total > 0:  # columns without curvature: no row tells more than another
+        return np.full(len(scores), min(n / len(scores), 1.0))
+    chance = scores * (n / total)
     for _ in range(8):
         sure = chance >= 1
         rest = chance[~sure].sum()

@@ -38,7 +38,11 @@ class _Joint:
         self.D = (design.probabilities + damping) * weight
 
     def solve(self, gradient: NDArray) -> NDArray:
-        w, b = self.design.split(self._solve(gradient))
+        # On both sides, so that the whole is symmetric.
+        return self._centre(self._solve(self._centre(gradient)))
+
+    def _centre(self, theta: NDArray) -> NDArray:
+        w, b = self.design.split(theta)
         return self.design.join(w, b - b.mean())
 
     def _solve(self, gradient: NDArray) -> NDArray:

@@ -21,7 +21,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from skem.maxent._designs import Design, change_of_probabilities
+from skem.maxent._designs import Design
 
 
 class Objective:
@@ -93,9 +93,8 @@ class Objective:
         """P + J A v, or as far on the way there as probabilities stay positive."""
         design = self.design
         P = design.probabilities
-        aim = self._balanced(
-            P + change_of_probabilities(P, design.logits(step)) if step.any() else P
-        )
+        moved = P + design.change_of_probabilities(design.logits(step)) if step.any() else P
+        aim = self._balanced(moved)
         if self._lowest(aim) >= 0:
             return aim
         origin = self._balanced(P)
@@ -125,7 +124,7 @@ class Objective:
         curvature = -(design.row_weight * P) @ P.T
         curvature[np.diag_indices(len(P))] += (design.row_weight * P).sum(1)
         shift = np.linalg.lstsq(curvature, rest, rcond=None)[0]
-        return alpha + change_of_probabilities(P, np.broadcast_to(shift[:, None], P.shape))
+        return alpha + design.change_of_probabilities(np.broadcast_to(shift[:, None], P.shape))
 
     def _price(self, u: NDArray) -> float:
         """sum_j max(|u_j| - l1_j, 0)^2 / (2 l2_j) where there is l2."""
