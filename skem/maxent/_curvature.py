@@ -23,6 +23,9 @@ from numpy.typing import NDArray
 from skem.maxent._designs import LinearDesign
 from skem.maxent._objective import Objective
 
+# A curvature of which the inverse might overflow: of rows whose classes are certain.
+_FLAT = 1e-250
+
 # Rows at a time, of which products are taken.
 _CACHED_ROWS = 2048
 
@@ -55,36 +58,20 @@ class Curvature(Protocol):
 
 
 class _Linear:
-    """What curvatures of a `LinearDesign` share: shapes, and weights that sum to zero.
-
-    Attributes
-    ----------
-    centred : ndarray of bool of shape (n_columns,)
-        Columns whose weights sum to zero over the classes at the minimum: there is a logit for
-        each class, and the penalty is the same for all. Those of intercepts always do.
-    """
+    """What curvatures of a `LinearDesign` share: shapes, and weights that sum to zero."""
 
     def __init__(self, objective: Objective):
+        self.objective = objective
         self.design: LinearDesign = objective.design  # type: ignore[assignment]
         self.total = self.design.total_weight
-        self.l2, l1 = (
-            self.design.matrix(penalty[: self.design.n_weights])
-            for penalty in (objective.l2, objective.l1)
-        )
-        same = (self.l2 == self.l2[:1]).all(0) & (l1 == 0).all(0)
-        self.centred: NDArray = same & (self.design.reference == 0)
+        self.l2 = self.design.matrix(objective.l2[: self.design.n_weights])
 
     def solve(self, gradient: NDArray) -> NDArray:
         # On both sides, so that the whole is symmetric: the gradient sums to zero but for rounding,
         # which classes of unequal curvature would turn into a step.
-        weights, intercepts = self.design.split(gradient)
-        W, b = self._solve(*self._centre(self.design.matrix(weights), intercepts))
-        return self.design.join(*self._centre(W, b))
-
-    def _centre(self, W: NDArray, b: NDArray) -> tuple[NDArray, NDArray]:
-        if self.design.reference:
-            return W, b
-        return W - np.where(self.centred, W.mean(0), 0.0), b - b.mean()
+        weights, intercepts = self.design.split(self.objective.centre(gradient))
+        W, b = self._solve(self.design.matrix(weights), intercepts)
+        return self.objective.centre(self.design.join(W, b))
 
     def _solve(self, G: NDArray, gb: NDArray) -> tuple[NDArray, NDArray]:
         raise NotImplementedError
@@ -108,14 +95,18 @@ class DiagonalCurvature(_Linear):
         super().__init__(objective)
         D = (self.design.curvature_weights() + damping) / self.total
         self.totals, self.means, deviations = self._units(D)
-        self.diagonal = np.square(deviations) + self.l2
-        self.diagonal += 1e-12 * max(float(self.diagonal.max()), 1e-300)
+        self.inverse = inverse_diagonal(np.square(deviations) + self.l2)
 
     def _solve(self, G: NDArray, gb: NDArray) -> tuple[NDArray, NDArray]:
-        W = (G - self.means * gb[:, None]) / self.diagonal
+        W = (G - self.means * gb[:, None]) * self.inverse
         if not self.design.intercept:
             return W, gb
         return W, gb / self.totals - (self.means * W).sum(1)
+
+
+def inverse_diagonal(diagonal: NDArray) -> NDArray:
+    """1 / diagonal, and zero for what is flat: nothing tells how far to go there, nor whether."""
+    return np.divide(1, diagonal, out=np.zeros_like(diagonal), where=diagonal > _FLAT)
 
 
 class BlockCurvature(_Linear):
@@ -224,7 +215,7 @@ class FullCurvature(_Linear):
         H[diagonal] += penalty.ravel() + 1e-13 * level
         if design.reference == 0:
             # All classes together: any value serves, for solves do not go there.
-            for a in np.flatnonzero(np.append(self.centred, [True] * design.intercept)):
+            for a in np.flatnonzero(np.append(objective.centred, [True] * design.intercept)):
                 H[a::q, a::q] += level / m
         self.factor, failed = scipy.linalg.lapack.dpotrf(H, lower=1)
         if failed:  # singular to rounding

@@ -114,6 +114,10 @@ class Design:
             entropy -= xlogy(rest, rest)
         return float((self.row_weight * entropy).sum() / self.total_weight)
 
+    def matrix(self, weights: NDArray) -> NDArray:
+        """Weights in the shape of the estimator's."""
+        raise NotImplementedError
+
     def split(self, theta: NDArray) -> tuple[NDArray, NDArray]:
         """Weights and intercepts (zeros where there are none)."""
         if self.intercept:

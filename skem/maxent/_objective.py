@@ -18,6 +18,8 @@ the curvature of a row and v a Newton step of theta.
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -40,6 +42,29 @@ class Objective:
         self.l2 = np.concatenate([l2, np.zeros(n_free)])
         self.l1 = np.concatenate([l1, np.zeros(n_free)])
         self.n_evaluations = 0
+
+    @functools.cached_property
+    def centred(self) -> NDArray:
+        """Columns whose weights sum to zero over the classes at the minimum, (n_columns,).
+
+        They do where each class has a logit of its own and the same penalty, without absolute
+        values: there is no curvature but that penalty where all classes move together.
+        """
+        l2, l1 = (self.design.matrix(v[: self.design.n_weights]) for v in (self.l2, self.l1))
+        if l2.ndim == 1 or self.design.reference:  # joint features; two classes with one logit
+            return np.zeros(l2.shape[-1], dtype=bool)
+        return (l2 == l2[:1]).all(0) & (l1 == 0).all(0)
+
+    def centre(self, theta: NDArray) -> NDArray:
+        """The parameters of the same distribution with the least penalty, or a step to such."""
+        design = self.design
+        if design.reference:
+            return theta
+        weights, b = design.split(theta)
+        W = design.matrix(weights)
+        if self.centred.any():
+            W = W - np.where(self.centred, W.mean(0), 0.0)
+        return design.join(W, b - b.mean())
 
     def smooth(self, theta: NDArray) -> tuple[float, NDArray]:
         """F without the absolute values, and its gradient."""

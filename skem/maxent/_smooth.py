@@ -107,6 +107,7 @@ def minimise(
     each : callable
         Called as ``each(n_iter, value, gap)``; True stops.
     """
+    theta = objective.centre(theta)  # where steps stay
     value, gradient = objective.smooth(theta)
     damping = first_damping
     result = Result(theta, value, np.inf, 0, [value])
