@@ -150,6 +150,10 @@ class Design:
         """Gradient of sum(R * logits)."""
         raise NotImplementedError
 
+    def moments(self, D: NDArray) -> tuple[NDArray, NDArray]:
+        """Sums over the rows of features and of their squares, weighted by D (n_logits, n)."""
+        raise NotImplementedError
+
 
 class LinearDesign(Design):
     """One weight a class and column: the features x_j 1[y = c] of dense or CSR rows."""

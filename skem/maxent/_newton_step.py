@@ -83,9 +83,9 @@ def conjugate_gradients(
     in nats. It ends
 
     - where that is at most accuracy^2 of what it was,
-    - or at most n eps^2: r is a mean over rows of probabilities, each with an error of eps, so that
-      in units of the curvature each of its n entries has that error,
-    - or where a direction d has no curvature but rounding, d'Hd <= n eps d'M^-1 d: the sum of n
+    - or at most n (4 eps)^2: r is a mean over rows of differences of probabilities, so that in
+      units of the curvature each of its n entries has an error of a few eps,
+    - or where a direction d has no curvature but rounding, d'Hd <= 4 n eps d'M^-1 d: sums of n
       products that cancel. (d'M^-1 d needs no M^-1, as d is conjugate to what was left before.)
 
     Parameters
@@ -106,7 +106,7 @@ def conjugate_gradients(
     direction, metric = np.zeros_like(right), 0.0
     uphill = precondition(left)
     square, before = float(left @ uphill), np.inf
-    goal = max(accuracy**2 * square, len(right) * _EPS**2)
+    goal = max(accuracy**2 * square, len(right) * (4 * _EPS) ** 2)
     for _ in range(max_products):
         if square <= goal:
             break
@@ -114,7 +114,7 @@ def conjugate_gradients(
         metric = square + (square / before) ** 2 * metric
         bent = product(direction)
         curvature = float(direction @ bent)
-        if not curvature > len(right) * _EPS * metric:
+        if not curvature > 4 * len(right) * _EPS * metric:
             break
         step = step + square / curvature * direction
         left = left - square / curvature * bent

@@ -25,6 +25,10 @@ from numpy.typing import NDArray
 
 from skem.maxent._designs import Design
 
+# Expectations of features without penalty may miss the data's by this share of their size. What
+# that costs is their weight times it, which is added to the gap.
+_MISSED = 1e-6
+
 
 class Objective:
     """Mean loss of a design plus a separable penalty.
@@ -106,13 +110,26 @@ class Objective:
         u = design.pull(design.row_weight * (targets - alpha)) / design.total_weight
         free = (self.l2 == 0) & (self.l1 == 0)
         slack = float(np.abs(u[free] * theta[free]).sum())  # zero but for rounding
-        if (np.abs(u[free]) > 1e-6).any():
+        if (np.abs(u[free]) > _MISSED * self._sizes[free]).any():
             return np.inf
         best = -np.inf
         for share in self._shares(u):
             moved = alpha if share == 1 else targets + share * (alpha - targets)
             best = max(best, design.entropy(moved) - self._price(share * u))
         return max(value - best + slack, 0.0)
+
+    @functools.cached_property
+    def _sizes(self) -> NDArray:
+        """Root mean square of the feature of each parameter, (n_params,); of intercepts, one."""
+        design = self.design
+        sizes = np.ones(design.n_params)
+        if (self.l2 + self.l1 == 0)[: design.n_weights].any():
+            shares = np.broadcast_to(
+                design.row_weight / design.total_weight, design.probabilities.shape
+            )
+            _, second = design.moments(np.ascontiguousarray(shares))
+            sizes[: design.n_weights] = np.sqrt(second).ravel()
+        return sizes
 
     def _dual_point(self, step: NDArray) -> NDArray:
         """P + J A v, or as far on the way there as probabilities stay positive."""
