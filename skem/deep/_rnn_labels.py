@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from numbers import Integral, Real
 from typing import Any
 
@@ -176,16 +176,16 @@ class LabelledSequencesMixin(SequenceEstimatorMixin):
         return self.batch_size
 
     # ------------------------------------------------------------------ use
-    def _logits(self, dataset: Labelled, sequences: Sequences) -> list[tuple[Tensor, Tensor]]:
-        """Numbers of sequences, and log-probabilities of their classes or of their tokens' tags.
+    def _visit(
+        self, dataset: Labelled, sequences: Sequences, function: Callable[[Tensor, Tensor], None]
+    ) -> None:
+        """Give the function numbers of sequences, and the log-probabilities of their labels.
 
-        Those of tokens are in the order of `SequenceTagger.logits`.
+        Those of classes, or of the tags of their tokens in the order of `SequenceTagger.logits`.
         """
         module = self.net_.module_
         width = 4 * module.recurrent.n_directions * max(module.recurrent.hidden_sizes)
-        found = []
         with self._inference() as device:
             for rows in inference_groups(sequences, width):
                 logits = module.logits(*dataset.inputs(rows, device))
-                found.append((rows, logits.double().log_softmax(1).cpu()))
-        return found
+                function(rows, logits.double().log_softmax(1).cpu())

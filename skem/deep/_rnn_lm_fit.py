@@ -130,7 +130,7 @@ class LanguageModelFitMixin(LanguageModelUseMixin):
                 f"{len(tokens)} tokens leaves too few to train on. Lower it, or set "
                 "early_stopping=False."
             )
-        return Sequences.from_list([tokens[:n]]), Sequences.from_list([tokens[n:]])
+        return Sequences.of_lengths(tokens[:n], [n]), Sequences(tokens[n:], [0, len(tokens) - n])
 
     def _predictions(self, sequences: Sequences, vocabulary: Vocabulary) -> _segments.Documents:
         return _segments.Documents(

@@ -10,7 +10,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from skem.deep._documents import NEGATIVE, TOKENIZERS, Documents, Tokenizer, check_tokens, read
-from skem.deep._sequences import Sequences, check_lengths, distinct_sequences
+from skem.deep._sequences import (
+    Sequences,
+    check_lengths,
+    distinct_sequences,
+    id_type,
+    looked_up,
+)
 from skem.deep._words import join_words
 
 __all__ = [
@@ -142,7 +148,7 @@ class Vocabulary:
             if strict or self.unknown is None:
                 self._refuse(documents, absent, name)
             table[absent] = self.unknown
-        return documents.sequences.mapped(table)
+        return documents.sequences.mapped(table.astype(id_type(self.size)))
 
     def _check_kind(self, documents: Documents, name: str) -> None:
         if documents.types and (documents.kind == "int") != (self.kind == "int"):
@@ -154,7 +160,7 @@ class Vocabulary:
     def _refuse(self, documents: Documents, absent: NDArray, name: str) -> NoReturn:
         """Name the tokens that are not in the vocabulary."""
         tokens = [documents.types[i] for i in np.flatnonzero(absent)]
-        place = int(np.argmax(absent[documents.sequences.tokens]))
+        place = int(np.argmax(looked_up(absent, documents.sequences.tokens)))
         document = int(np.searchsorted(documents.sequences.offsets, place, side="right")) - 1
         some = ", ".join(map(repr, tokens[:5])) + (", ..." if len(tokens) > 5 else "")
         many = len(tokens) > 1
@@ -275,13 +281,8 @@ def learn_vocabulary(
 def _counts(documents: Documents, weight: NDArray | None) -> tuple[list, NDArray, Any]:
     """Different tokens of positive weight, their counts, and the number of documents."""
     sequences, types = documents.sequences, documents.types
-    if weight is None:
-        counts: NDArray = np.bincount(sequences.tokens, minlength=len(types))
-        total: Any = len(documents)
-    else:
-        each = np.repeat(np.asarray(weight, dtype=np.float64), sequences.lengths)
-        counts = np.bincount(sequences.tokens, weights=each, minlength=len(types))
-        total = float(np.sum(weight))
+    counts = sequences.counts(len(types), weight)
+    total: Any = len(documents) if weight is None else float(np.sum(weight))
     there = np.flatnonzero(counts > 0)
     return [types[i] for i in there.tolist()], counts[there], total
 
