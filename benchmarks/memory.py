@@ -142,12 +142,12 @@ def vae(**options: Any) -> Any:
 
 
 def language_model(**options: Any) -> Any:
-    small = {"hidden_size": 8, "embedding_dim": 8, "batch_size": 256, "max_epochs": 1}
+    small = {"hidden_size": 4, "embedding_dim": 4, "batch_size": 256, "max_epochs": 1}
     return skem.RNNLanguageModel(**{**small, "random_state": 0, **options})
 
 
 def labelled(kind: type, **options: Any) -> Any:
-    small = {"hidden_size": 8, "embedding_dim": 8, "batch_size": 1024, "max_epochs": 1}
+    small = {"hidden_size": 4, "embedding_dim": 4, "batch_size": 1024, "max_epochs": 1}
     return kind(**{**small, "random_state": 0, **options})
 
 
@@ -208,7 +208,7 @@ def vae_cases() -> list[Case]:
 
 
 def language_cases() -> list[Case]:
-    by_words = functools.partial(language_model, tokenizer="word", min_frequency=100)
+    by_words = functools.partial(language_model, tokenizer="word", max_vocabulary=200)
     name, use = "RNNLanguageModel", ("score_samples", "score_tokens", "perplexity", "transform")
     return [
         Case(name, "fit", "one string", string, language_model, sizes=CHARACTERS),

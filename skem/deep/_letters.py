@@ -38,4 +38,4 @@ def spelled(texts: Documents, letters: Vocabulary) -> Sequences:
     """
     half = _LONGEST // 2
     words = [w if len(w) <= _LONGEST else w[:half] + w[-half:] for w in texts.types]
-    return letters.encode(read(words, "char")).framed(letters.start, letters.end)
+    return letters.compact(read(words, "char")).framed(letters.start, letters.end)

@@ -107,7 +107,7 @@ class SequenceEstimatorMixin(DeepEstimatorMixin):
         return self._encoded(self._read_documents(X, reset=False), at_least, strict)
 
     def _encoded(self, texts: Texts, at_least: int = 1, strict: bool = False) -> Sequences:
-        sequences = self.vocabulary_.encode(texts, strict=strict)
+        sequences = self.vocabulary_.compact(texts, strict=strict)
         check_lengths(sequences, at_least)
         return sequences
 

@@ -293,7 +293,7 @@ class RNNClassifier(LabelledSequencesMixin, ClassifierMixin, BaseEstimator):
         vocabulary = (
             self.vocabulary_ if goes_on else self._learn_vocabulary(texts, sample_weight=weight)
         )
-        sequences = vocabulary.encode(texts)
+        sequences = vocabulary.compact(texts)
         check_lengths(sequences, 1)
         present = np.ones(len(y), dtype=bool) if weight is None else weight > 0
         classes = np.unique(y[present])

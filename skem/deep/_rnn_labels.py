@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.utils import gen_batches
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import validate_data
 from torch import Tensor
@@ -154,7 +155,12 @@ class LabelledSequencesMixin(SequenceEstimatorMixin):
     def _start_at_frequencies(self, module: Any, codes: NDArray, weight: NDArray | None) -> None:
         """Chances of classes start at how often they are."""
         n = len(module.output.bias)
-        counts = torch.from_numpy(np.bincount(codes, weights=weight, minlength=n) + 0.0)
+        if weight is None:  # in blocks, for numpy makes int64 of all codes
+            parts = (codes[p] for p in gen_batches(len(codes), 1 << 17))
+            found = sum(np.bincount(part, minlength=n) for part in parts)
+        else:
+            found = np.bincount(codes, weights=weight, minlength=n)
+        counts = torch.as_tensor(found, dtype=torch.float64)
         p = (counts + 1e-3 * counts.sum()) / counts.sum()
         module.output.bias.data.copy_(p.log())
 

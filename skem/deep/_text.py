@@ -140,6 +140,11 @@ class Vocabulary:
             If X has strings where there were integers in training, or the other way round, or text
             where there were lists of tokens.
         """
+        found = self.compact(X, strict=strict, name=name)
+        return Sequences(found.tokens.astype(np.int64), found.offsets)
+
+    def compact(self, X: Any, *, strict: bool = False, name: str = "X") -> Sequences:
+        """The same as `encode`, with ids of the smallest type that holds them."""
         documents = X if isinstance(X, Documents) else read(X, self.tokenizer)
         self._check_kind(documents, name)
         table = np.array([self._ids.get(token, -1) for token in documents.types], dtype=np.int64)
