@@ -125,13 +125,17 @@ def integers(size: float, dtype: str) -> tuple[np.ndarray, int]:
     return X, X.nbytes
 
 
-def tags(X: list[list]) -> list[list[str]]:
+def with_tags(X: list[list]) -> dict[str, Any]:
     names = ["NOUN", "VERB", "ADJ", "DET", "PUNCT"]
-    return [[names[len(str(token)) % 5] for token in row] for row in X]
+    return {"y": [[names[len(str(token)) % 5] for token in row] for row in X]}
 
 
-def classes(X: Any) -> np.ndarray:
-    return np.arange(len(X)) % 3
+def with_classes(X: Any) -> dict[str, Any]:
+    return {"y": np.arange(len(X)) % 3}
+
+
+def with_a_zero_weight(X: Any) -> dict[str, Any]:
+    return {"sample_weight": (np.arange(len(X)) > 0).astype(float)}
 
 
 # ------------------------------------------------------------------ models
@@ -163,9 +167,8 @@ class Case(NamedTuple):
     data: str
     make: Callable[[float], tuple[Any, int]]
     model: Callable[[], Any]
-    fit: Callable[[Any, Any], Any] = lambda model, X: model.fit(X)
+    given: Callable[[Any], dict[str, Any]] = lambda X: {}  # what fit gets besides
     sizes: tuple[float, ...] = SIZES
-    options: dict[str, Any] = {}
 
     @property
     def name(self) -> str:
@@ -174,18 +177,6 @@ class Case(NamedTuple):
 
 def of_calls(calls: tuple[str, ...], estimator: str, *others: Any, **options: Any) -> list[Case]:
     return [Case(estimator, call, *others, **options) for call in calls]
-
-
-def with_classes(model: Any, X: Any) -> Any:
-    return model.fit(X, classes(X))
-
-
-def with_tags(model: Any, X: Any) -> Any:
-    return model.fit(X, tags(X))
-
-
-def with_a_zero_weight(model: Any, X: Any) -> Any:
-    return model.fit(X, sample_weight=np.arange(len(X)) > 0)
 
 
 def vae_cases() -> list[Case]:
@@ -286,10 +277,11 @@ def measure(case: Case, size: float) -> tuple[int, int]:
 
     torch.set_num_threads(1)
     X, n = case.make(size)
-    few, _ = case.make(max(WARM, 20 * WARM if "5000" in case.data else 0))
-    model = case.fit(case.model(), few)
+    few, _ = case.make(20 * WARM if "5000" in case.data else WARM)
+    model = case.model().fit(few, **case.given(few))
     if case.call == "fit":
-        return peak_of(lambda: case.fit(case.model(), X)), n
+        others = case.given(X)
+        return peak_of(lambda: case.model().fit(X, **others)), n
     getattr(model, case.call)(few)
     return peak_of(lambda: getattr(model, case.call)(X)), n
 
