@@ -1,8 +1,8 @@
 """Memory that mixtures take beyond the rows that they are given.
 
-Each case runs in a process of its own, after the same call on few rows, at two sizes. Quoted are the
-peak beyond what was in use before the call and, from the difference of the two sizes, how it grows
-with the data, both in units of the data as given: what is returned counts.
+Each case runs in a process of its own, after the same call on few rows, at two sizes. Quoted are
+the peak beyond what was in use before the call and, from the difference of the two sizes, how it
+grows with the data, both in units of the data as given: what is returned counts.
 
     python benchmarks/mixture_memory.py [--full] [case ...]
 """

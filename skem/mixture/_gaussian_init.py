@@ -25,7 +25,8 @@ def column_units(
 ) -> tuple[NDArray, NDArray]:
     """Weighted mean and inverse standard deviation of each column, without a copy of X.
 
-    Rows of weight zero are left out. A constant column gets a scale of one. ``common_scale`` gives all columns the same scale.
+    Rows of weight zero are left out. A constant column gets a scale of one. ``common_scale`` gives
+    all columns the same scale.
 
     Raises
     ------

@@ -73,7 +73,7 @@ class GaussianStarts:
         self.k, self.n_jobs = n_components, n_jobs
         self.rng = rng
         by_name = self._by_name = isinstance(init_params, str)
-        self.rows = slice(None)
+        self.rows: slice | NDArray = slice(None)
         if by_name:
             known = labels if labels is None or order is None else labels[order]
             self.rows = sample_rows(len(X) if order is None else len(order), rng, known)
@@ -176,9 +176,7 @@ class GaussianStarts:
         n, d = self._X.shape
         if value is not None and value.shape == (n, self.k):
             value = check_responsibilities(value, n, self.k)
-            return self._from_responsibilities(
-                value if self._order is None else value[self._order]
-            )
+            return self._from_responsibilities(value if self._order is None else value[self._order])
         if value is not None and value.shape == (self.k, d) and np.isfinite(value).all():
             centres = (value - self.model.center) * self.model.scale
             with start_threads(self.n_jobs):

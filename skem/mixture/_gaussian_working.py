@@ -80,9 +80,7 @@ def make_starts(
     if len(given) == 3:
         return [_given_params(model, given, None)], None
     if not isinstance(estimator.init_params, str) and not callable(estimator.init_params):
-        init = check_responsibilities(
-            estimator.init_params, len(data.X), estimator.n_components
-        )
+        init = check_responsibilities(estimator.init_params, len(data.X), estimator.n_components)
         init = init if data.order is None else init[data.order]
     else:
         init = estimator.init_params

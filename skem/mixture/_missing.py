@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from skem.em import Rows
 from skem.mixture._covariances import log_normaliser
-from skem.mixture._features import block_height, plain_rows
+from skem.mixture._features import block_height, kernel_rows
 from skem.mixture._gaussian_params import GaussianParams, GaussianStatistics
 from skem.mixture._weights import row_numbers
 
@@ -82,17 +82,9 @@ def missing_statistics(
     model: GaussianModel, params: GaussianParams, rows: Rows, reference: NDArray
 ) -> GaussianStatistics:
     """E step on rows with missing values, with moments about ``reference`` (k, d)."""
-    structure, d = model.structure, model.d
-    X, n = plain_rows(rows.X), len(rows.X)
-    weight = np.empty(0) if rows.weight is None else rows.weight.astype(np.float64, copy=False)
-    labels = np.empty(0, np.int64) if rows.labels is None else rows.labels.astype(np.int64)
-    log_scale = np.log(model.scale)
-    # what each observed column adds goes with the columns of a row
-    constants = params.log_constants - log_scale.sum()
-    step = _full if structure.name == "full" else _diagonal
-    log_likelihood, counts, sums, squares, pairs = step(
-        model, params, rows, X, weight, labels, constants, log_scale
-    )
+    structure, n = model.structure, len(rows.X)
+    step = _by_pattern if structure.name == "full" else _by_column
+    log_likelihood, counts, sums, squares, pairs = step(model, params, rows)
     if structure.name == "spherical":
         squares = squares.sum(-1)
     shift = params.means - reference
@@ -103,65 +95,50 @@ def missing_statistics(
     if model.tied:
         squares = squares.sum(0, keepdims=True)
     packed = structure.pack(squares)
-    total = float(n if rows.weight is None else weight.sum())
-    return GaussianStatistics(log_likelihood, total, counts, sums, packed, total * pairs / n)
+    weight = float(n if rows.weight is None else rows.weight.sum(dtype=np.float64))
+    return GaussianStatistics(log_likelihood, weight, counts, sums, packed, weight * pairs / n)
 
 
-def _full(
-    model: GaussianModel,
-    params: GaussianParams,
-    rows: Rows,
-    X: NDArray,
-    weight: NDArray,
-    labels: NDArray,
-    constants: NDArray,
-    log_scale: NDArray,
-) -> tuple:
+def _by_pattern(model: GaussianModel, params: GaussianParams, rows: Rows) -> tuple:
     from skem.mixture import _missing_kernels
 
     if "edges" not in rows.memo:
         rows.memo["edges"] = pattern_edges(rows.X)
+    log_scale = np.log(model.scale)
     return _missing_kernels.missing_e_step(
-        X,
-        weight,
-        labels,
+        *kernel_rows(rows, np.float64),  # whatever X is
         rows.memo["edges"],
-        constants,
+        params.log_constants - log_scale.sum(),
         params.means,
         np.ascontiguousarray(params.factors.swapaxes(1, 2)),
         model.structure.precision(params.factors),
         model.center,
         model.scale,
         log_scale,
-        block_height(len(X), max(32, min(256, _PART // params.means.size))),
+        _height(len(rows.X), params.means.size),
     )
 
 
-def _diagonal(
-    model: GaussianModel,
-    params: GaussianParams,
-    rows: Rows,
-    X: NDArray,
-    weight: NDArray,
-    labels: NDArray,
-    constants: NDArray,
-    log_scale: NDArray,
-) -> tuple:
+def _by_column(model: GaussianModel, params: GaussianParams, rows: Rows) -> tuple:
     from skem.mixture import _missing_diagonal_kernels
 
     factors = params.factors
     if model.structure.name == "spherical":
         factors = np.repeat(factors[:, None], model.d, axis=1)
-    of_columns = log_normaliser(model.d) + np.log(factors).sum(axis=1)
+    log_scale = np.log(model.scale)
+    of_columns = log_normaliser(model.d) + log_scale.sum() + np.log(factors).sum(axis=1)
     return _missing_diagonal_kernels.missing_diagonal_e_step(
-        X,
-        weight,
-        labels,
-        constants - of_columns,
+        *kernel_rows(rows, np.float64),  # whatever X is
+        params.log_constants - of_columns,
         params.means,
         np.ascontiguousarray(factors),
         model.center,
         model.scale,
         log_scale,
-        block_height(len(X), max(32, min(256, _PART // (2 * model.d)))),
+        _height(len(rows.X), 2 * model.d),
     )
+
+
+def _height(n_rows: int, row_values: int) -> int:
+    """Rows that a kernel works on at a time, of which it keeps so many numbers each."""
+    return block_height(n_rows, max(32, min(256, _PART // row_values)))

@@ -32,7 +32,7 @@ def _load(X, start, n_rows, center, scale, Z, M):
 
 @njit(nogil=True, cache=True, fastmath=VECTORISE)
 def _log_joint(Z, M, constant, mean, factor, log_scale, out):
-    """out <- log p(x_o, k): each observed column adds its own log density."""
+    """Log p(x_o, k) into ``out``: each observed column adds its own log density."""
     for i in range(out.size):
         out[i] = constant
     for a in range(mean.size):
