@@ -127,7 +127,7 @@ def check_labels(labels: ArrayLike | None, n_samples: int, n_components: int) ->
     """
     if labels is None:
         return None
-    values = as_numbers(labels)
+    values = np.asarray(labels) if _holds_integers(labels) else as_numbers(labels)
     if values is None:
         raise ValueError(
             f"labels must be integers, -1 for unknown; got {reprlib.repr(labels)}. Encode the "
@@ -141,12 +141,18 @@ def check_labels(labels: ArrayLike | None, n_samples: int, n_components: int) ->
     if np.isnan(values).any():
         raise ValueError("labels contains NaN. Give -1 where the component of a row is unknown.")
     low, high = values.min(), values.max()
-    if (values != np.floor(values)).any() or low < -1 or high >= n_components:
+    whole = _holds_integers(values) or (values == np.floor(values)).all()
+    if not whole or low < -1 or high >= n_components:
         raise ValueError(
             f"labels must be integers from 0 to n_components - 1 = {n_components - 1}, or -1 for "
             f"unknown; got values from {low:g} to {high:g}."
         )
-    return None if high < 0 else values.astype(np.int64)
+    return None if high < 0 else values.astype(np.int64, copy=False)
+
+
+def _holds_integers(labels: Any) -> bool:
+    """Whether labels are integers already, which need no copy to be checked."""
+    return isinstance(labels, np.ndarray) and labels.dtype.kind == "i"
 
 
 def check_positive_integer(value: Any, name: str) -> int:

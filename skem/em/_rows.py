@@ -25,6 +25,9 @@ T = TypeVar("T")
 MIN_BLOCK_VALUES = 1 << 21
 MAX_BLOCKS = 64
 
+# Values of the rows that are gathered at a time: few MiB a thread, whatever the size of the data.
+GATHERED_VALUES = 1 << 18
+
 
 class RowSource(Protocol):
     """Where statistics come from: anything that can add up a function over its rows.
@@ -144,6 +147,9 @@ class RowBlocks:
         Numbers that the E step handles per row, as a measure of work; default ``X.shape[1]``.
     min_rows : int, default=1
         Rows of a block at the least: enough to make up for its statistics where these are large.
+    order : ndarray of int, default=None
+        The rows to take, in this order; default is all, as they come. They are gathered piece by
+        piece while a function works on them, so that X is never copied as a whole.
     n_jobs : int or None, default=None
         Threads; None is all that joblib's context allows.
     """
@@ -156,19 +162,32 @@ class RowBlocks:
         labels: NDArray | None = None,
         row_values: int | None = None,
         min_rows: int = 1,
+        order: NDArray | None = None,
         n_jobs: int | None = None,
     ):
-        self.n_rows = X.shape[0]
-        self.blocks = [
-            Rows(
-                start=part.start,
-                X=X[part],
-                weight=None if sample_weight is None else sample_weight[part],
-                labels=None if labels is None else labels[part],
-            )
-            for part in cut(self.n_rows, row_values or X.shape[1], min_rows)
+        self.X, self.sample_weight, self.labels, self.order = X, sample_weight, labels, order
+        self.n_rows = X.shape[0] if order is None else len(order)
+        parts = cut(self.n_rows, row_values or X.shape[1], min_rows)
+        self.blocks: list[Any] = [
+            self._rows(part, {}) if order is None else self._pieces(part) for part in parts
         ]
         self.map = BlockMap(n_jobs, len(self.blocks))
+
+    def _rows(self, part: slice, memo: dict) -> Rows:
+        chosen: Any = part if self.order is None else self.order[part]
+        return Rows(
+            start=part.start,
+            X=self.X[chosen],
+            weight=None if self.sample_weight is None else self.sample_weight[chosen],
+            labels=None if self.labels is None else self.labels[chosen],
+            memo=memo,
+        )
+
+    def _pieces(self, part: slice) -> list[tuple[slice, dict]]:
+        """The parts of a block that are gathered at a time, each with its memo."""
+        step = max(1, GATHERED_VALUES // self.X.shape[1])
+        starts = range(part.start, part.stop, step)
+        return [(slice(start, min(start + step, part.stop)), {}) for start in starts]
 
     def __enter__(self) -> RowBlocks:
         self.map.__enter__()
@@ -178,14 +197,55 @@ class RowBlocks:
         self.map.__exit__(*exc_info)
 
     def reduce(self, function: Callable[[Rows], Any]) -> Any:
-        return total(self.map(function, self.blocks))
+        if self.order is None:
+            return total(self.map(function, self.blocks))
+
+        def gathered(pieces: list[tuple[slice, dict]]) -> Any:
+            return total(function(self._rows(*piece)) for piece in pieces)
+
+        return total(self.map(gathered, self.blocks), fresh=True)
 
 
 def map_rows(
-    function: Callable[[Any], NDArray], X: Any, *, row_values: int, n_jobs: int | None
+    function: Callable[[Any], NDArray],
+    X: Any,
+    *,
+    row_values: int,
+    n_jobs: int | None,
+    order: NDArray | None = None,
+    dtype: Any = None,
 ) -> NDArray:
-    """Apply ``function`` to blocks of rows and stack what it returns, one entry per row."""
+    """Apply ``function`` to blocks of rows and put what it returns, one entry per row, together.
+
+    Parameters
+    ----------
+    function : callable(X) -> ndarray of shape (n_rows, ...)
+    X : array or sparse matrix of shape (n_samples, n_features)
+    row_values : int
+        Numbers that the function handles per row.
+    n_jobs : int or None
+    order : ndarray of shape (n_samples,), default=None
+        The order in which the rows are handled, so that rows of a block have something in common;
+        default is as they come. The result is in the order of X.
+    dtype : dtype, default=None
+        Of the result; default is that of what the function returns.
+
+    Returns
+    -------
+    values : ndarray of shape (n_samples, ...)
+    """
     height = max(64, MIN_BLOCK_VALUES // (4 * row_values))
-    parts = [slice(start, start + height) for start in range(0, X.shape[0], height)]
+    edges = range(0, X.shape[0], height)
+    parts: list[Any] = [slice(start, start + height) for start in edges]
+    if order is not None:
+        parts = [order[part] for part in parts]
+    values: NDArray | None = None
     with BlockMap(n_jobs, len(parts)) as block_map:
-        return np.concatenate(list(block_map(function, (X[part] for part in parts))))
+        results = block_map(lambda part: function(X[part]), parts)
+        for part, result in zip(parts, results, strict=True):
+            if values is None:
+                shape = (X.shape[0], *result.shape[1:])
+                values = np.empty(shape, result.dtype if dtype is None else dtype)
+            values[part] = result
+    assert values is not None
+    return values

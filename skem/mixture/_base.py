@@ -23,7 +23,7 @@ class BaseMixture(EMEstimatorMixin, DensityMixin, BaseEstimator):
     rows, ``_n_parameters()`` and ``_check_X(X, reset)``.
     """
 
-    _log_joint: Callable[[NDArray], NDArray]
+    _log_joint: Callable[[NDArray], NDArray]  # in float64
     _n_parameters: Callable[[], int]
     weights_: NDArray
     n_jobs: int | None
@@ -45,17 +45,33 @@ class BaseMixture(EMEstimatorMixin, DensityMixin, BaseEstimator):
             ensure_min_samples=min_samples,
         )
 
-    def _map(self, function: Callable[[NDArray], NDArray], X: ArrayLike) -> NDArray:
-        """Apply ``function`` to blocks of log joint densities; one entry per row comes back."""
+    def _row_order(self, X: NDArray) -> NDArray | None:
+        """The order in which rows are best worked on; None is as they come."""
+        return None
+
+    def _map(
+        self, function: Callable[[NDArray], NDArray], X: ArrayLike, dtype: Any = None
+    ) -> NDArray:
+        """Apply ``function`` to blocks of log joint densities; one entry per row comes back.
+
+        In the float type of X, unless a dtype is given.
+        """
+        return self._map_blocks(lambda block: function(self._log_joint(block)), X, dtype)
+
+    def _map_blocks(
+        self, function: Callable[[NDArray], NDArray], X: ArrayLike, dtype: Any = None
+    ) -> NDArray:
+        """The same for a function of the rows themselves."""
         check_is_fitted(self)
         X = self._check_X(X)
-        values = map_rows(
-            lambda block: function(self._log_joint(block)),
+        return map_rows(
+            function,
             X,
             row_values=X.shape[1] * len(self.weights_),
             n_jobs=self.n_jobs,
+            order=self._row_order(X),
+            dtype=float_type(X) if dtype is None else dtype,
         )
-        return values if values.dtype.kind == "i" else values.astype(X.dtype, copy=False)
 
     def score_samples(self, X: ArrayLike) -> NDArray:
         """Log-density of each row, log p(x) in nats.
@@ -104,11 +120,10 @@ class BaseMixture(EMEstimatorMixin, DensityMixin, BaseEstimator):
         resp : ndarray of shape (n_samples, n_components)
             Rows sum to one.
         """
-
-        def posterior(log_joint: NDArray) -> NDArray:
-            return np.exp(log_joint - logsumexp(log_joint, axis=1, keepdims=True))
-
-        return self._map(posterior, X)
+        return self._map_blocks(
+            lambda block: without_subnormals(posterior(self._log_joint(block)), float_type(block)),
+            X,
+        )
 
     def predict(self, X: ArrayLike) -> NDArray:
         """Most probable component of each row.
@@ -122,7 +137,7 @@ class BaseMixture(EMEstimatorMixin, DensityMixin, BaseEstimator):
         -------
         labels : ndarray of shape (n_samples,)
         """
-        return self._map(lambda log_joint: log_joint.argmax(axis=1), X)
+        return self._map(lambda log_joint: log_joint.argmax(axis=1), X, dtype=np.intp)
 
     def fit_predict(self, X: ArrayLike, y: Any = None, **fit_params: Any) -> NDArray:
         """Fit the mixture and return the most probable component of each row.
@@ -144,7 +159,7 @@ class BaseMixture(EMEstimatorMixin, DensityMixin, BaseEstimator):
 
     def _log_likelihood(self, X: ArrayLike, sample_weight: ArrayLike | None) -> tuple[float, float]:
         """Log-likelihood, and the number of rows (sum of the weights)."""
-        log_prob = self.score_samples(X).astype(np.float64)
+        log_prob = self.score_samples(X).astype(np.float64, copy=False)
         weight = check_weights(sample_weight, log_prob)
         if weight is None:
             return float(log_prob.sum()), float(len(log_prob))
@@ -208,7 +223,28 @@ class BaseMixture(EMEstimatorMixin, DensityMixin, BaseEstimator):
         def log_top(log_joint: NDArray) -> NDArray:
             return log_joint.max(axis=1) - logsumexp(log_joint, axis=1)
 
-        certainty = self._map(log_top, X).astype(np.float64)
+        certainty = self._map(log_top, X, dtype=np.float64)
         weight = check_weights(sample_weight, certainty)
         total = certainty.sum() if weight is None else weight @ certainty
         return float(self.bic(X, sample_weight) - 2 * total)
+
+
+def float_type(X: NDArray) -> np.dtype:
+    """The type of what is computed of rows: float32 of float32, float64 of all others."""
+    return np.dtype(np.float32 if X.dtype == np.float32 else np.float64)
+
+
+def posterior(log_joint: NDArray) -> NDArray:
+    """p(z | x) out of log p(x, z), both of shape (n_rows, n_components)."""
+    return np.exp(log_joint - logsumexp(log_joint, axis=1, keepdims=True))
+
+
+def without_subnormals(values: NDArray, dtype: np.dtype) -> NDArray:
+    """Numbers >= 0 with zeros in the place of those that are subnormal in that type; in place.
+
+    Their digits are lost, a sum of one over the components does not see them, and some processors
+    spend a hundred cycles on each product with one: nobody who works with posteriors should meet
+    them.
+    """
+    values[values < np.finfo(dtype).tiny] = 0
+    return values

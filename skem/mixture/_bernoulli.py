@@ -17,7 +17,7 @@ from skem.mixture._bernoulli_model import (
     BernoulliModel,
     BernoulliParams,
 )
-from skem.mixture._bernoulli_rows import BernoulliRows
+from skem.mixture._bernoulli_rows import BernoulliRows, BinaryData
 from skem.mixture._bernoulli_starts import INIT_PARAMS, BernoulliStarts
 
 
@@ -148,18 +148,18 @@ class BernoulliMixtureEM(BernoulliRows):
         self.verbose = verbose
         self.verbose_interval = verbose_interval
 
-    def _training_rows(
+    def _training_data(
         self, X: ArrayLike, sample_weight: ArrayLike | None, *, reset: bool, first: bool
-    ) -> tuple[NDArray, NDArray | None]:
-        X, weight = super()._training_rows(X, sample_weight, reset=reset, first=first)
-        if first and len(X) < self.n_components:
+    ) -> BinaryData:
+        data = super()._training_data(X, sample_weight, reset=reset, first=first)
+        if first and data.n_rows < self.n_components:
             raise ValueError(
                 f"Expected n_samples >= n_components but got n_components = {self.n_components}, "
-                f"n_samples = {len(X)}. Lower n_components."
+                f"n_samples = {data.n_rows}. Lower n_components."
             )
-        return X, weight
+        return data
 
-    def _make_model(self, X: NDArray, *, masked: bool | None = None) -> BernoulliModel:
+    def _make_model(self, data: BinaryData, *, masked: bool | None = None) -> BernoulliModel:
         beta = as_numbers(self.beta_prior)
         if (
             beta is None
@@ -171,28 +171,25 @@ class BernoulliMixtureEM(BernoulliRows):
                 f"beta_prior must be two numbers (a, b), each at least 1, got {self.beta_prior!r}."
             )
         return BernoulliModel(
-            X.shape[1],
+            data.X.shape[1],
             threshold=self._threshold,
-            masked=bool(np.isnan(X).any()) if masked is None else masked,
+            masked=data.masked if masked is None else masked,
             beta=(float(beta[0]), float(beta[1])),
             concentration=float(self.weight_concentration_prior),
-            dtype=X.dtype,
+            dtype=data.dtype,
         )
 
     def _make_starts(
-        self,
-        model: BernoulliModel,
-        X: NDArray,
-        weight: NDArray | None,
-        rng: np.random.RandomState,
+        self, model: BernoulliModel, data: BinaryData, rng: np.random.RandomState
     ) -> list[BernoulliParams]:
-        given = self._given(X.shape[1])
+        given = self._given(model.d)
         if len(given) == 2:
             return [BernoulliParams(given["weights"], given["probabilities"])]
         starts = BernoulliStarts(
             model,
-            X,
-            weight=weight,
+            data.X,
+            weight=data.weight,
+            order=data.order,
             n_components=self.n_components,
             init_params=self.init_params,
             rng=rng,
@@ -238,10 +235,8 @@ class BernoulliMixtureEM(BernoulliRows):
             "probabilities_": params.probabilities.astype(model.dtype),
         }
 
-    def _finish(
-        self, model: BernoulliModel, state: EMState, X: NDArray, weight: NDArray | None
-    ) -> None:
-        self._total_weight = float(len(X) if weight is None else weight.sum())
+    def _finish(self, model: BernoulliModel, state: EMState, data: BinaryData) -> None:
+        self._total_weight = data.total_weight
 
     def _probabilities(self) -> NDArray:
         return np.clip(np.asarray(self.probabilities_, np.float64), MARGIN, 1 - MARGIN)
@@ -270,25 +265,24 @@ class BernoulliMixtureEM(BernoulliRows):
         """
         with unchanged_on_error(self):
             first = not hasattr(self, "weights_")
-            X, weight = self._training_rows(X, sample_weight, reset=first, first=first)
+            data = self._training_data(X, sample_weight, reset=first, first=first)
             online: StepwiseEM | None = getattr(self, "_online", None)
             if online is None:
-                model = self._make_model(X, masked=True)
+                model = self._make_model(data, masked=True)
                 if first:
                     rng = check_random_state(self.random_state)
-                    starts = self._make_starts(model, X, weight, rng)
-                    with self._row_blocks(X, weight) as rows:
+                    starts = self._make_starts(model, data, rng)
+                    with self._row_blocks(data) as rows:
                         online = self._start_online(model, rows, starts)
                 else:
                     params = BernoulliParams(
                         np.asarray(self.weights_, np.float64), self._probabilities()
                     )
                     online = StepwiseEM(model, params)
-                    seen = len(X) if weight is None else float(weight.sum())
-                    online.seed(model.statistics_of(params, self._total_weight), seen)
+                    online.seed(model.statistics_of(params, self._total_weight), data.total_weight)
             else:
                 online = online.copy()
-            with self._row_blocks(X, weight) as rows:
+            with self._row_blocks(data) as rows:
                 self._update_online(online, rows)
         return self
 

@@ -9,6 +9,7 @@ all columns, as the coins of `ThreeCoinMixture` do.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -21,6 +22,9 @@ from skem.mixture._weights import counts_of, solve_weights
 
 # Probabilities stay this far from 0 and 1, where log-odds are infinite.
 MARGIN = 1e-12
+
+# Log of the least weight of a component.
+_LOG_LEAST = float(np.log(1e-300))
 
 
 class BernoulliParams(NamedTuple):
@@ -90,11 +94,15 @@ class BernoulliModel(EMModelBase):
             theta = np.hstack([log_weights[:, None], log_odds, log_zero])
         else:
             theta = np.hstack([(log_weights + log_zero.sum(1))[:, None], log_odds])
+        threshold = self.threshold
+        if rows.X.dtype.kind != "f":  # one kernel for all types of integers
+            ones = (threshold < rows.X).view(np.uint8)
+            rows, threshold = replace(rows, X=ones), np.full(self.d, 0.5)
         log_likelihood, sums, _ = linear_e_step(
             rows,
-            self.features.layout(theta, rows.X.dtype),
+            self.features.layout(theta, self.dtype),
             self.features,
-            self.threshold,
+            threshold,
             np.ones(self.d),
         )
         counts, ones = sums[:, 0], sums[:, 1 : 1 + self.d]
@@ -160,7 +168,8 @@ class BernoulliModel(EMModelBase):
 
     def from_vector(self, vector: NDArray, params: BernoulliParams) -> BernoulliParams:
         k = len(params.weights)
-        weights = np.exp(vector[:k] - vector[:k].max())
+        # not below 1e-300, as everywhere here: an extrapolation may ask for subnormal numbers
+        weights = np.exp(np.maximum(vector[:k] - vector[:k].max(), _LOG_LEAST))
         probabilities = np.sin(vector[k:].reshape(params.probabilities.shape) / 2) ** 2
         return BernoulliParams(weights / weights.sum(), np.clip(probabilities, MARGIN, 1 - MARGIN))
 

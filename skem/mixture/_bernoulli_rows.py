@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skem._callbacks import with_callbacks
 from skem._sklearn import Interval, fit_context
 from skem._validation import check_positive_integer, check_weights, unchanged_on_error
 from skem.em import EMState, RowBlocks
 from skem.em._estimator import EMEstimatorMixin
-from skem.mixture._base import BaseMixture
+from skem.mixture._base import BaseMixture, float_type
 from skem.mixture._bernoulli_model import BernoulliModel, log_joint_coefficients
 from skem.mixture._features import plain_features
+from skem.mixture._weights import kept_rows
+
+# Types of X that stay as they are; others become the first.
+_TYPES = ["f8", "f4", "f2", "?", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8"]
+
+
+_STEP = 4096
+"""Rows that are looked at, or drawn, at a time."""
 
 
 class BernoulliRows(BaseMixture):
     """What estimators of binary rows share: validation, `fit` and log densities.
 
-    A subclass gives ``_make_model(X)``, ``_make_starts(model, X, weight, rng)`` and
+    A subclass gives ``_make_model(data)``, ``_make_starts(model, data, rng)`` and
     ``_probabilities()`` of shape (n_components, n_features or 1).
     """
 
@@ -40,13 +49,25 @@ class BernoulliRows(BaseMixture):
     _probabilities: Any
 
     def _check_X(self, X: ArrayLike, *, reset: bool = False, min_samples: int = 1) -> NDArray:
-        X = super()._check_X(X, reset=reset, min_samples=min_samples)
-        if self.binarize is None and not np.isin(X[~np.isnan(X)], (0, 1)).all():
+        """Rows in the type in which they were given: zeros and ones may take a byte each."""
+        rows: NDArray = validate_data(
+            self,
+            X,
+            reset=reset,
+            dtype=_TYPES,
+            ensure_all_finite="allow-nan",
+            ensure_min_samples=min_samples,
+        )
+        if rows.dtype == np.bool_:
+            rows = rows.view(np.uint8)
+        elif rows.dtype == np.float16:  # the kernels have no such numbers
+            rows = rows.astype(np.float32)
+        if self.binarize is None and not all(_is_binary(part) for part in parts_of(rows)):
             raise ValueError(
                 "With binarize=None, X must hold only 0, 1 and NaN. Set binarize to the threshold "
                 "above which a value counts as a one."
             )
-        return X
+        return rows
 
     @property
     def _threshold(self) -> float:
@@ -82,52 +103,54 @@ class BernoulliRows(BaseMixture):
             If the limit is not reached in ``max_iter`` EM maps.
         """
         with unchanged_on_error(self):
-            X, weight = self._training_rows(X, sample_weight, reset=True, first=True)
+            data = self._training_data(X, sample_weight, reset=True, first=True)
             rng = check_random_state(self.random_state)
-            model = self._make_model(X)
-            starts = self._make_starts(model, X, weight, rng)
-            with self._row_blocks(X, weight) as rows:
+            model = self._make_model(data)
+            starts = self._make_starts(model, data, rng)
+            with self._row_blocks(data) as rows:
                 state, attributes = self._run_em(
                     model, rows, starts, n_starts=len(starts), X=X, sample_weight=sample_weight
                 )
             self.__dict__.pop("_online", None)
             self.__dict__.update(attributes)
-            self._finish(model, state, X, weight)
+            self._finish(model, state, data)
             self._warn_if_not_converged(state)
         return self
 
-    def _finish(
-        self, model: BernoulliModel, state: EMState, X: NDArray, weight: NDArray | None
-    ) -> None:
+    def _finish(self, model: BernoulliModel, state: EMState, data: BinaryData) -> None:
         """Set what a subclass adds to the fitted attributes."""
 
-    def _training_rows(
+    def _training_data(
         self, X: ArrayLike, sample_weight: ArrayLike | None, *, reset: bool, first: bool
-    ) -> tuple[NDArray, NDArray | None]:
-        """Validated rows and weights; rows of weight zero are left out."""
+    ) -> BinaryData:
+        """Validated rows and weights."""
         X = self._check_X(X, reset=reset, min_samples=2 if first else 1)
-        weight = check_weights(sample_weight, X)
-        if weight is not None and not weight.all():
-            X, weight = X[weight > 0], weight[weight > 0]
-        unseen = np.isnan(X).all(axis=0)
+        data = BinaryData(X, check_weights(sample_weight, np.empty((len(X), 0), float_type(X))))
+        unseen = data.n_known == 0
         if (first and self._needs_every_column and unseen.any()) or unseen.all():
             raise ValueError(
                 f"Columns {np.flatnonzero(unseen).tolist()} of X hold no value at all (all NaN). "
                 "Drop them."
             )
-        return X, weight
+        return data
 
-    def _row_blocks(self, X: NDArray, weight: NDArray | None) -> RowBlocks:
+    def _row_blocks(self, data: BinaryData) -> RowBlocks:
         """The rows, cut into blocks."""
-        work = plain_features(X.shape[1]).work(getattr(self, "n_components", 2))
-        return RowBlocks(X, sample_weight=weight, row_values=work, n_jobs=self.n_jobs)
+        work = plain_features(data.X.shape[1]).work(getattr(self, "n_components", 2))
+        return RowBlocks(
+            data.X,
+            sample_weight=data.weight,
+            row_values=work,
+            order=data.order,
+            n_jobs=self.n_jobs,
+        )
 
     def _log_joint(self, X: NDArray) -> NDArray:
         log_weights, log_zero, log_odds = log_joint_coefficients(
             np.asarray(self.weights_, np.float64), self._probabilities(), X.shape[1]
         )
         ones = (self._threshold < X).astype(np.float64)
-        return ones @ log_odds.T + (~np.isnan(X)).astype(np.float64) @ log_zero.T + log_weights
+        return ones @ log_odds.T + known(X).astype(np.float64) @ log_zero.T + log_weights
 
     def _draw(self, n_samples: int) -> tuple[NDArray, NDArray]:
         """Rows of zeros and ones, and the component of each."""
@@ -138,6 +161,63 @@ class BernoulliRows(BaseMixture):
         probabilities = np.broadcast_to(
             self._probabilities(), (len(self.weights_), self.n_features_in_)
         )
-        return (rng.uniform(size=(n_samples, self.n_features_in_)) < probabilities[y]).astype(
-            np.float64
-        ), y
+        X = np.empty((n_samples, self.n_features_in_))
+        for start in range(0, n_samples, _STEP):
+            part = X[start : start + _STEP]
+            part[:] = rng.uniform(size=part.shape) < probabilities[y[start : start + _STEP]]
+        return X, y
+
+
+class BinaryData:
+    """Validated rows as they were given; those of weight zero are left out.
+
+    Attributes
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+        Any real type; NaN where missing.
+    weight : ndarray of shape (n_samples,) or None
+    order : ndarray of shape (n_rows,) or None
+        The rows that are kept; None is all of them.
+    n_rows : int
+    total_weight : float
+    n_known : ndarray of shape (n_features,)
+        Rows in which the column is known.
+    """
+
+    def __init__(self, X: NDArray, weight: NDArray | None):
+        self.X, self.weight, self.order = X, weight, kept_rows(weight)
+        self.n_rows = len(X) if self.order is None else len(self.order)
+        self.total_weight = float(len(X) if weight is None else weight.sum())
+        self.n_known = np.full(X.shape[1], self.n_rows)
+        if X.dtype.kind == "f":
+            self.n_known = np.sum([known(part).sum(0) for part in self.parts()], axis=0)
+
+    @property
+    def masked(self) -> bool:
+        """Whether values are missing."""
+        return bool((self.n_known < self.n_rows).any())
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The type in which to compute."""
+        return float_type(self.X)
+
+    def parts(self) -> Iterator[NDArray]:
+        """The rows that are kept, a few at a time."""
+        return parts_of(self.X, self.order)
+
+
+def parts_of(X: NDArray, order: NDArray | None = None) -> Iterator[NDArray]:
+    """The rows with these numbers, or all, a few at a time."""
+    for start in range(0, len(X) if order is None else len(order), _STEP):
+        part = slice(start, start + _STEP)
+        yield X[part] if order is None else X[order[part]]
+
+
+def known(X: NDArray) -> NDArray:
+    """Whether each entry has a value."""
+    return ~np.isnan(X) if X.dtype.kind == "f" else np.ones(X.shape, np.bool_)
+
+
+def _is_binary(X: NDArray) -> bool:
+    return bool(((X == 0) | (X == 1) | ~known(X)).all())

@@ -12,6 +12,8 @@ from skem._compiled import VECTORISE
 def column_moments(X, weight):
     """Weighted mean of each column, sum of squares about it, and weight; NaN are left out.
 
+    So are rows of weight zero, which may hold anything: 0 x inf would be NaN.
+
     Parts that stay in the cache are passed over twice, and merged (Chan, Golub & LeVeque 1983).
     """
     n, d = X.shape
@@ -25,6 +27,8 @@ def column_moments(X, weight):
         part_count[:] = 0
         for i in range(start, stop):
             w = weight[i] if weight.size else 1.0
+            if w == 0:
+                continue
             for j in range(d):
                 if X[i, j] == X[i, j]:
                     part_mean[j] += w * X[i, j]
@@ -33,6 +37,8 @@ def column_moments(X, weight):
             part_mean[j] /= max(part_count[j], 1e-300)
         for i in range(start, stop):
             w = weight[i] if weight.size else 1.0
+            if w == 0:
+                continue
             for j in range(d):
                 if X[i, j] == X[i, j]:
                     rest = X[i, j] - part_mean[j]

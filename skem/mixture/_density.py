@@ -38,11 +38,12 @@ def refine_factors(covariances: NDArray, factors: NDArray) -> NDArray:
 def log_component_densities(
     X: NDArray, means: NDArray, precisions_cholesky: NDArray, covariance_type: str
 ) -> NDArray:
-    """Log N(x | mu_k, Sigma_k) of complete rows, by differences from the means.
+    """Log N(x | mu_k, Sigma_k) by differences from the means.
 
     Parameters
     ----------
     X : ndarray of shape (n, d)
+        Complete rows; with diagonal covariances missing values (NaN) are integrated out.
     means : ndarray of shape (k, d)
     precisions_cholesky : ndarray
         As in `GaussianMixtureEM`.
@@ -56,14 +57,28 @@ def log_component_densities(
     n, d = X.shape
     precisions_cholesky = np.asarray(precisions_cholesky, dtype=np.float64)
     factors = precisions_cholesky[None] if tied else precisions_cholesky
+    if structure.name != "full":
+        return _log_diagonal_densities(X, means, factors)
     result = np.empty((n, len(means)))
     log_det = structure.log_det_factor(factors, d)
     for k, mean in enumerate(means):
-        factor = factors[0 if tied else k]
-        difference = X - mean
-        y = difference @ factor if structure.name == "full" else difference * factor
-        result[:, k] = np.einsum("ij,ij->i", y, y) / -2 + log_det[0 if tied else k]
+        g = 0 if tied else k
+        y = (X - mean) @ factors[g]
+        result[:, k] = np.einsum("ij,ij->i", y, y) / -2 + log_det[g]
     return result + log_normaliser(d)
+
+
+def _log_diagonal_densities(X: NDArray, means: NDArray, factors: NDArray) -> NDArray:
+    """Log N(x_o | mu_o, Sigma_oo) with Sigma diagonal; factors 1 / sigma (k or 1, d or none)."""
+    k, d = means.shape
+    factors = np.broadcast_to(factors.reshape(len(factors), -1), (k, d))
+    known = ~np.isnan(X)
+    zeroed = np.where(known, X, 0.0)
+    result = known.astype(np.float64) @ (np.log(factors) + log_normaliser(1)).T
+    for j in range(k):
+        y = (zeroed - means[j]) * known * factors[j]
+        result[:, j] -= np.einsum("ij,ij->i", y, y) / 2
+    return result
 
 
 class Regression(NamedTuple):
@@ -144,6 +159,8 @@ def conditional_means(
             continue
         expected = np.zeros((len(rows), int((~observed).sum())))
         for k, mean in enumerate(means):
+            if not posterior[rows, k].any():
+                continue
             coefficients = regress(covariances[k], observed).coefficients
             difference = X[np.ix_(rows, observed)] - mean[observed]
             expected += posterior[rows, k, None] * (mean[~observed] + difference @ coefficients.T)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -113,10 +115,14 @@ def product_height(n_rows: int, n_components: int, n_panels: int) -> int:
     return block_height(n_rows, 256 if n_panels == 1 and n_components <= 128 else 176)
 
 
-def kernel_rows(rows: Rows) -> tuple[NDArray, NDArray, NDArray]:
-    """X, weights and labels of a block, in the form of the kernels."""
+def kernel_rows(rows: Rows, dtype: Any = None) -> tuple[NDArray, NDArray, NDArray]:
+    """X, weights and labels of a block, in the form of the kernels.
+
+    ``dtype`` is that in which the kernel computes, by default that of X.
+    """
     X = plain_rows(rows.X)
-    weight = np.empty(0, X.dtype) if rows.weight is None else rows.weight.astype(X.dtype)
+    dtype = X.dtype if dtype is None else dtype
+    weight = np.empty(0, dtype) if rows.weight is None else rows.weight.astype(dtype)
     labels = _EMPTY_LABELS if rows.labels is None else rows.labels.astype(np.int64)
     return X, weight, labels
 
@@ -130,7 +136,7 @@ def linear_e_step(
     ----------
     rows : Rows
     theta : ndarray of shape (n_panels, n_components, m)
-        As `Features.layout` makes it.
+        As `Features.layout` makes it; the step computes in its dtype.
     features : Features
     center, scale : ndarray of shape (d,)
         The features are those of z = (x - center) * scale.
@@ -146,8 +152,8 @@ def linear_e_step(
     """
     from skem.mixture import _kernels
 
-    X, weight, labels = kernel_rows(rows)
-    units = center.astype(X.dtype), scale.astype(X.dtype)
+    X, weight, labels = kernel_rows(rows, theta.dtype)
+    units = center.astype(theta.dtype), scale.astype(theta.dtype)
     n_panels, k, _ = theta.shape
     if not features.pairs.size:
         height = block_height(len(X), min(256, max(32, _ROW_FEATURES // features.n_features)))

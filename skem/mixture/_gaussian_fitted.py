@@ -12,10 +12,14 @@ from sklearn.utils.validation import check_is_fitted
 
 from skem._validation import check_positive_integer
 from skem.mixture import _density
-from skem.mixture._base import BaseMixture
-from skem.mixture._covariances import n_free_parameters
+from skem.mixture._base import BaseMixture, posterior, without_subnormals
+from skem.mixture._covariances import n_free_parameters, structure_of
 from skem.mixture._gaussian_model import GaussianModel
 from skem.mixture._gaussian_params import GaussianParams
+from skem.mixture._missing import pattern_order
+
+_DRAWN = 4096
+"""Rows that are drawn at a time."""
 
 
 class FittedGaussianMixture(BaseMixture):
@@ -53,20 +57,27 @@ class FittedGaussianMixture(BaseMixture):
         }
         return fitted | {"_fitted_type": self.covariance_type}
 
+    @property
+    def _full(self) -> bool:
+        return structure_of(self.covariance_type)[0].name == "full"
+
+    def _row_order(self, X: NDArray) -> NDArray | None:
+        return pattern_order(X) if self._full else None
+
     def _log_joint(self, X: NDArray) -> NDArray:
         with np.errstate(divide="ignore"):
             log_weights = np.log(np.asarray(self.weights_, dtype=np.float64))
         X = X.astype(np.float64, copy=False)
         means = np.asarray(self.means_, dtype=np.float64)
+        given = means, self.precisions_cholesky_, self.covariance_type
         incomplete = np.isnan(X).any(axis=1)
+        if not self._full or not incomplete.any():
+            return _density.log_component_densities(X, *given) + log_weights
         result = np.empty((len(X), len(means)))
-        result[~incomplete] = _density.log_component_densities(
-            X[~incomplete], means, self.precisions_cholesky_, self.covariance_type
+        result[~incomplete] = _density.log_component_densities(X[~incomplete], *given)
+        result[incomplete] = _density.log_marginal_densities(
+            X[incomplete], means, self._dense_covariances()
         )
-        if incomplete.any():
-            result[incomplete] = _density.log_marginal_densities(
-                X[incomplete], means, self._dense_covariances()
-            )
         return result + log_weights
 
     def _dense_covariances(self) -> NDArray:
@@ -94,13 +105,23 @@ class FittedGaussianMixture(BaseMixture):
         -------
         filled : ndarray of shape (n_samples, n_features)
         """
-        posterior = self.predict_proba(X).astype(np.float64)
-        X = self._check_X(X)
+        return self._map_blocks(self._filled, X)
+
+    def _filled(self, X: NDArray) -> NDArray:
+        """A block of rows with its missing values filled, in float64."""
+        X = X.astype(np.float64)
         means = np.asarray(self.means_, dtype=np.float64)
-        filled = _density.conditional_means(
-            X.astype(np.float64), posterior, means, self._dense_covariances()
-        )
-        return filled.astype(X.dtype)
+        incomplete = np.flatnonzero(np.isnan(X).any(axis=1))
+        if not len(incomplete):
+            return X
+        shares = posterior(self._log_joint(X[incomplete]))
+        if self._full:
+            X[incomplete] = _density.conditional_means(
+                X[incomplete], shares, means, self._dense_covariances()
+            )
+        else:  # columns are independent given the component
+            X[incomplete] = np.where(np.isnan(X[incomplete]), shares @ means, X[incomplete])
+        return X
 
     def conditional(self, given: Mapping[Any, float] | ArrayLike) -> Any:
         """The mixture of some columns given the values of the others.
@@ -122,7 +143,7 @@ class FittedGaussianMixture(BaseMixture):
         means = np.asarray(self.means_, dtype=np.float64)
         covariances = self._dense_covariances()
         log_joint = self._log_joint(row[None])[0]
-        weights = np.exp(log_joint - log_joint.max())
+        weights = without_subnormals(np.exp(log_joint - log_joint.max()), self.means_.dtype)
         parts = [_density.regress(covariance, observed) for covariance in covariances]
         new_means = np.array(
             [
@@ -212,11 +233,16 @@ class FittedGaussianMixture(BaseMixture):
         n_samples = check_positive_integer(n_samples, "n_samples")
         rng = check_random_state(self.random_state)
         weights = np.asarray(self.weights_, dtype=np.float64)
-        y = np.repeat(np.arange(len(weights)), rng.multinomial(n_samples, weights / weights.sum()))
-        noise = rng.standard_normal((n_samples, self.means_.shape[1]))
-        cholesky = np.linalg.cholesky(self._dense_covariances())
-        X = self.means_[y] + np.einsum("nij,nj->ni", cholesky[y], noise)
-        return X.astype(self.means_.dtype), y
+        counts = rng.multinomial(n_samples, weights / weights.sum())
+        choleskys = np.linalg.cholesky(self._dense_covariances())
+        X = np.empty((n_samples, self.means_.shape[1]), self.means_.dtype)
+        first = 0
+        for mean, cholesky, count in zip(self.means_, choleskys, counts, strict=True):
+            for start in range(first, first + count, _DRAWN):
+                part = X[start : min(start + _DRAWN, first + count)]
+                part[:] = mean + rng.standard_normal(part.shape) @ cholesky.T
+            first += count
+        return X, np.repeat(np.arange(len(weights)), counts)
 
 
 def _number(value: Any) -> float:

@@ -14,6 +14,7 @@ from skem.mixture._covariances import NotPositiveDefiniteError, Structure, struc
 from skem.mixture._features import plain_features, plain_rows
 from skem.mixture._gaussian_params import Priors
 from skem.mixture._missing import pattern_order
+from skem.mixture._weights import kept_rows
 
 if TYPE_CHECKING:
     from skem.mixture._gaussian import GaussianMixtureEM
@@ -24,7 +25,8 @@ def column_units(
 ) -> tuple[NDArray, NDArray]:
     """Weighted mean and inverse standard deviation of each column, without a copy of X.
 
-    A constant column gets a scale of one. ``common_scale`` gives all columns the same scale.
+    Rows of weight zero are left out. A constant column gets a scale of one. ``common_scale`` gives
+    all columns the same scale.
 
     Raises
     ------
@@ -33,7 +35,7 @@ def column_units(
     """
     from skem.mixture._column_kernels import column_moments
 
-    weight = np.empty(0) if weight is None else weight.astype(np.float64)
+    weight = np.empty(0) if weight is None else weight.astype(np.float64, copy=False)
     center, squares, count = column_moments(plain_rows(X), weight)
     if (count == 0).any():
         raise ValueError(
@@ -164,9 +166,23 @@ def make_priors(
 
 
 class TrainingData:
-    """Validated rows in the order in which the engine sees them.
+    """Validated rows as they were given, and the order in which the engine sees them.
 
-    Rows of weight zero are left out; rows with missing values are sorted by pattern.
+    Rows of weight zero are left out; rows with missing values come last, sorted by pattern where
+    those of one pattern share factorisations. X is not copied for that: the engine gathers the
+    rows, piece by piece.
+
+    Attributes
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+    weight : ndarray of shape (n_samples,) or None
+    labels : ndarray of shape (n_samples,) or None
+    order : ndarray of shape (n_rows,) or None
+        The rows that are kept, in order; None is all of them, as they come.
+    n_rows : int
+    incomplete : bool
+        Whether values are missing.
+    total_weight : float
     """
 
     def __init__(
@@ -179,38 +195,42 @@ class TrainingData:
         reset: bool = True,
         first: bool = True,
     ):
-        X = estimator._check_X(X, reset=reset, min_samples=2 if first else 1)
-        self.X_given = X
-        weight = check_weights(sample_weight, X)
-        labels = check_labels(labels, len(X), estimator.n_components)
-        order: Any = slice(None)
-        if weight is not None and not weight.all():
-            order = np.flatnonzero(weight)
-        by_pattern = pattern_order(X[order])
+        self.X = X = estimator._check_X(X, reset=reset, min_samples=2 if first else 1)
+        self.weight = check_weights(sample_weight, X)
+        self.labels = check_labels(labels, len(X), estimator.n_components)
+        kept = kept_rows(self.weight)
+        structure, _ = structure_of(estimator.covariance_type)
+        by_pattern = pattern_order(X, kept, by_pattern=structure.name == "full")
         self.incomplete = by_pattern is not None
-        if by_pattern is not None:
-            order = np.arange(len(X))[order][by_pattern]
-        self.order = order
-        self.X = X[order]
-        self.weight = None if weight is None else weight[order]
-        self.labels = None if labels is None else labels[order]
-        self.total_weight = float(len(self.X) if weight is None else weight.sum())
-        if first and len(self.X) < estimator.n_components:
+        self.order = by_pattern if self.incomplete else kept
+        self.n_rows = len(X) if self.order is None else len(self.order)
+        self.total_weight = float(len(X) if self.weight is None else self.weight.sum())
+        if first and self.n_rows < estimator.n_components:
             raise ValueError(
                 f"Expected n_samples >= n_components but got n_components = "
-                f"{estimator.n_components}, n_samples = {len(self.X)}. Lower n_components."
+                f"{estimator.n_components}, n_samples = {self.n_rows}. Lower n_components."
             )
 
-    def row_blocks(self, estimator: GaussianMixtureEM, chosen: Any = slice(None)) -> RowBlocks:
-        """The rows, or those that are chosen, cut into blocks."""
+    def labelled(self, n_components: int) -> NDArray:
+        """Components that have a labelled row."""
+        assert self.labels is not None
+        weights = np.bincount(self.labels + 1, weights=self.weight, minlength=n_components + 1)
+        return np.flatnonzero(weights[1:])
+
+    def row_blocks(self, estimator: GaussianMixtureEM, chosen: NDArray | None = None) -> RowBlocks:
+        """The rows, or those at the chosen places of their order, cut into blocks."""
         d = self.X.shape[1]
         structure, tied = structure_of(estimator.covariance_type)
         features = plain_features(d) if tied else structure.features(d)
+        order = self.order
+        if chosen is not None:
+            order = chosen if order is None else order[chosen]
         return RowBlocks(
-            self.X[chosen],
-            sample_weight=None if self.weight is None else self.weight[chosen],
-            labels=None if self.labels is None else self.labels[chosen],
+            self.X,
+            sample_weight=self.weight,
+            labels=self.labels,
             row_values=features.work(estimator.n_components),
             min_rows=1024,
+            order=order,
             n_jobs=estimator.n_jobs,
         )

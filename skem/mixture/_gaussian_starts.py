@@ -47,10 +47,9 @@ class GaussianStarts:
     n_components : int
     init_params : str, callable, or responsibilities of shape (n_samples, n_components)
     rng : RandomState
-    X_given : ndarray of shape (n_given, d)
-        The rows as the user gave them, for a callable.
-    order : index
-        ``X = X_given[order]``.
+    order : ndarray of int, default=None
+        The rows of X to look at, in order; default is all. Responsibilities given as an array are
+        those of these rows; a callable gets X as it is.
     n_jobs : int or None, default=None
         Threads that k-means and distances may take.
     """
@@ -65,17 +64,20 @@ class GaussianStarts:
         n_components: int,
         init_params: Any,
         rng: np.random.RandomState,
-        X_given: NDArray,
-        order: Any,
+        order: NDArray | None = None,
         n_jobs: int | None = None,
     ):
         self.model = model
-        self._X_given, self._order = X_given, order
+        self._X, self._order = X, order
         self.init_params = init_params
         self.k, self.n_jobs = n_components, n_jobs
         self.rng = rng
         by_name = self._by_name = isinstance(init_params, str)
-        rows = self.rows = sample_rows(len(X), rng, labels) if by_name else slice(None)
+        self.rows: slice | NDArray = slice(None)
+        if by_name:
+            known = labels if labels is None or order is None else labels[order]
+            self.rows = sample_rows(len(X) if order is None else len(order), rng, known)
+        rows: Any = self.rows if order is None else order[self.rows]
         Z = (X[rows].astype(np.float64) - model.center) * model.scale
         self.Z = np.where(np.isnan(Z), 0.0, Z)
         self.weight = np.ones(len(Z)) if weight is None else weight[rows]
@@ -169,12 +171,12 @@ class GaussianStarts:
 
     def _from_callable(self, init: Callable[..., Any]) -> GaussianParams:
         """Call ``init(X, n_components, random_state)``; it returns responsibilities or means."""
-        returned = init(self._X_given, self.k, self.rng)
+        returned = init(self._X, self.k, self.rng)
         value = as_numbers(returned)
-        n, d = self._X_given.shape
+        n, d = self._X.shape
         if value is not None and value.shape == (n, self.k):
             value = check_responsibilities(value, n, self.k)
-            return self._from_responsibilities(value[self._order])
+            return self._from_responsibilities(value if self._order is None else value[self._order])
         if value is not None and value.shape == (self.k, d) and np.isfinite(value).all():
             centres = (value - self.model.center) * self.model.scale
             with start_threads(self.n_jobs):

@@ -39,7 +39,7 @@ def make_model(
     center, scale = column_units(data.X, data.weight, common_scale=structure.name == "spherical")
     protected = None
     if data.labels is not None:
-        protected = np.unique(data.labels[data.labels >= 0])
+        protected = data.labelled(estimator.n_components)
         if estimator.collapse == "remove":
             raise ValueError(
                 "collapse='remove' cannot be used with labels: removing a component would "
@@ -58,7 +58,7 @@ def make_model(
         collapse=estimator.collapse,
         rng=rng,
         protected=protected,
-        row_weight=min(1.0, data.total_weight / len(data.X)),
+        row_weight=min(1.0, data.total_weight / data.n_rows),
         incomplete=data.incomplete,
     )
 
@@ -80,10 +80,8 @@ def make_starts(
     if len(given) == 3:
         return [_given_params(model, given, None)], None
     if not isinstance(estimator.init_params, str) and not callable(estimator.init_params):
-        init = check_responsibilities(
-            estimator.init_params, len(data.X_given), estimator.n_components
-        )
-        init = init[data.order]
+        init = check_responsibilities(estimator.init_params, len(data.X), estimator.n_components)
+        init = init if data.order is None else init[data.order]
     else:
         init = estimator.init_params
     starts = GaussianStarts(
@@ -94,7 +92,6 @@ def make_starts(
         n_components=estimator.n_components,
         init_params=init,
         rng=rng,
-        X_given=data.X_given,
         order=data.order,
         n_jobs=estimator.n_jobs,
     )

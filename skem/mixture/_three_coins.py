@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from skem._validation import as_numbers
 from skem.em import EMState
 from skem.mixture._bernoulli_model import MARGIN, BernoulliModel, BernoulliParams
-from skem.mixture._bernoulli_rows import BernoulliRows
+from skem.mixture._bernoulli_rows import BernoulliRows, BinaryData, known, parts_of
 
 
 class ThreeCoinMixture(BernoulliRows):
@@ -143,21 +143,17 @@ class ThreeCoinMixture(BernoulliRows):
         self.verbose = verbose
         self.verbose_interval = verbose_interval
 
-    def _make_model(self, X: NDArray) -> BernoulliModel:
+    def _make_model(self, data: BinaryData) -> BernoulliModel:
         return BernoulliModel(
-            X.shape[1],
+            data.X.shape[1],
             threshold=self._threshold,
-            masked=bool(np.isnan(X).any()),
+            masked=data.masked,
             shared=True,
-            dtype=X.dtype,
+            dtype=data.dtype,
         )
 
     def _make_starts(
-        self,
-        model: BernoulliModel,
-        X: NDArray,
-        weight: NDArray | None,
-        rng: np.random.RandomState,
+        self, model: BernoulliModel, data: BinaryData, rng: np.random.RandomState
     ) -> list[BernoulliParams]:
         if self.init is None:
             return [_params(*rng.uniform(0.05, 0.95, size=3)) for _ in range(self.n_init)]
@@ -173,13 +169,11 @@ class ThreeCoinMixture(BernoulliRows):
         pi, p, q = _coins(params)
         return {"pi_": pi, "p_": p, "q_": q, "weights_": params.weights.astype(model.dtype)}
 
-    def _finish(
-        self, model: BernoulliModel, state: EMState, X: NDArray, weight: NDArray | None
-    ) -> None:
+    def _finish(self, model: BernoulliModel, state: EMState, data: BinaryData) -> None:
         path = [*(state.path or []), state.params]
         self.history_ = np.array([_coins(params) for params in path])
-        n_tosses = (~np.isnan(X)).sum(axis=1)
-        shares = np.bincount(n_tosses, weights=weight, minlength=X.shape[1] + 1)
+        tosses = [known(part).sum(axis=1) for part in parts_of(data.X)]
+        shares = np.bincount(np.concatenate(tosses), weights=data.weight, minlength=model.d + 1)
         self.information_ = np.sum(
             [
                 share * coin_information(self.pi_, self.p_, self.q_, m)
@@ -253,5 +247,5 @@ def coin_information(pi: float, p: float, q: float, n_tosses: int) -> NDArray:
             (1 - pi) * of_q * (s - n_tosses * q) / (q * (1 - q)),
         ]
     )
-    possible = density > 0
+    possible = density > np.finfo(np.float64).tiny  # subnormal numbers have lost their digits
     return (gradient[:, possible] / density[possible]) @ gradient[:, possible].T

@@ -1,9 +1,21 @@
-"""The weights of a mixture, as far as its models share them."""
+"""Weights of components, and of rows, as far as the models of mixtures share them."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+
+
+def row_numbers(rows: NDArray, n_rows: int) -> NDArray:
+    """Numbers of rows, one for each row, in the smallest type that holds them."""
+    return rows.astype(np.int32 if n_rows < 2**31 else np.int64, copy=False)
+
+
+def kept_rows(weight: NDArray | None) -> NDArray | None:
+    """Numbers of the rows of positive weight; None if these are all."""
+    if weight is None or weight.all():
+        return None
+    return row_numbers(np.flatnonzero(weight), len(weight))
 
 
 def solve_weights(q: NDArray, weights: NDArray, total: float) -> NDArray:
