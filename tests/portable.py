@@ -143,6 +143,7 @@ def run(configuration: Configuration, tests: list[str], options: list[str]) -> O
         [
             *(sys.executable, "-m", "pytest", "--quiet", "-p", "no:cacheprovider"),
             *("--numprocesses", str(workers if workers > 1 else 0)),
+            "--ignore-glob=*_common.py",
             *(f"--hypothesis-seed={configuration.seed}", *options, *tests),
         ],
         env=configuration.environment(),
