@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils import gen_batches
 from sklearn.utils.validation import validate_data
 
 from skem.deep._sequences import Sequences, blocks, id_type
@@ -125,26 +124,24 @@ def whole_numbers(X: NDArray) -> NDArray:
     """
     if X.dtype.kind == "i" or (X.dtype.kind == "u" and X.dtype.itemsize < 8):
         return X
-    found = np.empty(X.shape, dtype=np.int64)
-    refused: Any = None
-    for rows in gen_batches(len(X), max(1, _PIECE * len(X) // max(1, X.size))) if len(X) else ():
-        block = X[rows]
+    if X.dtype.kind == "b":
+        return X.astype(np.int8)
+    found, refused = np.empty(X.shape, dtype=np.int64), []
+    rows_at_once = max(1, _PIECE * len(X) // max(1, X.size))
+    for start in range(0, len(X), rows_at_once):
+        block = X[start : start + rows_at_once]
         if X.dtype.kind == "u":
             bad = np.iinfo(np.int64).max < block
-        elif X.dtype.kind != "b":
-            block = block.astype(np.float64, copy=False)
-            bad = ~np.isfinite(block)
-            if bad.any():
-                raise _no_id(block[bad].flat[0])
-            bad = (np.floor(block) != block) | (np.abs(block) > _LARGEST)
         else:
-            bad = np.zeros(1, dtype=bool)
-        if not bad.any():
-            found[rows] = block
-        elif refused is None:
-            refused = block[bad].flat[0]
-    if refused is not None:
-        raise _no_id(refused)
+            block = block.astype(np.float64, copy=False)
+            bad = ~(np.abs(block) <= _LARGEST) | (np.floor(block) != block)
+        if bad.any():
+            refused.append(block[bad])
+        else:
+            found[start : start + rows_at_once] = block
+    if refused:
+        values = np.concatenate(refused)
+        raise _no_id(min(values, key=np.isfinite))  # the first that is not finite, if any
     return found
 
 
