@@ -55,36 +55,41 @@ def _factor(precision, missing, R):
 
 
 @njit(nogil=True, cache=True, fastmath=VECTORISE)
-def _difference(x, center, scale, mean, missing, e):
-    for a in range(e.size):
-        e[a] = (x[a] - center[a]) * scale[a] - mean[a]
-    for a in missing:
-        e[a] = 0
+def _load(X, start, n_rows, center, scale, Z):
+    """Z <- z = (x - center) * scale of the rows, 0 where missing."""
+    for i in range(n_rows):
+        for a in range(X.shape[1]):
+            x = X[start + i, a]
+            Z[i, a] = (x - center[a]) * scale[a] if x == x else 0.0
 
 
 @njit(nogil=True, cache=True, fastmath=VECTORISE)
-def _dot(a, b):
-    s = 0.0
-    for i in range(a.size):
-        s += a[i] * b[i]
-    return s
+def _differences(Z, mean, missing, E):
+    for i in range(Z.shape[0]):
+        for a in range(Z.shape[1]):
+            E[i, a] = Z[i, a] - mean[a]
+        for a in missing:
+            E[i, a] = 0
 
 
-@njit(nogil=True, cache=True)
-def _complete(precision, R, missing, e, t):
-    """e_m <- -P_mm^-1 P_mo e_o; on entry e_m = 0."""
+@njit(nogil=True, cache=True, fastmath=VECTORISE)
+def _complete(precision, R, missing, E, t):
+    """e_m <- -P_mm^-1 P_mo e_o for each row e of E; on entry e_m = 0."""
     m = missing.size
-    for u in range(m):
-        s = -_dot(precision[missing[u]], e)
-        for v in range(u):
-            s -= R[u, v] * t[v]
-        t[u] = s * R[u, u]
-    for u in range(m - 1, -1, -1):
-        s = t[u]
-        for v in range(u + 1, m):
-            s -= R[v, u] * t[v]
-        t[u] = s * R[u, u]
-        e[missing[u]] = t[u]
+    for i in range(E.shape[0]):
+        for u in range(m):
+            s = 0.0
+            for a in range(E.shape[1]):
+                s -= precision[missing[u], a] * E[i, a]
+            for v in range(u):
+                s -= R[u, v] * t[v]
+            t[u] = s * R[u, u]
+        for u in range(m - 1, -1, -1):
+            s = t[u]
+            for v in range(u + 1, m):
+                s -= R[v, u] * t[v]
+            t[u] = s * R[u, u]
+            E[i, missing[u]] = t[u]
 
 
 @njit(nogil=True, cache=True)
@@ -120,11 +125,10 @@ def _entries(x, missing, log_scale):
 
 
 @njit(nogil=True, cache=True)
-def _log_joint(X, first, last, at, constants, means, precisions, units, room, E, L):
-    """E and L of the rows first:last, which share a pattern; they have the places from ``at``."""
-    center, scale, log_scale = units
+def _log_joint(x, Z, at, constants, means, precisions, log_scale, room, E, L):
+    """E and L of rows that share the pattern of x, from place ``at``; without |W e|^2 / 2."""
     entries, R, t = room
-    n_missing, jacobian = _entries(X[first], entries, log_scale)
+    n_missing, jacobian = _entries(x, entries, log_scale)
     missing = entries[:n_missing]
     gained = jacobian + n_missing * _LOG_2PI / 2
     log_det = 0.0
@@ -132,18 +136,19 @@ def _log_joint(X, first, last, at, constants, means, precisions, units, room, E,
         g = min(j, precisions.shape[0] - 1)
         if g == j:
             log_det = _factor(precisions[g], missing, R)
-        for i in range(last - first):
-            e = E[j, at + i]
-            _difference(X[first + i], center, scale, means[j], missing, e)
-            if n_missing:
-                _complete(precisions[g], R, missing, e, t)
-            L[j, at + i] = constants[j] + gained - log_det
+        own = E[j, at : at + Z.shape[0]]
+        _differences(Z, means[j], missing, own)
+        _complete(precisions[g], R, missing, own, t)
+        L[j, at : at + Z.shape[0]] = constants[j] + gained - log_det
 
 
 @njit(nogil=True, cache=True, fastmath=VECTORISE)
 def _subtract_half_square_norms(Y, n_rows, out):
     for i in range(n_rows):
-        out[i] -= _dot(Y[i], Y[i]) / 2
+        s = 0.0
+        for a in range(Y.shape[1]):
+            s += Y[i, a] * Y[i, a]
+        out[i] -= s / 2
 
 
 @njit(nogil=True, cache=True)
@@ -179,20 +184,27 @@ def _moments(E, r, rows, D, RD, product, sums, squares):
 
 
 @njit(nogil=True, cache=True)
-def _covariances(X, first, last, at, precisions, log_scale, room, L, squares):
+def _covariances(x, precisions, log_scale, room, L, squares):
     """Add what the uncertainty of the missing entries of rows of one pattern gives."""
     entries, R, C = room
-    missing = entries[: _entries(X[first], entries, log_scale)[0]]
+    missing = entries[: _entries(x, entries, log_scale)[0]]
     shared = precisions.shape[0] == 1
     factored = False
     for j in range(L.shape[0]):
-        count = L[j, at : at + last - first].sum()
+        count = L[j].sum()
         if count == 0:
             continue
         if not (shared and factored):
             _factor(precisions[0 if shared else j], missing, R)
             factored = True
         _add_covariance(count, R, missing, C, squares[j])
+
+
+@njit(nogil=True, cache=True)
+def _next(edges, pattern, first, stop):
+    """Where the rows of the pattern that begin at ``first`` end, and the pattern after them."""
+    last = min(edges[pattern + 1], stop)
+    return last, pattern + (last == edges[pattern + 1])
 
 
 @njit(nogil=True, cache=True)
@@ -204,43 +216,38 @@ def missing_e_step(
     factors.shape = (k or 1, d, d), transposed: upper triangular W' with W Sigma W' = I.
     """
     k, d = means.shape
-    n = X.shape[0]
     counts, sums, squares = np.zeros(k), np.zeros((k, d)), np.zeros((k, d, d))
-    E, L = np.zeros((k, B, d)), np.zeros((k, B))
+    E, L, Z = np.zeros((k, B, d)), np.zeros((k, B)), np.empty((B, d))
     Y, D, product = np.empty((B, d)), np.empty((B, d)), np.empty((d, d))
     top, norm, rows = np.empty(B), np.empty(B), np.empty(B, np.int64)
     entries, R, C, t = np.empty(d, np.int64), np.empty((d, d)), np.empty((d, d)), np.empty(d)
-    log_likelihood, n_pairs = 0.0, 0
-    pattern = 0
-    for start in range(0, n, B):
-        stop = min(start + B, n)
-        first_pattern, first = pattern, start
+    log_likelihood, n_pairs, pattern = 0.0, 0, 0
+    for start in range(0, X.shape[0], B):
+        stop = min(start + B, X.shape[0])
+        n_rows = stop - start
+        _load(X, start, n_rows, center, scale, Z)
+        first, first_pattern = start, pattern
         while first < stop:
-            last = min(edges[pattern + 1], stop)
-            units = center, scale, log_scale
+            at, x = first - start, X[first]
+            first, pattern = _next(edges, pattern, first, stop)
+            own = Z[at : first - start]
             room = entries, R, t
-            _log_joint(
-                X, first, last, first - start, constants, means, precisions, units, room, E, L
-            )
-            pattern += last == edges[pattern + 1]
-            first = last
+            _log_joint(x, own, at, constants, means, precisions, log_scale, room, E, L)
         for j in range(k):
             np.dot(E[j], factors[min(j, factors.shape[0] - 1)], Y)
-            _subtract_half_square_norms(Y, stop - start, L[j])
-        log_likelihood += normalise(L, stop - start, weight, labels, start, top, norm)
+            _subtract_half_square_norms(Y, n_rows, L[j])
+        log_likelihood += normalise(L, n_rows, weight, labels, start, top, norm)
         for j in range(k):
-            n_kept = _keep_what_matters(L[j], stop - start, weight, start, rows)
+            n_kept = _keep_what_matters(L[j], n_rows, weight, start, rows)
             n_pairs += n_kept
             if n_kept:
                 counts[j] += _moments(E[j], L[j], rows[:n_kept], D, Y, product, sums[j], squares[j])
-        pattern, first = first_pattern, start
+        first, pattern = start, first_pattern
         while first < stop:
-            last = min(edges[pattern + 1], stop)
-            _covariances(
-                X, first, last, first - start, precisions, log_scale, (entries, R, C), L, squares
-            )
-            pattern += last == edges[pattern + 1]
-            first = last
+            at, x = first - start, X[first]
+            first, pattern = _next(edges, pattern, first, stop)
+            own = L[:, at : first - start]
+            _covariances(x, precisions, log_scale, (entries, R, C), own, squares)
     for j in range(k):
         for a in range(d):
             for b in range(a):

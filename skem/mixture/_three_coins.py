@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -172,8 +173,10 @@ class ThreeCoinMixture(BernoulliRows):
     def _finish(self, model: BernoulliModel, state: EMState, data: BinaryData) -> None:
         path = [*(state.path or []), state.params]
         self.history_ = np.array([_coins(params) for params in path])
-        tosses = [known(part).sum(axis=1) for part in parts_of(data.X)]
-        shares = np.bincount(np.concatenate(tosses), weights=data.weight, minlength=model.d + 1)
+        weights = itertools.repeat(None) if data.weight is None else parts_of(data.weight)
+        shares = np.zeros(model.d + 1)
+        for part, weight in zip(parts_of(data.X), weights, strict=False):
+            shares += np.bincount(known(part).sum(axis=1), weights=weight, minlength=model.d + 1)
         self.information_ = np.sum(
             [
                 share * coin_information(self.pi_, self.p_, self.q_, m)

@@ -84,6 +84,55 @@ def test_map_rows_keeps_the_order():
     )
 
 
+@pytest.mark.parametrize("gathered_values", [40, 1 << 18])
+def test_rows_are_taken_in_the_order_given(monkeypatch, gathered_values):
+    """As if they had been copied in that order, with a memo of their own from pass to pass."""
+    monkeypatch.setattr("skem.em._rows.GATHERED_VALUES", gathered_values)
+    rng = np.random.default_rng(0)
+    X, w, labels = rng.standard_normal((300, 3)), rng.random(300), rng.integers(-1, 2, 300)
+    order = rng.permutation(300)[:200].astype(np.int32)
+    seen = []
+
+    def look(rows):
+        rows.memo["visits"] = rows.memo.get("visits", 0) + 1
+        chosen = order[rows.start : rows.start + len(rows.X)]
+        np.testing.assert_array_equal(rows.X, X[chosen])
+        np.testing.assert_array_equal(rows.weight, w[chosen])
+        np.testing.assert_array_equal(rows.labels, labels[chosen])
+        seen.append((rows.start, len(rows.X), rows.memo["visits"]))
+        return Sums(0.0, rows.weight.sum(), rows.weight @ rows.X, ())
+
+    blocks = RowBlocks(
+        X, sample_weight=w, labels=labels, order=order, row_values=1 << 16, n_jobs=1
+    )  # fmt: skip
+    with blocks as rows:
+        assert len(rows.blocks) > 5
+        first, second = rows.reduce(look), rows.reduce(look)
+    np.testing.assert_allclose(first.first, w[order] @ X[order])
+    np.testing.assert_array_equal(first.first, second.first)
+    assert sum(n for _, n, visits in seen if visits == 1) == len(order)
+    assert sum(n for _, n, visits in seen if visits == 2) == len(order)
+    assert max(n for _, n, _ in seen) <= max(1, gathered_values // 3)
+
+
+def test_map_rows_works_in_an_order_and_answers_in_that_of_the_rows():
+    X = np.random.default_rng(0).standard_normal((500, 2))
+    order = np.argsort(X[:, 0])
+    widths = []
+
+    def function(block):
+        widths.append(np.ptp(block[:, 0]))
+        return block.sum(axis=1)
+
+    values = map_rows(
+        function, X, row_values=100_000, n_jobs=1, order=order, dtype=np.float32
+    )  # fmt: skip
+    assert values.dtype == np.float32
+    np.testing.assert_allclose(values, X.sum(axis=1), rtol=1e-5, atol=1e-6)
+    assert len(widths) > 5
+    assert np.median(widths) < np.ptp(X[:, 0]) / 2
+
+
 def test_n_jobs_none_means_all_that_the_context_allows():
     assert effective_n_jobs(1) == 1
     assert effective_n_jobs(3) == 3

@@ -76,6 +76,23 @@ def test_more_starts_never_end_lower(faithful):
     assert bounds[2] >= bounds[0] - 1e-6
 
 
+@pytest.mark.parametrize("holes", [False, True])
+@pytest.mark.parametrize("value", [1e200, -1e307, np.nan])
+def test_rows_of_weight_zero_may_hold_anything(iris, covariance_type, value, holes, quietly):
+    """What they hold enters no sum, not even times zero."""
+    X = iris.copy()
+    if holes:
+        X[::7, 1] = np.nan
+    wild = np.insert(X, [0, 20, 20, 150], value, axis=0)
+    weight = np.insert(np.ones(150), [0, 20, 20, 150], 0.0)
+    mixture = GaussianMixtureEM(3, covariance_type=covariance_type, random_state=0)
+    expected = quietly(mixture, X)
+    means, covariances = expected.means_, expected.covariances_
+    actual = quietly(mixture, wild, sample_weight=weight)
+    np.testing.assert_allclose(actual.means_, means, rtol=1e-10)
+    np.testing.assert_allclose(actual.covariances_, covariances, rtol=1e-8, atol=1e-12)
+
+
 @pytest.mark.parametrize(
     ("init_params", "name"),
     [

@@ -114,6 +114,62 @@ def test_float32_holes(gaussian, holes, covariance_type):
     assert (np.linalg.eigvalsh(dense(gaussian, single)) > 0).all()
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("extras", ["plain", "weights", "labels"])
+def test_an_em_step_is_that_of_the_book(gaussian, quietly, holes, covariance_type, extras, dtype):
+    """Expected moments of each row, written out; many rows have the same pattern or none has."""
+    rng = np.random.default_rng(0)
+    X = np.vstack([holes, rng.standard_normal((40, 3)) + 2]).astype(dtype)
+    n, k, d = len(X), 2, 3
+    weight = rng.random(n) if extras == "weights" else np.ones(n)
+    labels = rng.integers(-1, k, n) if extras == "labels" else np.full(n, -1)
+    means = np.array([[0.0, 0.5, -0.5], [3.0, 0.0, 1.0]])
+    roots = rng.standard_normal((k, d, d)) / 3 + np.eye(d)
+    one = {"full": roots @ roots.swapaxes(1, 2), "diag": rng.uniform(0.5, 2, (k, d)),
+           "spherical": rng.uniform(0.5, 2, k)}  # fmt: skip
+    tied = covariance_type.startswith("tied")
+    kind = "full" if covariance_type == "tied" else covariance_type.removeprefix("tied_")
+    covariances = one[kind][0] if tied else one[kind]
+    precisions = np.linalg.inv(covariances) if kind == "full" else 1 / covariances
+    mixture = GaussianMixtureEM(
+        k, covariance_type=covariance_type, reg_covar=0, max_iter=1, tol=0, acceleration=None,
+        weights_init=[0.4, 0.6], means_init=means, precisions_init=precisions,
+    )  # fmt: skip
+    quietly(
+        mixture, X, sample_weight=weight if extras == "weights" else None,
+        labels=labels if extras == "labels" else None,
+    )  # fmt: skip
+    dense_start = gaussian.dense(covariances, covariance_type, k, d)
+    log_joint = gaussian.log_joint(X, np.array([0.4, 0.6]), means, dense_start)
+    r = np.exp(log_joint - logsumexp(log_joint, axis=1, keepdims=True))
+    r[labels >= 0] = np.eye(k)[labels[labels >= 0]]
+    r *= weight[:, None]
+    new_means, scatters = np.zeros((k, d)), np.zeros((k, d, d))
+    for j in range(k):
+        filled, spread = X.astype(np.float64), np.zeros((d, d))
+        for x, share in zip(filled, r[:, j], strict=True):
+            o, m = ~np.isnan(x), np.isnan(x)
+            slope = dense_start[j][np.ix_(m, o)] @ np.linalg.pinv(dense_start[j][np.ix_(o, o)])
+            rest = dense_start[j][np.ix_(m, m)] - slope @ dense_start[j][np.ix_(o, m)]
+            spread[np.ix_(m, m)] += share * rest
+            x[m] = means[j][m] + slope @ (x[o] - means[j][o])
+        new_means[j] = r[:, j] @ filled / r[:, j].sum()
+        away = filled - new_means[j]
+        scatters[j] = (r[:, j, None] * away).T @ away + spread
+    counts = r.sum(axis=0)
+    expected = (scatters.sum(0) / counts.sum())[None] if tied else scatters / counts[:, None, None]
+    if kind != "full":
+        expected = np.diagonal(expected, axis1=1, axis2=2)
+    if kind == "spherical":
+        expected = expected.mean(axis=1)
+    rtol = 1e-9 if dtype == np.float64 else 2e-5
+    np.testing.assert_allclose(mixture.weights_, counts / counts.sum(), rtol=rtol)
+    np.testing.assert_allclose(mixture.means_, new_means, rtol=rtol, atol=rtol)
+    np.testing.assert_allclose(
+        mixture.covariances_, expected[0] if tied else expected, rtol=10 * rtol, atol=rtol
+    )
+
+
 # ---------------------------------------------------------------------- conditional mixtures
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_a_conditional_mixture_has_the_dtype_of_the_whole(iris, covariance_type, dtype):
