@@ -33,7 +33,7 @@ class _Steps:
     shown: Tensor | None = None
 
 
-_KEPT = 1 << 14  # numbers that are kept in one array
+_KEPT = 1 << 10  # numbers that are kept in one array
 _OFTEN = 64  # steps between two looks at the moments of Adam
 _BATCH_EVENTS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 
@@ -276,16 +276,18 @@ class _Sum:
     """
 
     def __init__(self) -> None:
-        self.others, self.n, self.blocks = 0.0, 0, list[Tensor]()
+        self.others, self.n = 0.0, 0
+        self.blocks: list[Tensor] = []
+        self.free: list[Tensor] = []  # places of the last block
 
     def add(self, value: Any) -> None:
         if not torch.is_tensor(value):
             self.others += value
             return
-        place = self.n % _KEPT
-        if place == 0:
+        if not self.free:
             self.blocks.append(value.new_zeros(_KEPT))
-        self.blocks[-1][place] = value.detach()
+            self.free = list(self.blocks[-1].unbind()[::-1])
+        self.free.pop().copy_(value.detach())
         self.n += 1
 
     def __float__(self) -> float:
