@@ -271,8 +271,8 @@ class _Sum:
     """A sum of numbers and of tensors of one number, which are read from the device once.
 
     Their values are copied into a few arrays. Kept themselves, they would lie between the large
-    tensors of a batch, which then find no room where those of the last batch were: a training on
-    ten thousand batches took gigabytes.
+    tensors of a batch, which then find no room where those of the last batch were, and memory
+    grows with each batch.
     """
 
     def __init__(self) -> None:
