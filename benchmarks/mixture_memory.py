@@ -27,7 +27,7 @@ from report import machine, rst_table, text_table, write
 from skem import BernoulliMixtureEM, GaussianMixtureEM, ThreeCoinMixture
 
 D, K = 20, 3
-SMALL, LARGE = 100_000, 300_000
+SMALL, LARGE = 60_000, 180_000
 
 
 def clusters(n: int, dtype: type = np.float64) -> np.ndarray:
