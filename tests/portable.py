@@ -85,7 +85,10 @@ CONFIGURATIONS = [
     Configuration(None, 2, True, 10),
 ]
 
-# NumPy and SciPy each bring a BLAS; a kernel that the processor cannot run ends the process.
+# How a process ends that meets an instruction unknown to the processor: SIGILL; on Windows its name.
+ILLEGAL = (-4, 0xC000001D)
+
+# NumPy and SciPy each bring a BLAS.
 PROBE = """
 import numpy as np, scipy.linalg, threadpoolctl
 A = np.random.default_rng(0).standard_normal((200, 200))
@@ -120,8 +123,10 @@ def why_not(configuration: Configuration) -> str:
         text=True,
         check=False,
     )
+    if probe.returncode in ILLEGAL:
+        return "the processor does not have its instructions"
     if probe.returncode:
-        return f"the processor cannot run it (exit status {probe.returncode})"
+        raise RuntimeError(f"{configuration.name}: status {probe.returncode}. {probe.stderr}")
     found = [line.split() for line in probe.stdout.splitlines()]
     others = {api for api, _ in found} - {"openblas"}
     if others or not found:
@@ -157,8 +162,8 @@ def run(configuration: Configuration, tests: list[str], options: list[str]) -> O
     last = (process.stdout.strip().splitlines() or [""])[-1]
     counts = {word: int(n) for n, word in re.findall(r"(\d+) (passed|failed|error)", last)}
     failed = counts.get("failed", 0) + counts.get("error", 0)
-    if process.returncode and not failed:  # it ended before any test: a crash, a wrong option
-        names.append((process.stderr or process.stdout).strip()[-2000:])
+    if process.returncode and not failed:  # it crashed, was stopped, or had a wrong option
+        names.append(f"pytest ended with status {process.returncode}. {process.stderr[-2000:]}")
         failed = 1
     if failed:
         print(process.stdout)
