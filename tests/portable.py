@@ -85,7 +85,8 @@ CONFIGURATIONS = [
     Configuration(None, 2, True, 10),
 ]
 
-# How a process ends that meets an instruction unknown to the processor: SIGILL; on Windows its name.
+# How a process ends that meets an instruction unknown to the processor: SIGILL, or on Windows its
+# name.
 ILLEGAL = (-4, 0xC000001D)
 
 # NumPy and SciPy each bring a BLAS.

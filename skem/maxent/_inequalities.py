@@ -23,7 +23,6 @@ from skem.maxent._dual import DualFit, Moments, White, moments, newton
 from skem.maxent._feasibility import Facts
 from skem.maxent._quadrature import Domain
 
-
 # Multipliers below this share of the largest, in units of their functions, are rounding. An odd
 # power must not have them: where the power above has none, no density could be normalised.
 ROUNDING = 1e-10
