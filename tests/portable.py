@@ -140,7 +140,10 @@ def why_not(configuration: Configuration) -> str:
 
 def run(configuration: Configuration, tests: list[str], options: list[str]) -> Outcome:
     """Run the tests in that way."""
-    reason = why_not(configuration)
+    try:
+        reason = why_not(configuration)
+    except RuntimeError as error:
+        return Outcome(0, 1, 0.0, [str(error)])
     if reason:
         return Outcome(0, 0, 0.0, [], reason)
     workers = max(1, (os.cpu_count() or 1) // configuration.threads)
