@@ -13,7 +13,7 @@ DOCS := $(VENV)/.installed-docs
 
 .PHONY: help
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: $(BASE)  ## fit the estimators on real data: a table, and pictures in build/demo/
@@ -22,6 +22,10 @@ demo: $(BASE)  ## fit the estimators on real data: a table, and pictures in buil
 .PHONY: test
 test: $(BASE)  ## run all tests (ARGS="..." goes to pytest)
 	$(PY) -m pytest --numprocesses auto --maxprocesses 8 $(ARGS)
+
+.PHONY: test-portable
+test-portable: $(BASE)  ## repeat the numerical tests as other machines compute (ARGS="--help")
+	$(PY) tests/portable.py $(ARGS)
 
 .PHONY: lint
 lint: $(BASE)  ## check style, formatting and types

@@ -15,21 +15,29 @@ class TensorRows(Dataset):
 
     Parameters
     ----------
-    tensors : sequence of Tensor of shape (n_samples, ...) or None
+    tensors : sequence of Tensor of shape (n_tensor_rows, ...) or None
         The first one is not None.
+    rows : Tensor of int64 of shape (n_samples,), default=None
+        Which of their rows, and in which order; all if None. Nothing is copied before a batch is.
     """
 
-    def __init__(self, *tensors: Tensor | None):
+    def __init__(self, *tensors: Tensor | None, rows: Tensor | None = None):
         self.tensors = tensors
         first = tensors[0]
         assert first is not None
-        self.n_rows, self.device = len(first), first.device
+        self.device = first.device
+        self.rows = None if rows is None else rows.to(self.device)
+        self.n_rows = len(first if rows is None else rows)
 
     def __len__(self) -> int:
         return self.n_rows
 
     def __getitem__(self, index: Any) -> tuple[Tensor | None, ...]:
         """Rows by a slice or a tensor of numbers."""
+        if isinstance(index, Tensor):
+            index = index.to(self.device)
+        if self.rows is not None:
+            index = self.rows[index]
         if isinstance(index, Tensor):
             return tuple([None if t is None else t.index_select(0, index) for t in self.tensors])
         return tuple([None if t is None else t[index] for t in self.tensors])

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Any, Protocol
+
 import numpy as np
 from numpy.typing import NDArray
 
 _BLOCK = 1 << 17  # numbers that are keyed at once, in cache
 _ODD = np.uint64(0x9E3779B97F4A7C15)
+
+
+class Rows(Protocol):
+    """An array, or what makes rows of one when they are read."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    @property
+    def dtype(self) -> Any: ...
+
+    def __getitem__(self, rows: Any, /) -> NDArray: ...
 
 
 def distinct(
@@ -30,13 +44,19 @@ def distinct(
     weight : ndarray of shape (n_kept,) or None
     """
     keys = row_keys(X, labels)
-    kept = np.arange(len(X)) if weight is None else np.flatnonzero(weight > 0)
-    order = kept[np.argsort(keys[kept], kind="stable")]
+    kept = None if weight is None else np.flatnonzero(weight > 0)
+    if kept is not None:
+        keys = keys[kept]
+    order = np.argsort(keys, kind="stable")
+    keys = keys[order]
     new = np.ones(len(order), dtype=bool)
-    new[1:] = keys[order[1:]] != keys[order[:-1]]
+    new[1:] = keys[1:] != keys[:-1]
+    del keys
+    order = order if kept is None else kept[order]
     again = np.flatnonzero(~new)
     if not _all_equal(X, labels, order[again - 1], order[again]):
         columns = [*X.T, *([] if labels is None else [labels])]
+        kept = np.arange(len(X)) if kept is None else kept
         order = kept[np.lexsort([column[kept] for column in columns])]
         new[1:] = np.any([column[order[1:]] != column[order[:-1]] for column in columns], axis=0)
     if weight is None and new.all():
@@ -45,12 +65,12 @@ def distinct(
     return order[new], np.add.reduceat(w, np.flatnonzero(new))
 
 
-def arranged(X: NDArray, labels: NDArray | None) -> NDArray:
+def arranged(X: Rows, labels: NDArray | None) -> NDArray:
     """An order of rows that are all different, as if shuffled, however they came."""
     return np.argsort(row_keys(X, labels), kind="stable")
 
 
-def row_keys(X: NDArray, labels: NDArray | None) -> NDArray:
+def row_keys(X: Rows, labels: NDArray | None) -> NDArray:
     """A number for each row, equal for equal rows wherever they stand.
 
     A random linear form of the mixed bits modulo 2^64: a sum of floats may depend on the place of

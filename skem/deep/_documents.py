@@ -5,7 +5,9 @@ from __future__ import annotations
 import itertools
 import numbers
 import reprlib
-from collections.abc import Callable, Iterable
+from array import array
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -13,14 +15,15 @@ import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import validate_data
 
-from skem.deep._sequences import Sequences
-from skem.deep._words import split_words
+from skem.deep._sequences import Sequences, blocks, id_type
+from skem.deep._words import words_of
 
 TOKENIZERS = ("char", "word")
 Tokenizer = str | Callable[[str], list[str]] | None
 
 NEGATIVE = -1  # what all negative token ids are read as
 _LARGEST = 2**53  # integers up to here are exact as floats
+_PIECE = 1 << 17  # characters or ids that are looked at together
 
 
 class Documents:
@@ -94,7 +97,7 @@ def check_tokens(estimator: Any, X: Any, *, reset: bool) -> Any:
 
     Returns
     -------
-    X : ndarray of int64 of shape (n_samples, n_tokens), or X itself
+    X : ndarray of int of shape (n_samples, n_tokens), or X itself
 
     Raises
     ------
@@ -112,30 +115,42 @@ def check_tokens(estimator: Any, X: Any, *, reset: bool) -> Any:
 
 
 def whole_numbers(X: NDArray) -> NDArray:
-    """Token ids as int64.
+    """Token ids as integers: X itself if it has such, else int64.
 
     Raises
     ------
     ValueError
         If X holds NaN, infinity, fractions, or numbers that int64 does not hold exactly.
     """
-    if X.dtype.kind in "bi":
-        return X.astype(np.int64, copy=False)
-    if X.dtype.kind == "u":
-        bad = np.iinfo(np.int64).max < X
-    else:
-        X = X.astype(np.float64, copy=False)
-        bad = ~np.isfinite(X)
-        if not bad.any():
-            bad = (np.floor(X) != X) | (np.abs(X) > _LARGEST)
-    if bad.any():
-        value = X[bad].flat[0]
-        shown = {"nan": "NaN", "inf": "infinity", "-inf": "-infinity"}.get(str(value), f"{value:g}")
-        raise ValueError(
-            f"tokenizer=None needs integer token ids, and X contains {shown}. Give ids of 0 or "
-            "more, and a negative number where a row is padded or a token is unknown."
-        )
-    return X.astype(np.int64, copy=False)
+    if X.dtype.kind == "i" or (X.dtype.kind == "u" and X.dtype.itemsize < 8):
+        return X
+    if X.dtype.kind == "b":
+        return X.astype(np.int8)
+    found, refused = np.empty(X.shape, dtype=np.int64), []
+    rows_at_once = max(1, _PIECE * len(X) // max(1, X.size))
+    for start in range(0, len(X), rows_at_once):
+        block = X[start : start + rows_at_once]
+        if X.dtype.kind == "u":
+            bad = np.iinfo(np.int64).max < block
+        else:
+            block = block.astype(np.float64, copy=False)
+            bad = ~(np.abs(block) <= _LARGEST) | (np.floor(block) != block)
+        if bad.any():
+            refused.append(block[bad])
+        else:
+            found[start : start + rows_at_once] = block
+    if refused:
+        values = np.concatenate(refused)
+        raise _no_id(min(values, key=np.isfinite))  # the first that is not finite, if any
+    return found
+
+
+def _no_id(value: Any) -> ValueError:
+    shown = {"nan": "NaN", "inf": "infinity", "-inf": "-infinity"}.get(str(value), f"{value:g}")
+    return ValueError(
+        f"tokenizer=None needs integer token ids, and X contains {shown}. Give ids of 0 or "
+        "more, and a negative number where a row is padded or a token is unknown."
+    )
 
 
 def read(X: Any, tokenizer: Tokenizer = None) -> Documents:
@@ -224,17 +239,54 @@ def _text(texts: list, tokenizer: Tokenizer) -> Documents:
             )
     n_characters = np.fromiter(map(len, texts), np.int64, len(texts))
     if tokenizer == "char":
-        data = "".join(texts).encode("utf-32-le", "surrogatepass")
-        codes, tokens = _factorized(np.frombuffer(data, dtype="<u4").astype(np.int64))
+        codes, tokens = _characters(texts, int(n_characters.sum()))
         types = [chr(code) for code in codes.tolist()]
         return Documents("char", types, Sequences.of_lengths(tokens, n_characters), n_characters)
     if tokenizer == "word":
-        return _strings("word", [split_words(text) for text in texts], n_characters)
+        return _strings("word", map(words_of, texts), n_characters)
     if not callable(tokenizer):
         raise ValueError(
             f"tokenizer must be 'char', 'word', None, or a callable; got {tokenizer!r}."
         )
-    return _strings("callable", [_cut(text, tokenizer) for text in texts], n_characters)
+    return _strings("callable", (_cut(text, tokenizer) for text in texts), n_characters)
+
+
+def _characters(texts: list[str], n: int) -> tuple[NDArray, NDArray]:
+    """The different characters, ascending, and each of the n characters as a number of those.
+
+    Texts are gone over twice, in pieces: first for which characters there are.
+    """
+    there = np.zeros(256, dtype=bool)
+    for codes in _pieces(texts):
+        if (most := int(codes.max())) >= len(there):
+            there = np.concatenate([there, np.zeros(most + 1 - len(there), dtype=bool)])
+        there[codes] = True
+    found = np.flatnonzero(there)
+    number = (np.cumsum(there) - 1).astype(id_type(len(found)))
+    tokens, start = np.empty(n, dtype=number.dtype), 0
+    for codes in _pieces(texts):
+        tokens[start : start + len(codes)] = number[codes]
+        start += len(codes)
+    return found, tokens
+
+
+def _pieces(texts: list[str]) -> Iterator[NDArray]:
+    """Code points of all characters, some at a time."""
+    pieces: list[str] = []
+    n = 0
+    for text in texts:
+        for start in range(0, len(text), _PIECE):
+            pieces.append(text[start : start + _PIECE])
+            n += len(pieces[-1])
+            if n >= _PIECE:
+                yield _code_points(pieces)
+                pieces, n = [], 0
+    if pieces:
+        yield _code_points(pieces)
+
+
+def _code_points(pieces: list[str]) -> NDArray:
+    return np.frombuffer("".join(pieces).encode("utf-32-le", "surrogatepass"), dtype="<u4")
 
 
 def _cut(text: str, tokenizer: Callable[[str], list[str]]) -> list[str]:
@@ -260,7 +312,9 @@ def _tokens(items: list) -> Documents:
                 else "X must hold strings, lists of strings, or lists of integers; "
                 f"X[0] is {reprlib.repr(item)}."
             )
-        sequences.append(np.asarray(item) if hasattr(item, "__array__") else list(item))
+        if hasattr(item, "__array__"):
+            item = np.asarray(item)
+        sequences.append(item if isinstance(item, (np.ndarray, list, tuple)) else list(item))
     lengths = [len(sequence) for sequence in sequences]
     if all(isinstance(s, np.ndarray) and s.ndim == 1 and s.dtype.kind in "biuf" for s in sequences):
         return _integers(whole_numbers(np.concatenate(sequences)), lengths)
@@ -276,13 +330,21 @@ def _tokens(items: list) -> Documents:
     )
 
 
-def _strings(kind: str, documents: list[list[str]], n_characters: NDArray | None) -> Documents:
-    flat = list(itertools.chain.from_iterable(documents))
-    types = list(dict.fromkeys(flat))
-    number_of = dict(zip(types, range(len(types)), strict=True))
-    tokens = np.fromiter(map(number_of.__getitem__, flat), np.int64, len(flat))
-    sequences = Sequences.of_lengths(tokens, [len(document) for document in documents])
-    return Documents(kind, [str(token) for token in types], sequences, n_characters)
+def _strings(
+    kind: str, documents: Iterable[Iterable[str]], n_characters: NDArray | None
+) -> Documents:
+    """Each token is made a number at once: as strings they take ten times the memory."""
+    number_of: defaultdict[str, int] = defaultdict()
+    number_of.default_factory = number_of.__len__  # the next number, for one that is new
+    tokens, offsets = array("i"), array("q", [0])
+    for document in documents:
+        tokens.extend(map(number_of.__getitem__, document))
+        offsets.append(len(tokens))
+    sequences = Sequences(
+        np.frombuffer(tokens, np.int32) if tokens else np.empty(0, np.int32),
+        np.frombuffer(offsets, np.int64),
+    )
+    return Documents(kind, [str(token) for token in number_of], sequences, n_characters)
 
 
 def _integers(ids: NDArray, lengths: ArrayLike) -> Documents:
@@ -296,12 +358,18 @@ def _integers(ids: NDArray, lengths: ArrayLike) -> Documents:
 def _without_padding(sequences: Sequences) -> Sequences:
     """Negative ids at the ends are dropped, others become -1."""
     ids, offsets = sequences.tokens, sequences.offsets
-    place = np.arange(len(ids))
-    last = np.maximum.accumulate(np.where(ids >= 0, place, -1))  # the last id before, or here
-    last = np.concatenate([[-1], last])
-    lengths = np.maximum(last[offsets[1:]] + 1 - offsets[:-1], 0)
-    kept = place < np.repeat(offsets[:-1] + lengths, sequences.lengths)
-    return Sequences.of_lengths(np.maximum(ids[kept], NEGATIVE), lengths)
+    lengths = np.zeros(len(sequences), dtype=np.int64)  # up to the last id that is not negative
+    for part, own, sizes in blocks(offsets):
+        place = np.arange(part.start, part.stop) + 1 - np.repeat(offsets[:-1][own], sizes)
+        document = np.repeat(np.arange(own.start, own.stop), sizes)
+        there = ids[part] >= 0
+        np.maximum.at(lengths, document[there], place[there])
+    kept = Sequences.of_lengths(np.empty(lengths.sum(), dtype=ids.dtype), lengths)
+    shift = offsets[:-1] - kept.offsets[:-1]
+    for part, own, sizes in blocks(kept.offsets):
+        place = np.arange(part.start, part.stop) + np.repeat(shift[own], sizes)
+        kept.tokens[part] = np.maximum(ids[place], NEGATIVE)
+    return kept
 
 
 def _factorized(values: NDArray) -> tuple[NDArray, NDArray]:
@@ -311,8 +379,15 @@ def _factorized(values: NDArray) -> tuple[NDArray, NDArray]:
     low = int(values.min())
     span = int(values.max()) - low + 1
     if span > 4 * len(values) + (1 << 17):
-        return np.unique(values, return_inverse=True)
-    shifted = values - low
+        types, tokens = np.unique(values, return_inverse=True)
+        return types, tokens.astype(id_type(len(types)))
     there = np.zeros(span, dtype=bool)
-    there[shifted] = True
-    return np.flatnonzero(there) + low, (np.cumsum(there) - 1)[shifted]
+    for start in range(0, len(values), _PIECE):
+        there[values[start : start + _PIECE].astype(np.int64) - low] = True
+    found = np.flatnonzero(there)
+    number = (np.cumsum(there) - 1).astype(id_type(len(found)))
+    tokens = np.empty(len(values), dtype=number.dtype)
+    for start in range(0, len(values), _PIECE):
+        part = slice(start, start + _PIECE)
+        tokens[part] = number[values[part].astype(np.int64) - low]
+    return found + low, tokens

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from skem.deep._sequences import Sequences
+from skem.deep._sequences import Sequences, in_content_order
 from skem.deep.modules.sequence import Letters, Tokens
 
 _SPREAD = 0.1  # by which lengths are blurred in shuffling, so that batches are not the same again
@@ -24,6 +24,7 @@ class Labelled(Dataset):
     ----------
     sequences : Sequences
     targets : ndarray of int of shape (n_sequences,) or (n_tokens,), default=None
+        As ids, of a type that torch indexes by.
     weight : ndarray of the shape of targets, default=None
     types : Sequences, default=None
         The same sequences as numbers of words.
@@ -59,13 +60,13 @@ class Labelled(Dataset):
     def inputs(self, rows: Tensor, device: torch.device) -> tuple[Tokens, Letters | None]:
         """Those sequences beside each other."""
         at = self.positions(rows)
-        tokens = Tokens(self.tokens[at].to(device), self.lengths[rows].to(device))
+        tokens = Tokens(self.tokens[at].long().to(device), self.lengths[rows].to(device))
         if self.letters is None:
             return tokens, None
         assert self.types is not None
         words, word = torch.unique(self.types[at], return_inverse=True)
-        ids, lengths = (t[..., words] for t in self.letters)
-        ids = ids[: int(lengths.max())]
+        ids, lengths = (t[..., words.long()] for t in self.letters)
+        ids = ids[: int(lengths.max())].long()
         return tokens, Letters(ids.to(device), lengths.to(device), word.to(device))
 
     def labels(
@@ -78,7 +79,7 @@ class Labelled(Dataset):
             at = self.positions(rows)
             where = at[torch.arange(len(at))[:, None] < self.lengths[rows]]
         weight = None if self.weight is None else self.weight[where].to(device)
-        return self.targets[where].to(device), weight
+        return self.targets[where].long().to(device), weight
 
 
 def _columns(letters: Sequences) -> tuple[Tensor, Tensor]:
@@ -156,8 +157,8 @@ def inference_groups(sequences: Sequences, width: int, most: int = 256) -> list[
         where its length and its tokens put it, so that results are equal to the last bit.
     """
     lengths = sequences.lengths
-    content = [sequence.tobytes() for sequence in sequences]
-    order = np.array(sorted(range(len(content)), key=lambda i: (-lengths[i], content[i])))
+    order = in_content_order(sequences)
+    order = order[np.argsort(-lengths[order], kind="stable")]
     groups, start = [], 0
     while start < len(order):
         n = max(1, min(most, _VALUES // (width * int(lengths[order[start]]))))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from skem.deep._documents import Documents
-from skem.deep._sequences import Sequences
+from skem.deep._sequences import Sequences, id_type
 from skem.deep._text import Vocabulary, learn_vocabulary, read
 
 _LONGEST = 24  # letters of a word that are read: its first and last ones
@@ -18,7 +18,7 @@ def lowered(texts: Documents) -> Documents:
     words = [word.lower() for word in texts.types]
     types = list(dict.fromkeys(words))
     number = {word: i for i, word in enumerate(types)}
-    table = np.array([number[word] for word in words], dtype=np.int64)
+    table = np.array([number[word] for word in words], dtype=id_type(len(types)))
     return Documents(
         texts.kind, types, texts.sequences.mapped(table), texts.n_characters, texts.tokenizer
     )
@@ -38,4 +38,4 @@ def spelled(texts: Documents, letters: Vocabulary) -> Sequences:
     """
     half = _LONGEST // 2
     words = [w if len(w) <= _LONGEST else w[:half] + w[-half:] for w in texts.types]
-    return letters.encode(read(words, "char")).framed(letters.start, letters.end)
+    return letters.compact(read(words, "char")).framed(letters.start, letters.end)

@@ -33,6 +33,8 @@ class _Steps:
     shown: Tensor | None = None
 
 
+_KEPT = 1 << 10  # numbers that are kept in one array
+_OFTEN = 64  # steps between two looks at the moments of Adam
 _BATCH_EVENTS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 
 
@@ -164,15 +166,17 @@ class Net(NeuralNet):
         self.module_.train(training)
         if training:
             self._turn_optimizer("train")
-        parts = []
+        sums_of = [_Sum() for _ in self.module_.parts]
         for batch in iterator:
             if listened:
                 self.notify("on_batch_begin", batch=batch, training=training)
-            parts.append(step_fn(batch))
+            parts = step_fn(batch)
+            for total, value in zip(sums_of, parts, strict=True):
+                total.add(value)
             if listened:
-                loss = parts[-1][0] / parts[-1][-1]
+                loss = parts[0] / parts[-1]
                 self.notify("on_batch_end", batch=batch, training=training, loss=loss)
-        *sums, weight = _totals(parts)
+        *sums, weight = [float(total) for total in sums_of]
         if training:
             self.module_.eval()
             self._turn_optimizer("eval")
@@ -218,6 +222,8 @@ class Net(NeuralNet):
         self._scaler.step(optimizer)
         self._scaler.update()
         steps.done += 1
+        if steps.done % _OFTEN == 0:
+            drop_decayed(optimizer)
         return parts
 
     def _valid_batch(self, batch: tuple) -> tuple:
@@ -244,13 +250,47 @@ def _listens(callback: Callback) -> bool:
     return any(getattr(kind, name) is not getattr(Callback, name) for name in _BATCH_EVENTS)
 
 
-def _totals(parts: list[tuple]) -> list[float]:
-    """Sums over batches."""
-    return [_total(column) for column in zip(*parts, strict=True)]
+def drop_decayed(optimizer: torch.optim.Optimizer) -> None:
+    """Set moments of Adam to zero that would be subnormal before the next look at them.
+
+    Those of a weight whose gradients have ended, of an input that is nearly always zero or of a
+    rare token, fall by beta at each step. An Intel processor takes a hundred cycles for a product
+    with a subnormal number, and rounding keeps them there: 0.9 times the least number is itself.
+    Steps of such weights are below 1e-27 of the learning rate.
+    """
+    for group in optimizer.param_groups:
+        for name, beta in zip(("exp_avg", "exp_avg_sq"), group.get("betas", ()), strict=False):
+            for parameter in group["params"]:
+                moment = optimizer.state.get(parameter, {}).get(name)
+                if moment is not None and moment.device.type == "cpu":
+                    least = torch.finfo(moment.dtype).tiny / beta**_OFTEN
+                    moment.copy_(torch.hardshrink(moment, least))
 
 
-def _total(values: tuple) -> float:
-    """The sum of numbers and tensors of one number, which are read from the device once."""
-    tensors = [value for value in values if torch.is_tensor(value)]
-    others = float(sum(value for value in values if not torch.is_tensor(value)))
-    return others + float(torch.stack(tensors).sum(dtype=torch.float64)) if tensors else others
+class _Sum:
+    """A sum of numbers and of tensors of one number, which are read from the device once.
+
+    Their values are copied into a few arrays. Kept themselves, they would lie between the large
+    tensors of a batch, which then find no room where those of the last batch were, and memory
+    grows with each batch.
+    """
+
+    def __init__(self) -> None:
+        self.others, self.n = 0.0, 0
+        self.blocks: list[Tensor] = []
+        self.free: list[Tensor] = []  # places of the last block
+
+    def add(self, value: Any) -> None:
+        if not torch.is_tensor(value):
+            self.others += value
+            return
+        if not self.free:
+            self.blocks.append(value.new_zeros(_KEPT))
+            self.free = list(self.blocks[-1].unbind()[::-1])
+        self.free.pop().copy_(value.detach())
+        self.n += 1
+
+    def __float__(self) -> float:
+        if not self.n:
+            return float(self.others)
+        return self.others + float(torch.cat(self.blocks)[: self.n].sum(dtype=torch.float64))

@@ -15,6 +15,7 @@ from skem._sklearn import Interval, StrOptions
 from skem.deep import _segments
 from skem.deep._base import DeepEstimatorMixin
 from skem.deep._segments import Segments, buckets
+from skem.deep._sequences import in_content_order, unlike_the_one_before
 from skem.deep._text import (
     TOKENIZERS,
     Sequences,
@@ -106,7 +107,7 @@ class SequenceEstimatorMixin(DeepEstimatorMixin):
         return self._encoded(self._read_documents(X, reset=False), at_least, strict)
 
     def _encoded(self, texts: Texts, at_least: int = 1, strict: bool = False) -> Sequences:
-        sequences = self.vocabulary_.encode(texts, strict=strict)
+        sequences = self.vocabulary_.compact(texts, strict=strict)
         check_lengths(sequences, at_least)
         return sequences
 
@@ -184,14 +185,25 @@ class SequenceEstimatorMixin(DeepEstimatorMixin):
             first += len(segment.tokens)
 
 
-def in_own_order(sequences: Sequences) -> tuple[Sequences, NDArray]:
-    """Different sequences in an order of their own, and where each of the given ones is.
+def in_own_order(sequences: Sequences) -> tuple[Sequences, NDArray, NDArray]:
+    """Different sequences in an order of their own.
+
+    With the number of one of the given ones that is equal to each, and where each of the given
+    ones is.
 
     The last digit of a product of matrices depends on the place of a row; so it does not depend on
     the order in which documents came.
     """
-    keys = [sequence.tobytes() for sequence in sequences]
-    first = {key: i for i, key in reversed(list(enumerate(keys)))}
-    place = {key: i for i, key in enumerate(sorted(first))}
-    back = np.fromiter((place[key] for key in keys), np.int64, len(keys))
-    return sequences.take([first[key] for key in place]), back
+    order = in_content_order(sequences)
+    new = unlike_the_one_before(sequences, order)
+    back = np.empty(len(order), dtype=np.int64)
+    back[order] = np.cumsum(new) - 1
+    return sequences.take(order[new]), order[new], back
+
+
+def repeat_equal(values: NDArray, first: NDArray, back: NDArray) -> NDArray:
+    """Fill the rows of sequences that are equal to others, from those of ``first``."""
+    same = first[back]
+    again = np.flatnonzero(same != np.arange(len(same)))
+    values[again] = values[same[again]]
+    return values

@@ -293,7 +293,7 @@ class RNNClassifier(LabelledSequencesMixin, ClassifierMixin, BaseEstimator):
         vocabulary = (
             self.vocabulary_ if goes_on else self._learn_vocabulary(texts, sample_weight=weight)
         )
-        sequences = vocabulary.encode(texts)
+        sequences = vocabulary.compact(texts)
         check_lengths(sequences, 1)
         present = np.ones(len(y), dtype=bool) if weight is None else weight > 0
         classes = np.unique(y[present])
@@ -343,8 +343,7 @@ class RNNClassifier(LabelledSequencesMixin, ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         sequences = self._encode(X)
         log_p = torch.empty(len(sequences), len(self.classes_), dtype=torch.float64)
-        for rows, found in self._logits(Labelled(sequences), sequences):
-            log_p[rows] = found
+        self._visit(Labelled(sequences), sequences, log_p.__setitem__)
         return log_p.numpy()
 
     def predict_proba(self, X: Any) -> NDArray:
@@ -360,7 +359,8 @@ class RNNClassifier(LabelledSequencesMixin, ClassifierMixin, BaseEstimator):
         proba : ndarray of shape (n_samples, n_classes)
             In the order of ``classes_``.
         """
-        return np.exp(self.predict_log_proba(X))
+        log_p = self.predict_log_proba(X)
+        return np.exp(log_p, out=log_p)
 
     def predict(self, X: Any) -> NDArray:
         """The most probable class of each sequence.

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.utils import gen_batches
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import validate_data
 from torch import Tensor
@@ -154,7 +155,12 @@ class LabelledSequencesMixin(SequenceEstimatorMixin):
     def _start_at_frequencies(self, module: Any, codes: NDArray, weight: NDArray | None) -> None:
         """Chances of classes start at how often they are."""
         n = len(module.output.bias)
-        counts = torch.from_numpy(np.bincount(codes, weights=weight, minlength=n) + 0.0)
+        if weight is None:  # in blocks, for numpy makes int64 of all codes
+            parts = (codes[p] for p in gen_batches(len(codes), 1 << 17))
+            found = sum(np.bincount(part, minlength=n) for part in parts)
+        else:
+            found = np.bincount(codes, weights=weight, minlength=n)
+        counts = torch.as_tensor(found, dtype=torch.float64)
         p = (counts + 1e-3 * counts.sum()) / counts.sum()
         module.output.bias.data.copy_(p.log())
 
@@ -176,16 +182,16 @@ class LabelledSequencesMixin(SequenceEstimatorMixin):
         return self.batch_size
 
     # ------------------------------------------------------------------ use
-    def _logits(self, dataset: Labelled, sequences: Sequences) -> list[tuple[Tensor, Tensor]]:
-        """Numbers of sequences, and log-probabilities of their classes or of their tokens' tags.
+    def _visit(
+        self, dataset: Labelled, sequences: Sequences, function: Callable[[Tensor, Tensor], None]
+    ) -> None:
+        """Give the function numbers of sequences, and the log-probabilities of their labels.
 
-        Those of tokens are in the order of `SequenceTagger.logits`.
+        Those of classes, or of the tags of their tokens in the order of `SequenceTagger.logits`.
         """
         module = self.net_.module_
         width = 4 * module.recurrent.n_directions * max(module.recurrent.hidden_sizes)
-        found = []
         with self._inference() as device:
             for rows in inference_groups(sequences, width):
                 logits = module.logits(*dataset.inputs(rows, device))
-                found.append((rows, logits.double().log_softmax(1).cpu()))
-        return found
+                function(rows, logits.double().log_softmax(1).cpu())

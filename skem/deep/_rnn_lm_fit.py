@@ -89,7 +89,7 @@ class LanguageModelFitMixin(LanguageModelUseMixin):
             vocabulary = self._learn_vocabulary(
                 texts, start=True, end=self._has_end(texts), unknown=self.unknown_token
             )
-        sequences = vocabulary.encode(texts)
+        sequences = vocabulary.compact(texts)
         check_lengths(sequences, 2 if vocabulary.end is None else 1)
         return vocabulary, sequences
 
@@ -106,7 +106,7 @@ class LanguageModelFitMixin(LanguageModelUseMixin):
         train, valid = sequences, None
         if X_val is not None:
             texts = self._read_documents(X_val, reset=False)
-            valid = vocabulary.encode(texts, name="X_val")
+            valid = vocabulary.compact(texts, name="X_val")
             check_lengths(valid, 1, "X_val")
         elif self.early_stopping and not self._is_partial:
             train, valid = self._split(sequences)
@@ -130,7 +130,7 @@ class LanguageModelFitMixin(LanguageModelUseMixin):
                 f"{len(tokens)} tokens leaves too few to train on. Lower it, or set "
                 "early_stopping=False."
             )
-        return Sequences.from_list([tokens[:n]]), Sequences.from_list([tokens[n:]])
+        return Sequences.of_lengths(tokens[:n], [n]), Sequences(tokens[n:], [0, len(tokens) - n])
 
     def _predictions(self, sequences: Sequences, vocabulary: Vocabulary) -> _segments.Documents:
         return _segments.Documents(

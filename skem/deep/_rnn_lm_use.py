@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
@@ -17,7 +18,7 @@ from skem._validation import check_positive_integer
 from skem.deep import _segments
 from skem.deep._generate import Choice, chosen
 from skem.deep._random import draw_seed
-from skem.deep._rnn_base import Part, SequenceEstimatorMixin, in_own_order
+from skem.deep._rnn_base import Part, SequenceEstimatorMixin, in_own_order, repeat_equal
 from skem.deep._text import Sequences
 from skem.deep.modules.language_model import LanguageModel
 
@@ -81,7 +82,7 @@ class LanguageModelUseMixin(
             is `score_samples`.
         """
         check_is_fitted(self)
-        sequences, back = in_own_order(self._encode(X))
+        sequences, _, back = in_own_order(self._encode(X))
         lengths = sequences.lengths + (self.vocabulary_.end is not None)
         starts = torch.from_numpy(np.cumsum(lengths) - lengths)
         found = np.empty(lengths.sum(), dtype=np.float32)
@@ -97,7 +98,7 @@ class LanguageModelUseMixin(
         return [documents[i].copy() for i in back]
 
     def _log_probs(self, sequences: Sequences) -> NDArray:
-        sequences, back = in_own_order(sequences)
+        sequences, _, back = in_own_order(sequences)
         total = torch.zeros(len(sequences), dtype=torch.float64)
 
         def add(part: Part, log_p: Tensor) -> None:
@@ -199,15 +200,22 @@ class LanguageModelUseMixin(
             Columns are those of ``vocabulary_.tokens_``.
         """
         check_is_fitted(self)
-        return np.exp(self._next_log_probs(X))
+        return self._of_next(X, lambda log_p: np.exp(log_p, out=log_p))
 
-    def _next_log_probs(self, X: Any) -> NDArray:
+    def _of_next(self, X: Any, function: Callable[[NDArray], NDArray]) -> NDArray:
+        """What a function makes of the log-probabilities of the next token, for each context."""
         module = self._module
-        sequences, back = in_own_order(self._encode(X, at_least=0))
+        sequences, first, back = in_own_order(self._encode(X, at_least=0))
         (h,) = self._last_and_mean(sequences, ("last",))
+        found: Any = None
         with self._inference() as device:
-            parts = [module.softmax.log_prob(module.projection(r.to(device))) for r in h.split(256)]
-            return torch.cat([part.cpu() for part in parts]).numpy()[back]
+            for part in gen_batches(len(h), 256):
+                log_p = module.softmax.log_prob(module.projection(h[part].to(device)))
+                values = function(log_p.cpu().numpy())
+                if found is None:
+                    found = np.empty((len(back), *values.shape[1:]), dtype=values.dtype)
+                found[first[part]] = values
+        return repeat_equal(found, first, back)
 
     def predict(self, X: Any) -> NDArray:
         """The token that most likely follows each context; no special one.
@@ -223,9 +231,13 @@ class LanguageModelUseMixin(
             Strings or integers, as the tokens are.
         """
         check_is_fitted(self)
-        log_p = self._next_log_probs(X)
-        log_p[:, self.vocabulary_.special] = -np.inf
-        return np.array(self.vocabulary_.tokens(log_p.argmax(1)))
+        special = self.vocabulary_.special
+
+        def likeliest(log_p: NDArray) -> NDArray:
+            log_p[:, special] = -np.inf
+            return log_p.argmax(1)
+
+        return np.array(self.vocabulary_.tokens(self._of_next(X, likeliest)))
 
     # ------------------------------------------------------------------ states
     def transform(self, X: Any) -> NDArray:
@@ -248,27 +260,30 @@ class LanguageModelUseMixin(
     def _last_and_mean(self, sequences: Sequences, wanted: tuple[str, ...]) -> tuple[Tensor, ...]:
         """States after the last token, or means over tokens, (n_samples, H)."""
         module, end = self._module, self.vocabulary_.start
-        sequences, back = in_own_order(sequences)
+        sequences, first, back = in_own_order(sequences)
         # The token after the last one is a target only, and any will do.
         dataset = _segments.Documents(sequences.tokens, sequences.offsets, end, end)
-        out = {name: torch.zeros(len(dataset), self._n_features_out) for name in wanted}
+        out = {name: torch.zeros(len(back), self._n_features_out) for name in wanted}
+        at = torch.from_numpy(first)
 
         def one(part: Part) -> tuple[Tensor, ...]:
             outputs, state = module.encode(part.tokens, part.state)
             last, n_steps = part.lengths - 1 - part.first, len(outputs)
             if "last" in out:
                 ended = torch.nonzero(last < n_steps)[:, 0]
-                out["last"][part.documents[ended.cpu()]] = outputs[last[ended], ended].cpu()
+                out["last"][at[part.documents[ended.cpu()]]] = outputs[last[ended], ended].cpu()
             if "mean" in out:
                 valid = part.valid().to(outputs.dtype)
                 valid[: max(1 - part.first, 0)] = 0  # the start
                 sums = torch.einsum("tb,tbh->bh", valid, outputs)
-                out["mean"][part.documents] += (sums / (part.lengths - 1)[:, None]).cpu()
+                out["mean"][at[part.documents]] += (sums / (part.lengths - 1)[:, None]).cpu()
             return state
 
         with self._inference() as device:
             self._in_parts(dataset, self._width, device, one)
-        return tuple(values[back] for values in out.values())
+        for values in out.values():
+            repeat_equal(values.numpy(), first, back)
+        return tuple(out.values())
 
     # ------------------------------------------------------------------ draws
     def generate(

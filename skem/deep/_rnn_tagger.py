@@ -18,6 +18,7 @@ from skem.deep._letters import letters_of, lowered
 from skem.deep._random import draw_seed, local_seed
 from skem.deep._rnn_labels import CONSTRAINTS, COUNT
 from skem.deep._rnn_tagger_use import TaggerUseMixin
+from skem.deep._sequences import id_type, looked_up
 from skem.deep._tags import may_be_padded, read_tags
 from skem.deep._text import Documents, Sequences, Vocabulary, check_lengths
 from skem.deep.modules.sequence import CHARACTERS, SequenceTagger, WordCNN, WordRNN
@@ -284,7 +285,8 @@ class RNNTagger(TaggerUseMixin, BaseEstimator):
         tags = read_tags(y, texts.sequences.lengths, padded=may_be_padded(X))
         self._check_classes(tags.classes, goes_on)
         classes = self.classes_ if goes_on else tags.classes
-        codes = np.searchsorted(classes, tags.classes)[tags.codes]
+        number = np.searchsorted(classes, tags.classes).astype(id_type(len(classes)))
+        codes = looked_up(number, tags.codes)
         weight = self._weights_of_classes(classes, codes)
         weight = None if weight is None else weight / weight.mean()
         vocabulary, letters = (
@@ -327,11 +329,10 @@ class RNNTagger(TaggerUseMixin, BaseEstimator):
         sequences, letters = arrays
 
         def of(rows: NDArray) -> Labelled:
-            at = Sequences(np.arange(len(codes)), sequences.offsets).take(rows).tokens
             return Labelled(
                 sequences.take(rows),
-                codes[at],
-                None if weight is None else weight[at],
+                sequences.taken(codes, rows),
+                None if weight is None else sequences.taken(weight, rows),
                 types=None if letters is None else types.take(rows),
                 letters=letters,
             )

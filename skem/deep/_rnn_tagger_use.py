@@ -7,11 +7,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
 
 from skem.deep._labelled import Labelled
 from skem.deep._letters import lowered, spelled
 from skem.deep._rnn_labels import LabelledSequencesMixin
+from skem.deep._sequences import id_type
 from skem.deep._tags import Tags, may_be_padded, read_tags
 from skem.deep._text import Documents, Sequences, Vocabulary, check_lengths
 
@@ -35,7 +38,7 @@ class TaggerUseMixin(LabelledSequencesMixin):
         log_proba : list of ndarray of shape (n_tokens, n_tags)
             For each document; columns in the order of ``classes_``.
         """
-        log_p, sequences = self._log_probs(X)
+        log_p, sequences = self._at_tokens(X)
         return np.split(log_p, sequences.offsets[1:-1])
 
     def predict_proba(self, X: Any) -> list[NDArray]:
@@ -51,8 +54,8 @@ class TaggerUseMixin(LabelledSequencesMixin):
         proba : list of ndarray of shape (n_tokens, n_tags)
             For each document; columns in the order of ``classes_``.
         """
-        log_p, sequences = self._log_probs(X)
-        return np.split(np.exp(log_p), sequences.offsets[1:-1])
+        log_p, sequences = self._at_tokens(X)
+        return np.split(np.exp(log_p, out=log_p), sequences.offsets[1:-1])
 
     def predict(self, X: Any) -> list[list]:
         """The most probable tag of each token.
@@ -67,10 +70,10 @@ class TaggerUseMixin(LabelledSequencesMixin):
         y : list of list of tags
             For each document.
         """
-        log_p, sequences = self._log_probs(X)
-        tags = self.classes_[log_p.argmax(1)].tolist()
-        bounds = sequences.offsets.tolist()
-        return [tags[start:stop] for start, stop in itertools.pairwise(bounds)]
+        codes, sequences = self._at_tokens(X, likeliest=True)
+        tags = self.classes_.tolist()
+        bounds = itertools.pairwise(sequences.offsets.tolist())
+        return [[tags[i] for i in codes[start:stop].tolist()] for start, stop in bounds]
 
     def score(self, X: Any, y: Any) -> float:
         """Share of tokens whose tag is right.
@@ -86,10 +89,12 @@ class TaggerUseMixin(LabelledSequencesMixin):
         -------
         score : float
         """
-        log_p, sequences = self._log_probs(X)
+        codes, sequences = self._at_tokens(X, likeliest=True)
         tags = read_tags(y, sequences.lengths, padded=may_be_padded(X))
         self._check_same_kind(tags)
-        return float(np.mean(self.classes_[log_p.argmax(1)] == tags.classes[tags.codes]))
+        same = self.classes_[:, None] == tags.classes  # (n_tags of fit, n_tags of y)
+        right = sum(int(same[codes[p], tags.codes[p]].sum()) for p in gen_batches(len(codes), 4096))
+        return right / len(codes)
 
     def _check_same_kind(self, tags: Tags) -> None:
         if (tags.classes.dtype.kind in "US") != (self.classes_.dtype.kind in "US"):
@@ -98,8 +103,11 @@ class TaggerUseMixin(LabelledSequencesMixin):
                 f"{self.classes_[0].item()!r}. Give tags of that kind."
             )
 
-    def _log_probs(self, X: Any) -> tuple[NDArray, Sequences]:
-        """Of all tokens, one document after the other, (n_tokens, n_tags)."""
+    def _at_tokens(self, X: Any, likeliest: bool = False) -> tuple[NDArray, Sequences]:
+        """Log-probabilities of tags, (n_tokens, n_tags), or the likeliest tag, (n_tokens,).
+
+        Of all tokens, one document after the other.
+        """
         check_is_fitted(self)
         texts = self._read_documents(X, reset=False)
         check_lengths(texts.sequences, 1)
@@ -107,16 +115,20 @@ class TaggerUseMixin(LabelledSequencesMixin):
         dataset = Labelled(
             sequences, types=None if letters is None else texts.sequences, letters=letters
         )
-        log_p = np.empty((len(sequences.tokens), len(self.classes_)))
-        for rows, found in self._logits(dataset, sequences):
-            at = dataset.positions(rows)
-            valid = np.arange(len(at))[:, None] < sequences.lengths[rows]
-            log_p[at.numpy()[valid]] = found
-        return log_p, sequences
+        n, n_tags, lengths = len(sequences.tokens), len(self.classes_), sequences.lengths
+        found = np.empty(n, id_type(n_tags)) if likeliest else np.empty((n, n_tags))
+
+        def take(rows: Tensor, log_p: Tensor) -> None:
+            at = dataset.positions(rows).numpy()
+            valid = np.arange(len(at))[:, None] < lengths[rows]
+            found[at[valid]] = log_p.numpy().argmax(1) if likeliest else log_p.numpy()
+
+        self._visit(dataset, sequences, take)
+        return found, sequences
 
     def _arrays(
         self, texts: Documents, words: Vocabulary, letters: Vocabulary | None
     ) -> tuple[Sequences, Sequences | None]:
         """Words of documents, and the letters of each different word."""
-        sequences = words.encode(lowered(texts) if self.lowercase else texts)
+        sequences = words.compact(lowered(texts) if self.lowercase else texts)
         return sequences, None if letters is None else spelled(texts, letters)

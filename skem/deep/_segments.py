@@ -25,6 +25,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
@@ -53,7 +54,7 @@ class Documents(Dataset):
 
     Parameters
     ----------
-    tokens : array of int64 of shape (n_tokens,)
+    tokens : array of int of shape (n_tokens,)
         Of all documents.
     offsets : array of int64 of shape (n_documents + 1,)
         Where each one starts, and the end.
@@ -64,7 +65,7 @@ class Documents(Dataset):
 
     Attributes
     ----------
-    inputs, targets : Tensor of shape (n_predictions,)
+    inputs, targets : Tensor of shape (n_predictions,), of the type of tokens
     lengths, starts : Tensor of shape (n_documents,)
         Predictions of each document, and where they start.
     """
@@ -78,15 +79,15 @@ class Documents(Dataset):
         weight: Any = None,
     ):
         framed = Sequences(tokens, offsets).framed(start, end)
-        full, sizes = torch.from_numpy(framed.tokens), torch.from_numpy(framed.lengths)
-        ends, has_any = sizes.cumsum(0), sizes > 0
-        first, last = (ends - sizes)[has_any], ends[has_any] - 1
-        keep = torch.ones(len(full), dtype=torch.bool)
+        full, has_any = framed.tokens, framed.lengths > 0
+        first, last = framed.offsets[:-1][has_any], framed.offsets[1:][has_any] - 1
+        # Masks of numpy, for torch makes indices of them, which are as large as 8 tokens.
+        keep = np.ones(len(full), dtype=bool)
         keep[last] = False
-        self.inputs = full[keep]
+        self.inputs = torch.from_numpy(full[keep])
         keep[last], keep[first] = True, False
-        self.targets = full[keep]
-        self.lengths = (sizes - 1).clamp(min=0)
+        self.targets = torch.from_numpy(full[keep])
+        self.lengths = torch.from_numpy((framed.lengths - 1).clip(min=0))
         self.starts = self.lengths.cumsum(0) - self.lengths
         self.weight = None if weight is None else _tensor(weight).float()
 
@@ -203,43 +204,38 @@ class Segments:
             return
         starts, lengths = self.dataset.starts, self.dataset.lengths
         for documents in buckets(lengths, self.batch_size, self.shuffle):
-            weight = self.dataset.weight
-            index = _positions(starts[documents], lengths[documents])
-            own = None if weight is None else weight[documents].expand(len(index), -1)
-            yield from self._cut(index, lengths[documents], own)
+            yield from self._cut(starts[documents], lengths[documents], _InDocuments(documents))
 
-    def _stream(self) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Positions in all documents, one after the other, as columns; lengths and weights."""
+    def _stream(self) -> tuple[Tensor, Tensor, _InStream]:
+        """All documents, one after the other, as columns: starts, lengths, and what is there."""
         n, b, lengths = self.dataset.n_predictions, self.n_columns, self.dataset.lengths
-        weight, order = self.dataset.weight, torch.arange(n)
-        if weight is not None:
-            weight = weight.repeat_interleave(lengths)
+        documents, shift = torch.arange(len(lengths)), 0
         if self.shuffle and len(lengths) > 1:
             documents = torch.randperm(len(lengths))
-            moved = lengths[documents]
-            shift = self.dataset.starts[documents] - (moved.cumsum(0) - moved)
-            order += shift.repeat_interleave(moved)
         if self.shuffle:
-            order = order.roll(int(torch.randint(n, ())))
+            shift = int(torch.randint(n, ()))
         bounds = torch.arange(b + 1) * n // b
-        lengths, columns = bounds.diff().sort(descending=True)
-        index = order[_positions(bounds[columns], lengths).clamp_(max=n - 1)]
-        return index, lengths, None if weight is None else weight[index]
+        sizes, columns = bounds.diff().sort(descending=True)
+        moved = _InStream(documents, lengths[documents].cumsum(0), shift)
+        return bounds[columns], sizes, moved
 
-    def _cut(self, index: Tensor, lengths: Tensor, weight: Tensor | None) -> Iterator[Segment]:
-        """Columns as segments: positions (T, B), of which the first ``lengths`` are used."""
-        index = index.clamp_(max=self.dataset.n_predictions - 1).to(self.device)
-        tokens, targets = self.inputs[index], self.targets[index]
+    def _cut(
+        self, starts: Tensor, lengths: Tensor, content: _InDocuments | _InStream
+    ) -> Iterator[Segment]:
+        """Columns of those starts and lengths as segments, each one made when its turn comes."""
         ends = lengths.tolist()
+        most = self.dataset.n_predictions - 1
         for start, stop, joins in self._cuts(ends[0]):
             n = sum(end > start for end in ends)
-            part = slice(start, stop), slice(n)
-            own = None if weight is None else weight[part]
+            steps = torch.arange(start, stop)[:, None]
+            index = (starts[:n] + steps).clamp_(max=most)  # after the end of a column any
+            index, own = content.of(self.dataset, index)
             if ends[n - 1] < stop:
-                valid = (torch.arange(start, stop)[:, None] < lengths[:n]).float()
+                valid = (steps < lengths[:n]).float()
                 own = valid if own is None else own * valid
-            own = None if own is None else own.to(self.device)
-            yield Segment(tokens[part], targets[part], own, start == 0, self.size, joins)
+            index, own = index.to(self.device), None if own is None else own.to(self.device)
+            tokens, targets = self.inputs[index].long(), self.targets[index].long()
+            yield Segment(tokens, targets, own, start == 0, self.size, joins)
 
     def _cuts(self, n_steps: int) -> Iterator[tuple[int, int, tuple[tuple[int, float], ...]]]:
         """First step, end and joins of each segment."""
@@ -271,11 +267,36 @@ class Segments:
             start = stop
 
 
+class _InDocuments(NamedTuple):
+    """Columns that are documents: where their predictions are is where they stand."""
+
+    documents: Tensor  # (B,)
+
+    def of(self, dataset: Documents, index: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Positions of predictions, and their weights."""
+        weight, n = dataset.weight, index.shape[1]
+        return index, None if weight is None else weight[self.documents[:n]].expand(len(index), -1)
+
+
+class _InStream(NamedTuple):
+    """Columns of a stream, of documents in some order, that starts anywhere and goes round."""
+
+    documents: Tensor  # (n_documents,): in that order
+    ends: Tensor  # (n_documents,): of each in the stream
+    shift: int
+
+    def of(self, dataset: Documents, index: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Positions of predictions, and their weights, at places of the stream."""
+        place = (index - self.shift) % dataset.n_predictions
+        if len(self.documents) == 1 and dataset.weight is None:
+            return place, None
+        nth = torch.searchsorted(self.ends, place, right=True)
+        document = self.documents[nth]
+        from_end = self.ends[nth] - place
+        found = dataset.starts[document] + dataset.lengths[document] - from_end
+        return found, None if dataset.weight is None else dataset.weight[document]
+
+
 def _tensor(x: Any) -> Tensor:
     """A copy of what is no tensor: torch warns of arrays that are read only."""
     return x if isinstance(x, Tensor) else torch.tensor(x)
-
-
-def _positions(starts: Tensor, lengths: Tensor) -> Tensor:
-    """Positions of columns, (T, B), longest first; after the end of a column any."""
-    return starts + torch.arange(int(lengths[0]))[:, None]

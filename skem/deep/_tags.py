@@ -5,17 +5,20 @@ from __future__ import annotations
 import itertools
 import numbers
 import reprlib
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from skem.deep._sequences import id_type
 
 
 class Tags(NamedTuple):
     """Tags of all tokens, one document after the other."""
 
     classes: NDArray  # (n_tags,): the different ones, ascending
-    codes: NDArray  # (n_tokens,): numbers of those
+    codes: NDArray  # (n_tokens,): numbers of those, see `id_type`
 
 
 def read_tags(y: Any, lengths: NDArray, *, padded: bool = False) -> Tags:
@@ -54,7 +57,7 @@ def read_tags(y: Any, lengths: NDArray, *, padded: bool = False) -> Tags:
                 f"tag{'s' * (len(tags) != 1)}. Give one for each token."
             )
         documents[i] = tags[:n]
-    return Tags(*np.unique(_array(documents), return_inverse=True))
+    return _numbered(documents)
 
 
 def may_be_padded(X: Any) -> bool:
@@ -62,26 +65,34 @@ def may_be_padded(X: Any) -> bool:
     return getattr(X, "ndim", 1) == 2
 
 
-def _documents(y: Any) -> list[list]:
+def _documents(y: Any) -> list[Sequence]:
     if isinstance(y, (str, bytes, dict, set)) or not hasattr(y, "__iter__"):
         raise TypeError(f"y must be a list of lists of tags; got {reprlib.repr(y)}.")
-    documents: list[list] = []
+    documents: list[Sequence] = []
     for i, tags in enumerate(np.asarray(y) if getattr(y, "ndim", 1) == 2 else y):
         if isinstance(tags, (str, bytes, dict, set)) or not hasattr(tags, "__iter__"):
             raise TypeError(
                 f"y must be a list of lists of tags, one for each token; y[{i}] is "
                 f"{reprlib.repr(tags)}."
             )
-        documents.append(tags.tolist() if hasattr(tags, "tolist") else list(tags))
+        tags = tags.tolist() if hasattr(tags, "tolist") else tags
+        documents.append(tags if isinstance(tags, (list, tuple)) else list(tags))
     return documents
 
 
-def _array(documents: list[list]) -> NDArray:
-    flat = list(itertools.chain.from_iterable(documents))
-    kinds = set(map(type, flat))
+def _numbered(documents: list[Sequence]) -> Tags:
+    """The different tags, and each tag as a number of those."""
+    kinds = set(map(type, itertools.chain.from_iterable(documents)))
+    n = sum(map(len, documents))
     if all(issubclass(kind, str) for kind in kinds):
-        return np.array(flat)
+        types = list(dict.fromkeys(itertools.chain.from_iterable(documents)))
+        classes, places = np.unique(np.array(types), return_inverse=True)
+        number = dict(zip(types, places.tolist(), strict=True))
+        each = map(number.__getitem__, itertools.chain.from_iterable(documents))
+        return Tags(classes, np.fromiter(each, id_type(len(classes)), n))
     if all(issubclass(kind, (numbers.Integral, np.bool_)) for kind in kinds):
-        return np.array(flat)
+        flat = np.array(list(itertools.chain.from_iterable(documents)))
+        classes, codes = np.unique(flat, return_inverse=True)
+        return Tags(classes, codes.astype(id_type(len(classes))))
     names = ", ".join(sorted(kind.__name__ for kind in kinds))
     raise TypeError(f"Tags must be all strings or all integers; those in y are of type {names}.")

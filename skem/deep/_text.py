@@ -10,7 +10,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from skem.deep._documents import NEGATIVE, TOKENIZERS, Documents, Tokenizer, check_tokens, read
-from skem.deep._sequences import Sequences, check_lengths, distinct_sequences
+from skem.deep._sequences import (
+    Sequences,
+    check_lengths,
+    distinct_sequences,
+    id_type,
+    looked_up,
+)
 from skem.deep._words import join_words
 
 __all__ = [
@@ -134,6 +140,11 @@ class Vocabulary:
             If X has strings where there were integers in training, or the other way round, or text
             where there were lists of tokens.
         """
+        found = self.compact(X, strict=strict, name=name)
+        return Sequences(found.tokens.astype(np.int64), found.offsets)
+
+    def compact(self, X: Any, *, strict: bool = False, name: str = "X") -> Sequences:
+        """The same as `encode`, with ids of the smallest type that holds them."""
         documents = X if isinstance(X, Documents) else read(X, self.tokenizer)
         self._check_kind(documents, name)
         table = np.array([self._ids.get(token, -1) for token in documents.types], dtype=np.int64)
@@ -142,7 +153,7 @@ class Vocabulary:
             if strict or self.unknown is None:
                 self._refuse(documents, absent, name)
             table[absent] = self.unknown
-        return documents.sequences.mapped(table)
+        return documents.sequences.mapped(table.astype(id_type(self.size)))
 
     def _check_kind(self, documents: Documents, name: str) -> None:
         if documents.types and (documents.kind == "int") != (self.kind == "int"):
@@ -154,7 +165,7 @@ class Vocabulary:
     def _refuse(self, documents: Documents, absent: NDArray, name: str) -> NoReturn:
         """Name the tokens that are not in the vocabulary."""
         tokens = [documents.types[i] for i in np.flatnonzero(absent)]
-        place = int(np.argmax(absent[documents.sequences.tokens]))
+        place = int(np.argmax(looked_up(absent, documents.sequences.tokens)))
         document = int(np.searchsorted(documents.sequences.offsets, place, side="right")) - 1
         some = ", ".join(map(repr, tokens[:5])) + (", ..." if len(tokens) > 5 else "")
         many = len(tokens) > 1
@@ -275,13 +286,8 @@ def learn_vocabulary(
 def _counts(documents: Documents, weight: NDArray | None) -> tuple[list, NDArray, Any]:
     """Different tokens of positive weight, their counts, and the number of documents."""
     sequences, types = documents.sequences, documents.types
-    if weight is None:
-        counts: NDArray = np.bincount(sequences.tokens, minlength=len(types))
-        total: Any = len(documents)
-    else:
-        each = np.repeat(np.asarray(weight, dtype=np.float64), sequences.lengths)
-        counts = np.bincount(sequences.tokens, weights=each, minlength=len(types))
-        total = float(np.sum(weight))
+    counts = sequences.counts(len(types), weight)
+    total: Any = len(documents) if weight is None else float(np.sum(weight))
     there = np.flatnonzero(counts > 0)
     return [types[i] for i in there.tolist()], counts[there], total
 

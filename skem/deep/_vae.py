@@ -15,7 +15,7 @@ from skem._sklearn import Interval, StrOptions, fit_context
 from skem._validation import unchanged_on_error
 from skem.deep._base import TRAINING
 from skem.deep._device import resolve_device
-from skem.deep._distinct import arranged, distinct
+from skem.deep._distinct import distinct
 from skem.deep._random import draw_seed, local_seed
 from skem.deep._vae_fit import VAEFitMixin
 from skem.deep._vae_parts import ACTIVATIONS, LIKELIHOODS
@@ -310,16 +310,13 @@ class VAETransformer(VAEFitMixin, BaseEstimator):
         with unchanged_on_error(self):
             X, weight, codes, classes = self._training(X, sample_weight, labels)
             rows, weight = distinct(X, weight, codes)
-            X, codes = X[rows], None if codes is None else codes[rows]
+            codes = None if codes is None else codes[rows]
             goes_on = self.warm_start and hasattr(self, "net_")
             if goes_on:
                 self._check_goes_on(X.shape[1], classes)
             else:
-                self._set_units(X, weight)
-            X = self._inside(X)
-            if self._scaled:  # an order by numbers that do not change with the units of X
-                order = arranged(X, codes)
-                X, codes, weight = (None if v is None else v[order] for v in (X, codes, weight))
+                self._set_units(X, rows, weight)
+            X, codes, weight = self._arranged(X, rows, codes, weight)
             device = resolve_device(self.device)
             self._seed = draw_seed(self.random_state)
             with local_seed(self._seed, device):

@@ -16,9 +16,11 @@ from skem._validation import check_weights
 from skem._warnings import warn_user
 from skem.deep._base import GOES_ON, WAY_OUT
 from skem.deep._data import TensorRows
+from skem.deep._distinct import arranged
 from skem.deep._vae_parts import (
     COLUMN_LIKELIHOODS,
     LIKELIHOODS,
+    UnitRows,
     check_range,
     make_likelihood,
     network,
@@ -117,9 +119,21 @@ class VAEFitMixin(VAEUseMixin):
             )
 
     # ------------------------------------------------------------------ rows
-    def _set_units(self, X: NDArray, weight: NDArray | None) -> None:
+    def _set_units(self, X: NDArray, rows: NDArray, weight: NDArray | None) -> None:
         """Of the columns inside: standard deviations around means, or one unit for all of them."""
-        self._center, self._scale = units(X, weight, self.likelihood, common=not self.standardize)
+        common = not self.standardize
+        self._center, self._scale = units(X, rows, weight, self.likelihood, common)
+
+    def _arranged(
+        self, X: NDArray, rows: NDArray, codes: NDArray | None, weight: NDArray | None
+    ) -> tuple[NDArray, NDArray | None, NDArray | None]:
+        """Those rows inside, in an order of their own, with their codes and weights."""
+        inside = self._inside(X, rows)
+        if not self._scaled:
+            return inside.in_order(None), codes, weight
+        order = arranged(inside, codes)  # by numbers that do not change with the units of X
+        codes, weight = (None if v is None else v[order] for v in (codes, weight))
+        return inside.in_order(order), codes, weight
 
     def _datasets(
         self, X: NDArray, codes: NDArray | None, weight: NDArray | None, device: torch.device
@@ -141,12 +155,8 @@ class VAEFitMixin(VAEUseMixin):
                 "leaves none to train on. Lower it, or set early_stopping=False."
             )
         order = torch.randperm(len(X))
-        parts = order[n_held_out:], order[:n_held_out]
-        train, valid = (
-            TensorRows(*(None if t is None else t[part.to(device)] for t in tensors))
-            for part in parts
-        )
-        return train, valid
+        held_out = TensorRows(*tensors, rows=order[:n_held_out])
+        return TensorRows(*tensors, rows=order[n_held_out:]), held_out
 
     # ------------------------------------------------------------------ modules
     def _make_module(self, X: NDArray, weight: NDArray | None, n_classes: int) -> VAE:
@@ -207,7 +217,7 @@ class VAEFitMixin(VAEUseMixin):
             setattr(self, name, value)
         some = slice(0, _SOME)
         known = None if codes is None else torch.from_numpy(codes[some])
-        (means,) = self._batched(self._latent, torch.from_numpy(X[some]), known)
+        (means,) = self._batched(self._latent, UnitRows(X[some]), known)
         self.active_units_ = int((means.var(axis=0) > _ACTIVE).sum())
         if self.active_units_ == 0:
             warn_user(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,7 +30,7 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
     "softplus": nn.Softplus,
 }
 LIKELIHOODS = ("gaussian", "bernoulli", "multinomial")
-_BLOCK = 1 << 18  # numbers that are summed at once
+_BLOCK = 1 << 18  # numbers that are looked at, or summed, at once
 COLUMN_LIKELIHOODS = ("gaussian", "bernoulli", "categorical")
 
 
@@ -43,26 +43,40 @@ def check_range(X: NDArray, likelihood: str | Sequence[str]) -> None:
         That names the likelihood, a column and the way out.
     """
     kinds = [likelihood] * X.shape[1] if isinstance(likelihood, str) else list(likelihood)
-    for kind in sorted(set(kinds)):
+    for kind in sorted({*kinds} - {"gaussian"}):
         columns = np.flatnonzero(np.asarray(kinds) == kind)
-        part = X if len(columns) == X.shape[1] else X[:, columns]
-        if kind == "bernoulli" and (part.min() < 0 or part.max() > 1):
+        low, high, codes = _extremes(X, columns)
+        if kind == "bernoulli" and (low < 0 or high > 1):
             raise ValueError(
                 "likelihood='bernoulli' needs X in [0, 1], zeros and ones or chances of ones; got "
-                f"values from {part.min():g} to {part.max():g}. Scale X (MinMaxScaler), or use "
+                f"values from {low:g} to {high:g}. Scale X (MinMaxScaler), or use "
                 "likelihood='gaussian'."
             )
-        if kind == "multinomial" and part.min() < 0:
+        if kind == "multinomial" and low < 0:
             raise ValueError(
                 "Negative values in data passed to VAETransformer: likelihood='multinomial' needs "
-                f"counts; got {part.min():g}. Use likelihood='gaussian' for real values."
+                f"counts; got {low:g}. Use likelihood='gaussian' for real values."
             )
-        if kind == "categorical" and (part.min() < 0 or (part != np.floor(part)).any()):
-            column = columns[((part < 0) | (part != np.floor(part))).any(0)][0]
+        if kind == "categorical" and not codes.all():
             raise ValueError(
-                f"likelihood='categorical' of column {column} needs codes 0, 1, 2, ...; got other "
-                "numbers. Encode categories first (OrdinalEncoder)."
+                f"likelihood='categorical' of column {columns[~codes][0]} needs codes 0, 1, 2, "
+                "...; got other numbers. Encode categories first (OrdinalEncoder)."
             )
+
+
+def _extremes(X: NDArray, columns: NDArray) -> tuple[float, float, NDArray]:
+    """Least and largest number of the columns, and which of them hold codes 0, 1, ... only."""
+    low, high, codes = np.inf, -np.inf, np.ones(len(columns), dtype=bool)
+    for rows in _blocks(X, columns):
+        part = X[rows][:, columns]
+        low, high = min(low, part.min()), max(high, part.max())
+        codes &= ((part >= 0) & (part == np.floor(part))).all(axis=0)
+    return low, high, codes
+
+
+def _blocks(X: NDArray, columns: NDArray) -> Iterator[slice]:
+    """Rows that are looked at together."""
+    return gen_batches(len(X), max(1, _BLOCK // len(columns)))
 
 
 def check_codes(X: NDArray, likelihood: Likelihood) -> None:
@@ -84,24 +98,74 @@ def check_codes(X: NDArray, likelihood: Likelihood) -> None:
             )
 
 
+class UnitRows:
+    """Rows as networks see them, float32 in units of the columns, made when they are read.
+
+    A whole array of them beside the one that was given would be as large, and the float64 between
+    twice that.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_given, d)
+    center, scale : ndarray of shape (d,), default=None
+        Units; None for those of X.
+    rows : ndarray of int of shape (n,), default=None
+        Which rows of X, and in which order; all if None.
+    """
+
+    dtype = np.dtype(np.float32)
+
+    def __init__(
+        self,
+        X: NDArray,
+        center: NDArray | None = None,
+        scale: NDArray | None = None,
+        rows: NDArray | None = None,
+    ):
+        self.X, self.center, self.scale, self.rows = X, center, scale, rows
+        self.shape = (len(X if rows is None else rows), *X.shape[1:])
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, part: Any) -> NDArray:
+        """Rows by a slice or an array of numbers; not to be written to."""
+        block = self.X[part if self.rows is None else self.rows[part]]
+        if self.center is not None:
+            block = (block - self.center) / self.scale
+        return np.require(block, np.float32, ["C", "W"])
+
+    def in_order(self, order: NDArray | None) -> NDArray:
+        """All of them as one array, in that order; None for their own."""
+        found = np.empty(self.shape, np.float32)
+        for part in gen_batches(len(found), max(1, _BLOCK // self.shape[1])):
+            found[part] = self[part if order is None else order[part]]
+        return found
+
+
 def units(
-    X: NDArray, weight: NDArray | None, likelihood: str | Sequence[str], common: bool = False
+    X: NDArray,
+    rows: NDArray,
+    weight: NDArray | None,
+    likelihood: str | Sequence[str],
+    common: bool = False,
 ) -> tuple[NDArray, NDArray]:
     """Means and standard deviations of 'gaussian' columns, float64; 0 and 1 for others.
 
-    The deviation of a column that does not vary is 1. A common unit is the root of the mean
-    variance.
+    Those of the rows of X with these numbers, and with these weights. The deviation of a column
+    that does not vary is 1. A common unit is the root of the mean variance.
     """
     kinds = [likelihood] * X.shape[1] if isinstance(likelihood, str) else list(likelihood)
     real = np.flatnonzero(np.asarray(kinds) == "gaussian")
     center, scale = np.zeros(X.shape[1]), np.ones(X.shape[1])
     if not len(real):
         return center, scale
-    w = np.full(len(X), 1 / len(X)) if weight is None else weight / weight.sum()
-    blocks = list(gen_batches(len(X), max(1, _BLOCK // len(real))))
-    first = X[0, real].astype(np.float64)  # taken off: exact where a column does not vary
-    mean = first + sum(w[rows] @ (X[rows, real] - first) for rows in blocks)
-    deviation = np.sqrt(sum(w[rows] @ np.square(X[rows, real] - mean) for rows in blocks))
+    n = len(rows)
+    w = np.full(n, 1 / n) if weight is None else weight / weight.sum()
+    parts = list(gen_batches(n, max(1, _BLOCK // len(real))))
+    first = X[rows[0], real].astype(np.float64)  # taken off: exact where a column does not vary
+    mean = first + sum(w[p] @ (X[rows[p]][:, real] - first) for p in parts)
+    deviation = np.sqrt(sum(w[p] @ np.square(X[rows[p]][:, real] - mean) for p in parts))
     varies = deviation > 10 * np.finfo(X.dtype).eps * np.abs(mean)
     center[real], scale[real] = mean, np.where(varies, deviation, 1.0)
     if common and varies.any():

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 from torch import Tensor
 
@@ -16,7 +17,7 @@ from skem._validation import check_positive_integer, check_weights
 from skem.deep._base import DeepEstimatorMixin
 from skem.deep._distinct import row_uniforms
 from skem.deep._random import draw_seed, normal_at, spread_uniform
-from skem.deep._vae_parts import check_codes, check_range
+from skem.deep._vae_parts import UnitRows, check_codes, check_range
 from skem.deep.modules.vae import VAE
 
 # Numbers that a layer may hold for one batch of inference.
@@ -44,26 +45,28 @@ class VAEUseMixin(DeepEstimatorMixin, ClassNamePrefixFeaturesOutMixin, Transform
     def _module(self) -> VAE:
         return self.net_.module_
 
-    def _rows(self, X: Any) -> Tensor:
-        """Validated rows as a float32 tensor on the CPU."""
+    def _rows(self, X: Any) -> UnitRows:
+        """Validated rows."""
         check_is_fitted(self)
-        X = validate_data(self, X, reset=False, dtype=[np.float64, np.float32])
-        return self._tensor(X)
+        return self._checked(validate_data(self, X, reset=False, dtype=[np.float64, np.float32]))
 
-    def _tensor(self, X: NDArray) -> Tensor:
+    def _checked(self, X: NDArray) -> UnitRows:
         check_range(X, self.likelihood)
         check_codes(X, self._module.likelihood)
-        return torch.from_numpy(self._inside(X))
+        return self._inside(X)
 
-    def _inside(self, X: NDArray) -> NDArray:
-        """Rows in the units of the columns inside, as float32."""
-        if self._scaled:
-            X = (X - self._center) / self._scale
-        return np.require(X, np.float32, ["C", "W"])
+    def _inside(self, X: NDArray, rows: NDArray | None = None) -> UnitRows:
+        """Rows in the units of the columns inside."""
+        if not self._scaled:
+            return UnitRows(X, rows=rows)
+        return UnitRows(X, self._center, self._scale, rows)
 
     def _outside(self, X: NDArray) -> NDArray:
-        """Back to the user's units."""
-        return (X * self._scale + self._center).astype(np.float32) if self._scaled else X
+        """Back to the user's units, in place."""
+        if self._scaled:
+            for part in gen_batches(len(X), max(1, _VALUES // X.shape[1])):
+                X[part] = X[part] * self._scale + self._center
+        return X
 
     @property
     def _scaled(self) -> bool:
@@ -97,20 +100,24 @@ class VAEUseMixin(DeepEstimatorMixin, ClassNamePrefixFeaturesOutMixin, Transform
     def _batched(
         self,
         function: Callable[[Tensor, Tensor | None], tuple[Tensor, ...]],
-        rows: Tensor,
+        rows: UnitRows,
         codes: Tensor | None,
         copies: int = 1,
     ) -> tuple[NDArray, ...]:
-        """Apply to batches of rows, small enough for so many copies of each; stack the results."""
+        """Apply to batches of rows, small enough for so many copies of each; all the results."""
+        n = len(rows)
         size = max(1, _VALUES // (max(self._module.widest, 256) * copies))
-        results: list[tuple[NDArray, ...]] = []
+        found: tuple[NDArray, ...] = ()
         with self._inference() as device:
-            for start in range(0, len(rows), size):
-                part = slice(start, start + size)
+            for part in gen_batches(n, size):
                 own = None if codes is None else codes[part].to(device)
-                values = function(rows[part].to(device), own)
-                results.append(tuple(v.cpu().numpy() for v in values))
-        return tuple(np.concatenate(parts) for parts in zip(*results, strict=True))
+                x = torch.from_numpy(rows[part]).to(device)
+                values = [v.cpu().numpy() for v in function(x, own)]
+                if not found:
+                    found = tuple(np.empty((n, *v.shape[1:]), v.dtype) for v in values)
+                for all_rows, v in zip(found, values, strict=True):
+                    all_rows[part] = v
+        return found
 
     # ------------------------------------------------------------------ encode
     def posterior_moments(
@@ -156,7 +163,7 @@ class VAEUseMixin(DeepEstimatorMixin, ClassNamePrefixFeaturesOutMixin, Transform
         """
         return self._points(self._rows(X), labels)
 
-    def _points(self, rows: Tensor, labels: ArrayLike | None) -> NDArray:
+    def _points(self, rows: UnitRows, labels: ArrayLike | None) -> NDArray:
         codes = self._codes(labels, len(rows), need=self.conditional)
         (Z,) = self._batched(self._latent, rows, codes)
         return Z
@@ -191,8 +198,7 @@ class VAEUseMixin(DeepEstimatorMixin, ClassNamePrefixFeaturesOutMixin, Transform
                 f"{Z.shape}."
             )
         codes = self._codes(labels, len(Z), need=self.conditional)
-        points = torch.from_numpy(np.require(Z, np.float32, ["C", "W"]))
-        (means,) = self._batched(self._decoded, points, codes)
+        (means,) = self._batched(self._decoded, UnitRows(Z), codes)
         return self._outside(means)
 
     def _decoded(self, z: Tensor, c: Tensor | None) -> tuple[Tensor, ...]:
@@ -247,7 +253,7 @@ class VAEUseMixin(DeepEstimatorMixin, ClassNamePrefixFeaturesOutMixin, Transform
                     f"got shape {np.shape(row)}."
                 )
         rows = check_array([np.asarray(a), np.asarray(b)], dtype=[np.float64, np.float32])
-        ends = self._points(self._tensor(rows), None)
+        ends = self._points(self._checked(rows), None)
         share = np.linspace(0, 1, steps)[:, None]
         return self.inverse_transform((1 - share) * ends[0] + share * ends[1])
 

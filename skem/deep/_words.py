@@ -6,13 +6,15 @@ import functools
 import itertools
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 # Written without spaces, each character a token: Han characters, kana and their iteration marks.
 _HAN = (
     "\u3005-\u3007\u3040-\u30fa\u30fc-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
     "\U0001b000-\U0001b16f\U00020000-\U000323af"
 )
+_PIECE = 1 << 17  # characters of a long text that are cut at once
+_BLANK = re.compile(r"[ \n]")
 _WIDE = _HAN + "\u3001-\u303f\uff00-\uff65"  # with the punctuation that goes with them
 
 
@@ -26,6 +28,16 @@ def split_words(text: str) -> list[str]:
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     return _pattern().findall(text)
+
+
+def words_of(text: str) -> Iterator[str]:
+    """The same of a long text, cut a piece at a time after a blank: no word has one."""
+    start = 0
+    while start < len(text):
+        blank = _BLANK.search(text, start + _PIECE)
+        stop = len(text) if blank is None else blank.end()
+        yield from split_words(text[start:stop])
+        start = stop
 
 
 def join_words(tokens: Iterable[str]) -> str:

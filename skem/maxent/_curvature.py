@@ -23,6 +23,9 @@ from numpy.typing import NDArray
 from skem.maxent._designs import LinearDesign
 from skem.maxent._objective import Objective
 
+# A curvature of which the inverse might overflow: of rows whose classes are certain.
+_FLAT = 1e-250
+
 # Rows at a time, of which products are taken.
 _CACHED_ROWS = 2048
 
@@ -58,18 +61,17 @@ class _Linear:
     """What curvatures of a `LinearDesign` share: shapes, and weights that sum to zero."""
 
     def __init__(self, objective: Objective):
+        self.objective = objective
         self.design: LinearDesign = objective.design  # type: ignore[assignment]
         self.total = self.design.total_weight
         self.l2 = self.design.matrix(objective.l2[: self.design.n_weights])
-        same = (self.l2 == self.l2[:1]).all()
-        self.centred = self.design.reference == 0 and bool(same)
 
     def solve(self, gradient: NDArray) -> NDArray:
-        weights, intercepts = self.design.split(gradient)
+        # On both sides, so that the whole is symmetric: the gradient sums to zero but for rounding,
+        # which classes of unequal curvature would turn into a step.
+        weights, intercepts = self.design.split(self.objective.centre(gradient))
         W, b = self._solve(self.design.matrix(weights), intercepts)
-        if self.centred:
-            W, b = W - W.mean(0), b - b.mean()
-        return self.design.join(W, b)
+        return self.objective.centre(self.design.join(W, b))
 
     def _solve(self, G: NDArray, gb: NDArray) -> tuple[NDArray, NDArray]:
         raise NotImplementedError
@@ -93,14 +95,18 @@ class DiagonalCurvature(_Linear):
         super().__init__(objective)
         D = (self.design.curvature_weights() + damping) / self.total
         self.totals, self.means, deviations = self._units(D)
-        self.diagonal = np.square(deviations) + self.l2
-        self.diagonal += 1e-12 * max(float(self.diagonal.max()), 1e-300)
+        self.inverse = inverse_diagonal(np.square(deviations) + self.l2)
 
     def _solve(self, G: NDArray, gb: NDArray) -> tuple[NDArray, NDArray]:
-        W = (G - self.means * gb[:, None]) / self.diagonal
+        W = (G - self.means * gb[:, None]) * self.inverse
         if not self.design.intercept:
             return W, gb
         return W, gb / self.totals - (self.means * W).sum(1)
+
+
+def inverse_diagonal(diagonal: NDArray) -> NDArray:
+    """1 / diagonal, and zero for what is flat: nothing tells how far to go there, nor whether."""
+    return np.divide(1, diagonal, out=np.zeros_like(diagonal), where=diagonal > _FLAT)
 
 
 class BlockCurvature(_Linear):
@@ -207,8 +213,9 @@ class FullCurvature(_Linear):
         penalty = np.zeros((m, q))
         penalty[:, :p] = self.l2 / self.rows.scale**2
         H[diagonal] += penalty.ravel() + 1e-13 * level
-        if self.centred:  # all classes together: any value serves, for solves do not go there
-            for a in range(q):
+        if design.reference == 0:
+            # All classes together: any value serves, for solves do not go there.
+            for a in np.flatnonzero(np.append(objective.centred, [True] * design.intercept)):
                 H[a::q, a::q] += level / m
         self.factor, failed = scipy.linalg.lapack.dpotrf(H, lower=1)
         if failed:  # singular to rounding
@@ -278,7 +285,10 @@ class StandardRows:
 
 def capped(scores: NDArray, n: int) -> NDArray:
     """Chances proportional to scores, none above one, that sum to about n."""
-    chance = scores * (n / scores.sum())
+    total = scores.sum()
+    if not total > 0:  # columns without curvature: no row tells more than another
+        return np.full(len(scores), min(n / len(scores), 1.0))
+    chance = scores * (n / total)
     for _ in range(8):
         sure = chance >= 1
         rest = chance[~sure].sum()

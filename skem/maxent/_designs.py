@@ -89,7 +89,17 @@ class Design:
 
     def curve(self, L: NDArray) -> NDArray:
         """Directions L (n_logits, n) of the logits through the curvature of each row."""
-        return self.row_weight * change_of_probabilities(self.probabilities, L)
+        return self.row_weight * self.change_of_probabilities(L)
+
+    def change_of_probabilities(self, L: NDArray) -> NDArray:
+        """The derivative of the probabilities evaluated last in the direction L of the logits."""
+        P = self.probabilities
+        centred = L - (P * L).sum(0)
+        if not self.reference:
+            # P sums to one but for rounding, and what all logits have in common may be large: the
+            # mean of what is left is zero, so that changes of probabilities add up to zero.
+            centred -= (P * centred).sum(0)
+        return P * centred
 
     def targets(self) -> NDArray:
         """1[y = class] of the classes that have a logit, (n_logits, n)."""
@@ -103,6 +113,10 @@ class Design:
             rest = 1 - P.sum(0)
             entropy -= xlogy(rest, rest)
         return float((self.row_weight * entropy).sum() / self.total_weight)
+
+    def matrix(self, weights: NDArray) -> NDArray:
+        """Weights in the shape of the estimator's."""
+        raise NotImplementedError
 
     def split(self, theta: NDArray) -> tuple[NDArray, NDArray]:
         """Weights and intercepts (zeros where there are none)."""
@@ -136,10 +150,9 @@ class Design:
         """Gradient of sum(R * logits)."""
         raise NotImplementedError
 
-
-def change_of_probabilities(P: NDArray, L: NDArray) -> NDArray:
-    """The derivative of the probabilities P (n_logits, n) in the direction L of the logits."""
-    return P * (L - (P * L).sum(0))
+    def moments(self, D: NDArray) -> tuple[NDArray, NDArray]:
+        """Sums over the rows of features and of their squares, weighted by D (n_logits, n)."""
+        raise NotImplementedError
 
 
 class LinearDesign(Design):

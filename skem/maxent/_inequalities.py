@@ -23,6 +23,10 @@ from skem.maxent._dual import DualFit, Moments, White, moments, newton
 from skem.maxent._feasibility import Facts
 from skem.maxent._quadrature import Domain
 
+# Multipliers below this share of the largest, in units of their functions, are rounding. An odd
+# power must not have them: where the power above has none, no density could be normalised.
+ROUNDING = 1e-10
+
 
 class BoundedFit(NamedTuple):
     """Where a minimisation under inequalities ended."""
@@ -56,12 +60,12 @@ def newton_with_bounds(
         if new is None:
             status = "stalled"
             break
+        full, size = new, np.abs(new) * np.linalg.norm(C, axis=1)
+        new = np.where(size > ROUNDING * size.max(initial=0.0), new, 0.0)
         slope = (new - lam) @ -(C @ state.mean + e) + _support(new, facts) - _support(lam, facts)
         gap = max(-slope, 0.0)
         if gap <= max(tol, 1e-9):
-            size = np.abs(new) * np.linalg.norm(C, axis=1)
-            for least in (0.0, 1e-10 * size.max()):  # what may be rounding, of an odd power, say
-                lam_active = np.where(size > least, new, 0.0)
+            for lam_active in (full, new):
                 fit = _with_active(
                     domain, white, A, C, e, lam_active, facts, tol=tol, max_iter=max_iter
                 )
@@ -116,24 +120,41 @@ def _model_minimum(
     s0 = state.mean + L @ (L.T @ (C.T @ lam))
     middle = C @ s0 + e
     scale = np.maximum(np.linalg.norm(C @ L, axis=1), 1e-300)
-    lower, upper = np.isfinite(facts.lower), np.isfinite(facts.upper)
+    equal = facts.equal
+    lower, upper = ~equal & np.isfinite(facts.lower), ~equal & np.isfinite(facts.upper)
     rows = (C @ L) / scale[:, None]
-    G = np.vstack([rows[lower], -rows[upper]])
-    h = np.concatenate(
-        [((facts.lower - middle) / scale)[lower], ((middle - facts.upper) / scale)[upper]]
-    )
+    G = np.vstack([rows[equal], rows[lower], -rows[upper]])
+    below, above = (facts.lower - middle) / scale, (middle - facts.upper) / scale
+    h = np.concatenate([below[equal], below[lower], above[upper]])
     # Lawson and Hanson's problem LDP, in units in which the distance is about one.
     size = max(np.abs(h).max(initial=0.0), 1e-300)
     E, f = np.vstack([G.T, h / size]), np.append(np.zeros(len(H)), 1.0)
-    y, _ = nnls(E, f)
+    y = _least_squares(E, f, n_free=int(equal.sum()))
     residual = E @ y - f
     if abs(residual[-1]) < 1e-14:
         return None
     y = size * y / abs(residual[-1])
+    of_equal, of_lower, of_upper = np.split(y, np.cumsum([equal.sum(), lower.sum()]))
     new = np.zeros(len(lam))
-    new[upper] += (y[lower.sum() :]) / scale[upper]
-    new[lower] -= (y[: lower.sum()]) / scale[lower]
+    new[equal] -= of_equal / scale[equal]
+    new[lower] -= of_lower / scale[lower]
+    new[upper] += of_upper / scale[upper]
     return new
+
+
+def _least_squares(E: NDArray, f: NDArray, n_free: int) -> NDArray:
+    """The y nearest to E y = f, where all but the first ``n_free`` are not negative.
+
+    What the free ones can do is taken out of the others first. As two that are not negative, with
+    opposite columns, they would make the problem of the others singular.
+    """
+    free, others = E[:, :n_free], E[:, n_free:]
+    if not n_free:
+        return nnls(others, f)[0]
+    by_free = np.linalg.lstsq(free, np.column_stack([others, f]), rcond=None)[0]
+    rest = np.column_stack([others, f]) - free @ by_free
+    y = nnls(rest[:, :-1], rest[:, -1])[0] if others.size else np.empty(0)
+    return np.concatenate([by_free[:, -1] - by_free[:, :-1] @ y, y])
 
 
 def _line_search(

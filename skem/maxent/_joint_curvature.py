@@ -19,6 +19,7 @@ import scipy.linalg
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from skem.maxent._curvature import inverse_diagonal
 from skem.maxent._joint import JointDesign
 from skem.maxent._objective import Objective
 
@@ -32,14 +33,14 @@ class _Joint:
     def __init__(self, objective: Objective, damping: float):
         design = objective.design
         assert isinstance(design, JointDesign)
-        self.design = design
+        self.objective, self.design = objective, design
         self.l2 = objective.l2[: design.n_weights]
         weight = design.row_weight / design.total_weight
         self.D = (design.probabilities + damping) * weight
 
     def solve(self, gradient: NDArray) -> NDArray:
-        w, b = self.design.split(self._solve(gradient))
-        return self.design.join(w, b - b.mean())
+        # On both sides, so that the whole is symmetric.
+        return self.objective.centre(self._solve(self.objective.centre(gradient)))
 
     def _solve(self, gradient: NDArray) -> NDArray:
         raise NotImplementedError
@@ -62,13 +63,12 @@ class JointDiagonal(_Joint):
             squared = mean.multiply(mean) if sp.issparse(mean) else mean * mean
             squares += squared.T @ total[rows]
         spread = second - squares
-        self.diagonal = np.where(spread > 1e-13 * second, spread, 0.0) + self.l2
-        self.diagonal += 1e-12 * max(float(self.diagonal.max()), 1e-300)
+        self.inverse = inverse_diagonal(np.where(spread > 1e-13 * second, spread, 0.0) + self.l2)
         self.totals = np.maximum((D * (1 - D / total)).sum(1), 1e-300)
 
     def _solve(self, gradient: NDArray) -> NDArray:
         w, b = self.design.split(gradient)
-        return self.design.join(w / self.diagonal, b / self.totals)
+        return self.design.join(w * self.inverse, b / self.totals)
 
 
 class JointFull(_Joint):
@@ -146,9 +146,10 @@ def positive_factor(H: NDArray) -> tuple:
     """Cholesky factor of a matrix of unit diagonal, with as small a ridge as it takes."""
     diagonal = np.diag_indices(len(H))
     ridge = 1e-13
-    while True:
+    while ridge < 1:
         H[diagonal] += ridge
         try:
             return scipy.linalg.cho_factor(H, lower=True, check_finite=False)
         except np.linalg.LinAlgError:
             ridge *= 100
+    return np.eye(len(H)), True  # no covariance: the diagonal alone

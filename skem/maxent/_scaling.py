@@ -93,7 +93,7 @@ def _scale(
 
 
 def _gap(objective: Objective, theta: NDArray, value: float, gradient: NDArray) -> float:
-    steps = newton_step(objective, gradient), np.zeros_like(theta)
+    steps = newton_step(objective, gradient).step, np.zeros_like(theta)
     return min(objective.gap(theta, value, step) for step in steps)
 
 

@@ -13,7 +13,8 @@ separation is complete, and the loss goes to zero; else it is quasi-complete. Wh
    Scale a separating d so that its largest margin is 1; G = -gradient'd = sum lambda_ic margin_ic
    is at least the smallest lambda_ic. By Cauchy and Schwarz G = v'Hd <= |v|_H |d|_H, and
    |d|_H^2 <= sum lambda_ic margin_ic^2 <= G. So min lambda_ic <= |v|_H^2: where the fit is so near
-   its optimum that this is false, no d separates.
+   its optimum that this is false, no d separates. Nothing is proven by a v that does not solve
+   Hv = -gradient.
 3. Else a linear programme (Konis 2007): maximise the sum of the margins, each from 0 to 1.
 """
 
@@ -105,8 +106,8 @@ def _overlap_is_proven(objective: Objective, theta: NDArray, free: NDArray) -> b
         smallest = (design.row_weight * others).min() / design.total_weight
         if smallest <= _ROUNDING:
             return False
-        step = newton_step(objective, gradient, free)
-        if smallest > 2 * abs(float(gradient[free] @ step[free])):
+        step, solved = newton_step(objective, gradient, free)
+        if solved and smallest > 2 * abs(float(gradient[free] @ step[free])):
             return True
         theta = theta + step
     return False

@@ -70,9 +70,10 @@ class Pairs:
         q = curvature.solve(q)
         if curvature.scaled and self.pairs:  # in the unit of the last step (Nocedal & Wright, 7.20)
             _, change, product = self.pairs[-1]
-            scale = product / float(change @ curvature.solve(change))
-            self.scales.append(scale)
-            q *= scale
+            expected = float(change @ curvature.solve(change))
+            if expected > 0:  # zero where the change is rounding alone
+                self.scales.append(product / expected)
+                q *= product / expected
         for (step, change, product), share in zip(self.pairs, reversed(shares), strict=True):
             subtract_share(q, change, step, product, share)
         return q
@@ -106,6 +107,7 @@ def minimise(
     each : callable
         Called as ``each(n_iter, value, gap)``; True stops.
     """
+    theta = objective.centre(theta)  # where steps stay
     value, gradient = objective.smooth(theta)
     damping = first_damping
     result = Result(theta, value, np.inf, 0, [value])
@@ -152,7 +154,7 @@ def minimise(
         result.gap = min(result.gap, *(objective.gap(theta, value, step) for step in steps))
     if result.n_iter < max_iter and not result.converged(tol):  # at the optimum, but no proof yet
         _, gradient = objective.smooth(theta)
-        gap = objective.gap(theta, value, newton_step(objective, gradient))
+        gap = objective.gap(theta, value, newton_step(objective, gradient).step)
         result.gap = min(result.gap, gap)
     return result
 
@@ -178,6 +180,8 @@ def _search(
     objective: Objective, theta: NDArray, step: NDArray, value: float, slope: float
 ) -> tuple[float, float, NDArray] | None:
     """Length of a step that lowers the value enough, with value and gradient there."""
+    if not slope < 0:  # rounding: the value does not fall along this step
+        return None
     length = 1.0
     for _ in range(25):
         new_value, new_gradient = objective.smooth(theta + length * step)

@@ -14,6 +14,7 @@ import numpy as np
 import scipy.optimize
 from numpy.typing import NDArray
 
+from skem.maxent._newton_step import newton_step
 from skem.maxent._objective import Objective
 from skem.maxent._smooth import Result
 
@@ -22,8 +23,6 @@ Each = Callable[[int, float, float], bool]
 _MEMORY = 20
 # Rounds of L-BFGS-B and Newton steps, with ever less tolerance.
 _MAX_ROUNDS = 12
-# Products with the curvature for a Newton step.
-_MAX_PRODUCTS = 200
 
 
 class _Stop(Exception):
@@ -160,19 +159,9 @@ class _Run:
         objective = self.objective
         slope = self.gradient + objective.l1 * np.sign(theta)
         free = (theta != 0) | (objective.l1 == 0)
-        residual = -np.where(free, slope, 0.0)
-        step, direction = np.zeros_like(theta), residual
-        square = float(residual @ residual)
-        goal = square * max(min(1e-6, square), 1e-24)  # ever more exact: quadratic convergence
-        for _ in range(min(_MAX_PRODUCTS, 2 * int(free.sum()))):
-            bent = np.where(free, objective.curvature_product(direction), 0.0)
-            curvature = float(direction @ bent)
-            if square <= goal or curvature <= 1e-20 * square:
-                break
-            step = step + square / curvature * direction
-            residual = residual - square / curvature * bent
-            new = float(residual @ residual)
-            direction, square = residual + new / square * direction, new
+        # Ever more exact: quadratic convergence.
+        accuracy = min(1e-3, float(np.linalg.norm(slope[free])))
+        step = newton_step(objective, slope, free, accuracy=accuracy).step
         return step, -float(slope @ step) / 2
 
     def _search(self, theta: NDArray, value: float, step: NDArray, promised: float) -> bool:

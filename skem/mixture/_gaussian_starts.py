@@ -28,7 +28,7 @@ KMEANS_ROUNDS, KMEANS_TOL = 20, 1e-3
 """Rounds of k-means at the most, and the share of the rows that may still move at the end."""
 
 _COORDINATES = {
-    "full": ("standardised", "whitened"),
+    "full": ("raw", "standardised", "whitened"),
     "diag": ("standardised", "raw"),
     "spherical": ("raw", "standardised"),
 }

@@ -97,7 +97,7 @@ class BaseTopicModel(
         Returns
         -------
         doc_topic : ndarray of shape (n_samples, n_components)
-            Each row sums to one; the same as `transform` gives.
+            Each row sums to one; the same as `transform` gives, for documents of weight zero too.
         """
         return self.fit(X, y, sample_weight=sample_weight).transform(X)
 

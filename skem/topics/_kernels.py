@@ -19,10 +19,9 @@ import numpy as np
 from numba import njit
 
 from skem._compiled import VECTORISE, log
+from skem.topics import _limits
 
-# Probabilities below this are taken for zero: products of them would leave the range of numbers
-# that a processor handles at full speed.
-TINY = 1e-30
+least = njit(nogil=True)(_limits.least)
 
 
 @njit(nogil=True, cache=True, fastmath=VECTORISE, error_model="numpy")
@@ -73,14 +72,17 @@ def add_rows(out, ra, a, rb, b, rc, c, rd, d):
 
 
 @njit(inline="always", fastmath=VECTORISE, error_model="numpy")
-def _ratio(x, s):
-    """Count over probability, 0 for a word that no topic of the document has."""
-    return x / s if s > 0 else s
+def _ratio(x, s, low):
+    """Count over probability; 0 for a word that no topic of the document has (or hardly one)."""
+    return x / s if s > low else 0 * s
 
 
 @njit(nogil=True, cache=True, fastmath=VECTORISE, error_model="numpy")
-def mix(data, indices, phi, t, own, mixed):
-    """Own <- sum of count / p(w|d) x phi over the words of a document, mixed <- p(w|d)."""
+def mix(data, indices, phi, t, own, mixed, low):
+    """Own <- sum of count / p(w|d) x phi over the words of a document, mixed <- p(w|d).
+
+    Words whose p(w|d) is at most ``low`` are left out of the sum.
+    """
     own[:] = 0
     a, m = 0, len(indices)
     while a + 3 < m:
@@ -88,15 +90,15 @@ def mix(data, indices, phi, t, own, mixed):
         p2, p3 = phi[np.uint64(indices[a + 2])], phi[np.uint64(indices[a + 3])]
         s0, s1, s2, s3 = dots(t, p0, p1, p2, p3)
         mixed[a], mixed[a + 1], mixed[a + 2], mixed[a + 3] = s0, s1, s2, s3
-        r0, r1 = _ratio(data[a], s0), _ratio(data[a + 1], s1)
-        r2, r3 = _ratio(data[a + 2], s2), _ratio(data[a + 3], s3)
+        r0, r1 = _ratio(data[a], s0, low), _ratio(data[a + 1], s1, low)
+        r2, r3 = _ratio(data[a + 2], s2, low), _ratio(data[a + 3], s3, low)
         add_rows(own, r0, p0, r1, p1, r2, p2, r3, p3)
         a += 4
     while a < m:
         row = phi[np.uint64(indices[a])]
         s = dot(t, row)
         mixed[a] = s
-        add(own, _ratio(data[a], s), row)
+        add(own, _ratio(data[a], s, low), row)
         a += 1
 
 
@@ -105,7 +107,7 @@ def spread(data, indices, t, w, mixed, words):
     """Add w x count / p(w|d) x t to the row of each word of a document."""
     kind = t.dtype.type
     for a in range(len(indices)):
-        r = _ratio(w * data[a], mixed[a])
+        r = _ratio(w * data[a], mixed[a], 0)
         add(words[np.uint64(indices[a])], kind(r), t)
 
 
@@ -130,8 +132,8 @@ def mix_and_spread(data, indices, phi, t, own, mixed, w, words):
         p0, p1, p2, p3 = phi[j0], phi[j1], phi[j2], phi[j3]
         s0, s1, s2, s3 = dots(t, p0, p1, p2, p3)
         mixed[a], mixed[a + 1], mixed[a + 2], mixed[a + 3] = s0, s1, s2, s3
-        r0, r1 = _ratio(data[a], s0), _ratio(data[a + 1], s1)
-        r2, r3 = _ratio(data[a + 2], s2), _ratio(data[a + 3], s3)
+        r0, r1 = _ratio(data[a], s0, 0), _ratio(data[a + 1], s1, 0)
+        r2, r3 = _ratio(data[a + 2], s2, 0), _ratio(data[a + 3], s3, 0)
         add_rows(own, r0, p0, r1, p1, r2, p2, r3, p3)
         add(words[j0], kind(w * r0), t)
         add(words[j1], kind(w * r1), t)
@@ -142,10 +144,26 @@ def mix_and_spread(data, indices, phi, t, own, mixed, w, words):
         j = np.uint64(indices[a])
         s = dot(t, phi[j])
         mixed[a] = s
-        r = _ratio(data[a], s)
+        r = _ratio(data[a], s, 0)
         add(own, r, phi[j])
         add(words[j], kind(w * r), t)
         a += 1
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def multiply(counts, q):
+    """Counts <- counts x q, as `_limits` has it."""
+    low = least(counts) ** 2
+    for z in range(len(counts)):
+        n = np.float64(counts[z]) * q[z]
+        counts[z] = max(n, low) if n > 0 else 0.0
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def multiply_rows(counts, q):
+    """`multiply` for each row."""
+    for i in range(len(counts)):
+        multiply(counts[i], q[i])
 
 
 @njit(nogil=True, cache=True, fastmath=VECTORISE, error_model="numpy")
@@ -156,16 +174,13 @@ def e_step(data, indices, indptr, weight, phi, theta, words, local):
     into local (n, k) theta x the sums over words of count / p(w|d) x phi: the expected counts of
     the topics in each document. Returns the sum of weight x log p(words of d|d) in nats.
     """
-    n, k = theta.shape
-    mixed = np.empty(longest(indptr))
-    total = 0.0
-    for i in range(n):
+    mixed, total = np.empty(longest(indptr)), 0.0
+    for i in range(len(theta)):
         some = slice(indptr[i], indptr[i + 1])
         w = weight[i] if weight.size else 1.0
         t, own = theta[i], local[i]
         mix_and_spread(data[some], indices[some], phi, t, own, mixed, w, words)
-        for z in range(k):
-            own[z] *= t[z]
+        multiply(own, t)
         total += w * log_likelihood(data[some], mixed)
     return total
 
@@ -183,25 +198,29 @@ def maximize_row(counts, prior, old, floor, out):
     Where counts are 0, q is 0 unless lambda < -b / (old + floor), which then is lambda, and the
     place of least b / (old + floor), of those with old > 0, gets what the others leave.
     """
-    total, negative = 0.0, False
+    total, negative, tiny = 0.0, False, least(out)
     for z in range(len(counts)):
         total += counts[z] + max(prior[z], 0.0)
         negative |= prior[z] < 0
-    if total <= TINY:
+    if total <= tiny * tiny:
         out[:] = old
         return
     if not negative:
         for z in range(len(counts)):
             q = (counts[z] + prior[z]) / total
-            out[z] = q if q > TINY else 0.0
+            out[z] = max(q, tiny) if q > 0 else 0.0
         return
-    base, least, place = np.inf, np.inf, -1  # lambda = level - base: pulls may be large, and cancel
+    base, weakest, place = (
+        np.inf,
+        np.inf,
+        -1,
+    )  # lambda = level - base: pulls may be large, and cancel
     for z in range(len(counts)):
         pull = max(-prior[z], 0.0) / (old[z] + floor)
         if counts[z] + max(prior[z], 0.0) > 0:
             base = min(base, pull)
-        elif old[z] > 0 and pull < least:
-            least, place = pull, z
+        elif old[z] > 0 and pull < weakest:
+            weakest, place = pull, z
     level = 0.0
     for z in range(len(counts)):
         m = counts[z] + max(prior[z], 0.0)
@@ -218,13 +237,13 @@ def maximize_row(counts, prior, old, floor, out):
         if value <= 1e-14:
             break
         level += value / slope
-    some_left = base - least > level
-    level = max(level, base - least)
+    some_left = base - weakest > level
+    level = max(level, base - weakest)
     total = 0.0
     for z in range(len(counts)):
         m = counts[z] + max(prior[z], 0.0)
         q = m / (level + (max(-prior[z], 0.0) / (old[z] + floor) - base)) if m > 0 else 0.0
-        out[z] = q if q > TINY else 0.0
+        out[z] = q if q > tiny else 0.0
         total += out[z]
     if some_left:
         out[place] = max(1 - total, 0.0)
@@ -238,57 +257,6 @@ def maximize_rows(counts, prior, old, floor, out):
     """`maximize_row` for each row: counts, old, out (n, k), prior (k,)."""
     for i in range(len(counts)):
         maximize_row(counts[i], prior, old[i], floor, out[i])
-
-
-@njit(nogil=True, cache=True, fastmath=VECTORISE, error_model="numpy")
-def gather(indices, phi, gathered):
-    """The rows of phi that the words of a document have."""
-    for a in range(len(indices)):
-        row = phi[np.uint64(indices[a])]
-        for z in range(phi.shape[1]):
-            gathered[a, z] = row[z]
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def fold_in(data, indices, indptr, phi, start, prior, floor, power, tol, max_iter, theta):
-    """Theta (n, k) <- p(z|d) that maximises the likelihood of each document (and its prior).
-
-    Tempered, theta enters posteriors to that power, and phi holds powers already.
-
-    EM from ``start`` (k,) until the objective is within ``tol`` nats per token of its maximum
-    (without prior: sum x log p is concave in theta, and its maximum at most max_z own_z / theta_z
-    - n above it; with one: until theta moves by less), or ``max_iter`` steps are done. A document
-    without words gets ``start``.
-    """
-    n, k = theta.shape
-    flat = power == 1
-    for z in range(k):
-        flat &= prior[z] == 0
-    buffer, mixed = np.empty((longest(indptr), k), phi.dtype), np.empty(longest(indptr))
-    places = np.arange(len(buffer))
-    own, new, lead = np.empty(k, phi.dtype), np.empty(k, phi.dtype), np.empty(k, phi.dtype)
-    for i in range(n):
-        first, last = indptr[i], indptr[i + 1]
-        t = theta[i]
-        t[:] = start
-        counts, gathered = data[first:last], buffer[: last - first]
-        gather(indices[first:last], phi, gathered)
-        for _ in range(max_iter):
-            for z in range(k):
-                lead[z] = t[z] if power == 1 else t[z] ** power
-            mix(counts, places[: len(counts)], gathered, lead, own, mixed)
-            top = own.max()
-            own *= lead
-            size = own.sum()  # of the words that some topic has
-            if size <= 0:
-                break
-            maximize_row(own, prior, t, floor, new)
-            moved = 0.0
-            for z in range(k):
-                moved += abs(new[z] - t[z])
-                t[z] = new[z]
-            if (flat and top - size <= tol * size) or moved <= tol:
-                break
 
 
 @njit(nogil=True, cache=True, fastmath=VECTORISE, error_model="numpy")
@@ -315,23 +283,23 @@ def maximize_columns(words, phi, prior, old, floor, out):
         for z in range(prior.shape[1]):
             negative |= prior[w, z] < 0
     if negative:
-        exponents = np.empty(p)
-        column = np.empty(p, phi.dtype)
+        exponents, column = np.empty(p), np.empty(p)
         for z in range(k):
             for w in range(p):
                 exponents[w] = prior[0, 0] if same else prior[w, z]
-                column[w] = words[w, z] * phi[w, z]
+                column[w] = np.float64(words[w, z]) * phi[w, z]
             new = np.empty(p, phi.dtype)
             maximize_row(column, exponents, np.ascontiguousarray(old[:, z]), floor, new)
             out[:, z] = new
         return
-    totals = np.zeros(k)
+    totals, tiny = np.zeros(k), least(out)
     for w in range(p):
         for z in range(k):
-            q = words[w, z] * phi[w, z] + (prior[0, 0] if same else prior[w, z])
-            out[w, z] = q
-            totals[z] += q
+            beforehand = prior[0, 0] if same else prior[w, z]
+            totals[z] += np.float64(words[w, z]) * phi[w, z] + beforehand
     for w in range(p):
         for z in range(k):
-            q = out[w, z] / totals[z] if totals[z] > 0 else old[w, z]
-            out[w, z] = q if q > TINY else 0.0
+            beforehand = prior[0, 0] if same else prior[w, z]
+            n = np.float64(words[w, z]) * phi[w, z] + beforehand
+            q = n / totals[z] if totals[z] > 0 else np.float64(old[w, z])
+            out[w, z] = max(q, tiny) if q > 0 else 0.0

@@ -338,7 +338,8 @@ class LatentDirichletAllocationVB(BaseTopicModel):
     # ------------------------------------------------------------------ documents
     def _expected_counts(self, counts: Counts) -> NDArray:
         """Expected counts of topics in documents, (n, k), without the prior."""
-        from skem.topics import _lda_kernels
+        from skem.topics._lda_kernels import cvb0_fold_in
+        from skem.topics._vb_kernels import vb_fold_in
 
         dtype, alpha = self.components_.dtype, self.doc_topic_prior_
         docs = np.outer(counts.sizes(), alpha / alpha.sum()).astype(dtype)
@@ -346,13 +347,10 @@ class LatentDirichletAllocationVB(BaseTopicModel):
 
         def one(part: slice, some: Counts) -> None:
             if self.inference == "cvb0":
-                _lda_kernels.cvb0_fold_in(
-                    *some.arrays, topics, alpha.astype(dtype), _NEW_TOL, _NEW_STEPS, docs[part]
-                )
+                priors = alpha.astype(dtype)
+                cvb0_fold_in(*some.arrays, topics, priors, _NEW_TOL, _NEW_STEPS, docs[part])
             else:
-                _lda_kernels.vb_fold_in(
-                    *some.arrays, topics, alpha, _NEW_TOL, _NEW_STEPS, docs[part]
-                )
+                vb_fold_in(*some.arrays, topics, alpha, _NEW_TOL, _NEW_STEPS, docs[part])
 
         each_block(counts, one, self.n_jobs)
         return docs
@@ -376,7 +374,7 @@ class LatentDirichletAllocationVB(BaseTopicModel):
         bound : ndarray of shape (n_samples,)
             Without the multinomial coefficient.
         """
-        from skem.topics._lda_kernels import document_bounds
+        from skem.topics._vb_kernels import document_bounds
 
         counts = self._fitted_counts(X)
         docs, topics = self._expected_counts(counts), self._topics()

@@ -1,4 +1,4 @@
-"""Compiled inference of latent Dirichlet allocation on sparse counts.
+"""Latent Dirichlet allocation on sparse counts: CVB0, and what all inference shares.
 
 Conventions, beside those of `_kernels`:
     phi.shape = (p, k)     what a word says of a topic: exp E[log p(w|z)] (VB), (n_wz + eta) /
@@ -15,7 +15,8 @@ import numpy as np
 from numba import njit
 
 from skem._compiled import VECTORISE
-from skem.topics._kernels import add, dot, gather, log_likelihood, longest, mix, spread
+from skem.topics._fold_in import gather
+from skem.topics._kernels import add, dot, least, log_likelihood, longest
 
 
 @njit(nogil=True, cache=True, fastmath=VECTORISE, error_model="numpy")
@@ -38,27 +39,33 @@ def digamma(x):
 def exp_log_expectation(counts, prior, out):
     """Out <- exp(E[log theta] - top) under Dirichlet(counts + prior); returns top, the largest.
 
-    Relative to the largest, for all may be too small for a number: digamma(x) < -1 / x.
+    Relative to the largest, for all may be too small for a number: digamma(x) < -1 / x; and none
+    below `least`.
     """
     total, largest = 0.0, 0.0
     for z in range(len(counts)):
         total += counts[z] + prior[z]
         largest = max(largest, counts[z] + prior[z])
-    shift = digamma(largest)
+    shift, low = digamma(largest), least(out)
+    bottom = math.log(low)
     for z in range(len(counts)):
-        out[z] = math.exp(digamma(counts[z] + prior[z]) - shift)
+        value = digamma(counts[z] + prior[z]) - shift
+        out[z] = math.exp(value) if value > bottom else low
     return shift - digamma(total)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def topic_expectations(words, eta, out, tops, logs):
-    """Out (p, k) <- exp(E[log p(w|z)] - top of the word), columns of words + eta each a Dirichlet.
+def topic_expectations(words, eta, out, tops, shift, logs):
+    """Out (p, k) <- exp(E[log p(w|z)] - top of the word), columns of words + eta each a Dirichlet;
+    none below `least`.
 
-    Sets tops (p,) to the largest E[log p(w|z)] of each word, for all may be too small for a number:
-    digamma(x) < -1 / x. Adds to logs (k,) the sums of E[log p(w|z)] over the words.
+    Sets tops (p,) to the largest E[log p(w|z)] of each word and shift (k,) to what is subtracted
+    from the digammas. Adds to logs (k,) the sums of E[log p(w|z)] over the words.
     """
     p, k = words.shape
-    shift, value = np.zeros(k), np.empty(k)
+    value, low = np.empty(k), least(out)
+    bottom = math.log(low)
+    shift[:] = 0.0
     for w in range(p):
         for z in range(k):
             shift[z] += words[w, z]
@@ -72,7 +79,7 @@ def topic_expectations(words, eta, out, tops, logs):
             top = max(top, value[z])
         tops[w] = top
         for z in range(k):
-            out[w, z] = math.exp(value[z] - top)
+            out[w, z] = math.exp(value[z] - top) if value[z] - top > bottom else low
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -115,93 +122,6 @@ def dirichlet_columns(words, eta):
             else:
                 value += c * shift[z]  # to first order
     return value
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _vb_document(data, places, gathered, alpha, tol, max_iter, lead, own, mixed, d):
-    """Steps of VB for one document, from its expected counts d; own is for work.
-
-    Sets lead to exp E[log theta] but for a factor, and returns the log of it.
-    """
-    for _ in range(max_iter):
-        exp_log_expectation(d, alpha, lead)
-        mix(data, places, gathered, lead, own, mixed)
-        moved = 0.0
-        for z in range(len(d)):
-            new = own[z] * lead[z]
-            moved += abs(new - d[z])
-            d[z] = new
-        if moved <= tol:
-            break
-    return exp_log_expectation(d, alpha, lead)
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def vb_e_step(
-    data, indices, indptr, weight, phi, tops, alpha, tol, max_iter, docs, words, log_theta, values
-):
-    """Variational Bayes for each document, from the ``docs`` of before.
-
-    Sets docs to the expected counts of topics, values (n,) to the bound on log p(words of d) given
-    the topics, in nats; adds to words (p, k) the expected counts over phi, and to log_theta (k,)
-    E[log theta]. Steps end when docs move by less than ``tol`` per topic, or after ``max_iter``.
-    ``tops`` (p,) are logs of what phi has been divided by.
-    """
-    k = docs.shape[1]
-    buffer, mixed = np.empty((longest(indptr), k), phi.dtype), np.empty(longest(indptr))
-    places = np.arange(len(buffer))
-    own, lead = np.empty(k, phi.dtype), np.empty(k, phi.dtype)
-    for i in range(len(docs)):
-        some = slice(indptr[i], indptr[i + 1])
-        w = weight[i] if weight.size else 1.0
-        m, d = indptr[i + 1] - indptr[i], docs[i]
-        here, gathered = places[:m], buffer[:m]
-        gather(indices[some], phi, gathered)
-        top = _vb_document(
-            data[some], here, gathered, alpha, tol * k, max_iter, lead, own, mixed, d
-        )
-        for a in range(m):
-            mixed[a] = dot(lead, gathered[a])
-        spread(data[some], indices[some], lead, w, mixed, words)
-        value, total = 0.0, 0.0
-        for a in range(indptr[i], indptr[i + 1]):
-            value += data[a] * (top + tops[indices[a]])
-        values[i] = dirichlet_terms(d, alpha) + log_likelihood(data[some], mixed) + value
-        for z in range(k):
-            total += d[z] + alpha[z]
-        bottom = digamma(total)
-        for z in range(k):
-            log_theta[z] += w * (digamma(d[z] + alpha[z]) - bottom)
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def vb_fold_in(data, indices, indptr, phi, alpha, tol, max_iter, docs):
-    """Docs (n, k) <- expected counts of topics by VB, with topics p(w|z) that stay."""
-    k = docs.shape[1]
-    buffer, mixed = np.empty((longest(indptr), k), phi.dtype), np.empty(longest(indptr))
-    places = np.arange(len(buffer))
-    own, lead = np.empty(k, phi.dtype), np.empty(k, phi.dtype)
-    for i in range(len(docs)):
-        some = slice(indptr[i], indptr[i + 1])
-        m, limit = indptr[i + 1] - indptr[i], tol * docs[i].sum()
-        here, gathered = places[:m], buffer[:m]
-        gather(indices[some], phi, gathered)
-        _vb_document(data[some], here, gathered, alpha, limit, max_iter, lead, own, mixed, docs[i])
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def document_bounds(data, indices, indptr, phi, alpha, docs, values):
-    """Values (n,) <- bound on log p(words of d) at topics p(w|z), under Dirichlet(docs + alpha)."""
-    mixed, lead = np.empty(longest(indptr)), np.empty(docs.shape[1], phi.dtype)
-    for i in range(len(docs)):
-        first, m = indptr[i], indptr[i + 1] - indptr[i]
-        top = exp_log_expectation(docs[i], alpha, lead)
-        size = 0.0
-        for a in range(m):
-            mixed[a] = dot(lead, phi[indices[first + a]])
-            size += data[first + a]
-        values[i] = dirichlet_terms(docs[i], alpha) + size * top
-        values[i] += log_likelihood(data[first : first + m], mixed)
 
 
 @njit(nogil=True, cache=True, fastmath=VECTORISE, error_model="numpy")

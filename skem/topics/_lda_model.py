@@ -114,18 +114,20 @@ class LDAModel(EMModelBase):
 class VBModel(LDAModel):
     """Variational Bayes (Blei, Ng and Jordan 2003; Hoffman, Blei and Bach 2010)."""
 
-    def _shared(self, params: LDAParams) -> tuple[NDArray, NDArray, NDArray]:
+    def _shared(self, params: LDAParams) -> tuple[NDArray, NDArray, NDArray, NDArray]:
         from skem.topics._lda_kernels import topic_expectations
 
         p, k = params.words.shape
-        phi, tops, logs = np.empty_like(params.words), np.empty(p), np.zeros(k)
-        topic_expectations(params.words, params.eta, phi, tops, logs)
-        return phi, tops, logs
+        phi, tops = np.empty_like(params.words), np.empty(p)
+        shift, logs = np.empty(k), np.zeros(k)
+        topic_expectations(params.words, params.eta, phi, tops, shift, logs)
+        return phi, tops, shift, logs
 
     def expected_statistics(self, params: LDAParams, rows: Rows) -> LDAStatistics:
-        from skem.topics._lda_kernels import vb_e_step
+        from skem.topics._kernels import multiply_rows
+        from skem.topics._vb_kernels import vb_e_step
 
-        phi, tops, _ = self._once(params)
+        phi, tops, shift, _ = self._once(params)
         counts: Counts = rows.X
         weight = weights_of(rows)
         docs = params.docs[rows.start : rows.start + counts.shape[0]].copy()
@@ -136,6 +138,7 @@ class VBModel(LDAModel):
             weight,
             phi,
             tops,
+            (params.words, float(params.eta), shift),
             params.alpha,
             self.doc_tol,
             self.max_doc_iter,
@@ -144,7 +147,7 @@ class VBModel(LDAModel):
             logs,
             values,
         )
-        words *= phi
+        multiply_rows(words, phi)
         w = weight if weight.size else np.ones(len(docs))
         size = tokens_of(rows)
         return LDAStatistics(float(w @ values), size, words, logs, float(w.sum()), (docs,))
@@ -153,7 +156,7 @@ class VBModel(LDAModel):
         alpha, eta = params.alpha, params.eta
         if self._learning(params, 1):
             alpha = fit_dirichlet(statistics.gains / statistics.loss, alpha)
-            _, _, logs = self._once(params)
+            *_, logs = self._once(params)
             eta = fit_symmetric(logs.sum() / params.words.size, eta, len(params.words))
         docs = np.concatenate(statistics.local)
         return LDAParams(statistics.words, docs, alpha, eta, params.age + 1)

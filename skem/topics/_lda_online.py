@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from skem.em import Rows
 from skem.topics._counts import Counts
 from skem.topics._lda_model import CVB0Model, LDAModel, LDAParams, LDAStatistics, VBModel
+from skem.topics._limits import counts_of_type
 
 
 class SharedStatistics(NamedTuple):
@@ -41,7 +42,8 @@ class OnlineLDAModel:
         if isinstance(self.model, CVB0Model):
             own = own._replace(docs=self._fold_in(counts, params))
         s: LDAStatistics = self.model.expected_statistics(own, block)
-        return SharedStatistics(*s[:5])
+        # In float64, for counts of old batches fade as others come.
+        return SharedStatistics(*s[:5])._replace(words=s.words.astype(np.float64))
 
     def _fold_in(self, counts: Counts, params: LDAParams) -> NDArray:
         from skem.topics._lda_kernels import cvb0_fold_in
@@ -70,7 +72,7 @@ class OnlineLDAModel:
     def maximize(self, statistics: SharedStatistics, params: LDAParams) -> LDAParams:
         dtype = params.words.dtype
         full = LDAStatistics(*statistics, (params.docs,))
-        full = full._replace(words=full.words.astype(dtype))
+        full = full._replace(words=counts_of_type(full.words, dtype))
         return self.model.maximize(full, params)
 
     def to_vector(self, params: LDAParams) -> NDArray:
@@ -83,7 +85,7 @@ class OnlineLDAModel:
         shares = vector[:split].reshape(params.words.shape)
         words = shares * params.words.sum(dtype=np.float64)
         return params._replace(
-            words=words.astype(params.words.dtype),
+            words=counts_of_type(words, params.words.dtype),
             alpha=vector[split : split + k],
             eta=float(vector[split + k]),
         )

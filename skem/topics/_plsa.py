@@ -16,14 +16,16 @@ from skem.em import EMState, StepwiseEM
 from skem.em._estimator import EMEstimatorMixin
 from skem.topics._base import BaseTopicModel
 from skem.topics._counts import CountBlocks, Counts, each_block
+from skem.topics._limits import at_least, relative_powers
 from skem.topics._plsa_model import FLOOR, PLSAModel, PLSAParams
 from skem.topics._plsa_online import OnlinePLSAModel, TopicParams
 from skem.topics._priors import check_prior
 from skem.topics._starts import INITS, initial_topics
 from skem.topics._tempering import held_out_temperature
 
-# Steps of EM for the topics of one document.
-_FOLD_IN_STEPS = 200
+# EM maps for the topics of one document, and their tolerance in nats per token where ``tol`` asks
+# for less than any use of the topics could tell apart.
+_FOLD_IN_STEPS, _FOLD_IN_TOL = 200, 1e-6
 
 
 class PLSA(BaseTopicModel):
@@ -105,9 +107,11 @@ class PLSA(BaseTopicModel):
 
     Notes
     -----
-    `transform` fits p(z|d) of each document to `components_`, from the same start for all, and so
-    `fit_transform` does. Where a document can be had from different mixtures of topics that is one
-    of them.
+    `transform` fits p(z|d) of each document to `components_`, from the same start for all, until
+    its log-likelihood is within ``tol / 10`` (1e-6 at the least) nats per token of the maximum, or
+    for 200 EM maps. Where a document can be had from different mixtures of topics that is one of
+    them. `fit_transform` does the same: the p(z|d) that a fit ends with need not be at its maximum.
+    Probabilities above zero stay above 1e-18 in float32, 1e-140 in float64.
 
     References
     ----------
@@ -271,7 +275,8 @@ class PLSA(BaseTopicModel):
             if (given < 0).any() or (given.sum(1) <= 0).any():
                 raise ValueError("init must hold weights that are not negative, some in each row.")
             topics = (given / given.sum(1, keepdims=True)).T.astype(counts.data.dtype)
-        return PLSAParams(np.ascontiguousarray(topics), np.full((n, k), 1 / k, topics.dtype))
+        topics = at_least(np.ascontiguousarray(topics))
+        return PLSAParams(topics, np.full((n, k), 1 / k, topics.dtype))
 
     def _attributes(self, model: Any, params: PLSAParams | TopicParams) -> dict[str, Any]:
         if isinstance(params, TopicParams):
@@ -282,7 +287,7 @@ class PLSA(BaseTopicModel):
         prior = prior / prior.sum()
         return {
             "components_": np.ascontiguousarray(params.topics.T[order]),
-            "topic_prior_": prior[order].astype(params.topics.dtype),
+            "topic_prior_": at_least(prior[order].astype(params.topics.dtype)),
             "temperature_": float(temperature),
         }
 
@@ -361,13 +366,13 @@ class PLSA(BaseTopicModel):
 
     # ------------------------------------------------------------------ documents
     def _infer(self, counts: Counts) -> NDArray:
-        from skem.topics._kernels import fold_in
+        from skem.topics._fold_in import fold_in
 
         k, dtype = len(self.components_), self.components_.dtype
         prior, _ = self._exponents(k, counts.n_features)
         power, topics, start = 1 / self.temperature_, self._topics(), self.topic_prior_
         if power != 1:
-            topics = np.power(topics, dtype.type(power))
+            topics, _ = relative_powers(topics, power, 1)
         mixtures = np.empty((counts.shape[0], k), dtype)
 
         def one(part: slice, some: Counts) -> None:
@@ -378,7 +383,7 @@ class PLSA(BaseTopicModel):
                 prior,
                 FLOOR,
                 float(power),
-                0.1 * self.tol,
+                max(0.1 * self.tol, _FOLD_IN_TOL),
                 _FOLD_IN_STEPS,
                 mixtures[part],
             )

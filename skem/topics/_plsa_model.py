@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from skem.em import EMModelBase, Rows
 from skem.topics._counts import Counts, tokens_of, weights_of
+from skem.topics._limits import relative_powers
 
 # Of a prior that asks for sparsity: where its density stops to grow.
 FLOOR = 1e-6
@@ -69,41 +70,47 @@ class PLSAModel(EMModelBase):
         self.doc_prior = doc_prior
         self.word_prior = word_prior
         self.doc_weight = weight
-        self._powered: tuple = (None, None, None)
+        self._powered: tuple = (None, None, None, None)
 
-    def _tempered(self, params: PLSAParams) -> PLSAParams:
-        """Parameters to the power of 1 / temperature, computed once for all blocks."""
-        if self.temperature == 1:
-            return params
+    def _tempered(self, params: PLSAParams) -> tuple[PLSAParams, NDArray, NDArray]:
+        """Powers 1 / temperature, relative to the largest of each word and of each document.
+
+        Logs of those follow, (p,) and (n,). Computed once for all blocks.
+        """
         if self._powered[0] is not params:
-            powers = (np.power(x, 1 / self.temperature) for x in params)
-            self._powered = (params, *powers)
-        return PLSAParams(*self._powered[1:])
+            power = 1 / self.temperature
+            topics, words = relative_powers(params.topics, power, 1)
+            mixtures, documents = relative_powers(params.mixtures, power, 1)
+            self._powered = (params, PLSAParams(topics, mixtures), words, documents)
+        return self._powered[1:]
 
     def expected_statistics(self, params: PLSAParams, rows: Rows) -> PLSAStatistics:
         from skem.topics._kernels import e_step
 
         counts: Counts = rows.X
         part = slice(rows.start, rows.start + counts.shape[0])
-        topics, mixtures = self._tempered(params)
+        value = 0.0
+        (topics, mixtures), weight = params, weights_of(rows)
+        if self.temperature != 1:
+            (topics, mixtures), *tops = self._tempered(params)
+            value = _divided_out(counts, weight, tops[0], tops[1][part])
         words = np.zeros(topics.shape, topics.dtype)
         local = np.empty_like(mixtures[part])
-        weight = weights_of(rows)
-        value = e_step(*counts.arrays, weight, topics, mixtures[part], words, local)
-        return PLSAStatistics(self.temperature * value, tokens_of(rows), words, (local,))
+        value += self.temperature * e_step(
+            *counts.arrays, weight, topics, mixtures[part], words, local
+        )
+        return PLSAStatistics(value, tokens_of(rows), words, (local,))
 
     def maximize(self, statistics: PLSAStatistics, params: PLSAParams) -> PLSAParams:
         from skem.topics._kernels import maximize_columns, maximize_rows
 
-        tempered = self._tempered(params)
+        topics = params.topics if self.temperature == 1 else self._tempered(params)[0].topics
         local = statistics.local
         counts = local[0] if len(local) == 1 else np.concatenate(local)
         maximize_rows(counts, self.doc_prior, params.mixtures, FLOOR, counts)
-        topics = np.empty_like(params.topics)
-        maximize_columns(
-            statistics.words, tempered.topics, self.word_prior, params.topics, FLOOR, topics
-        )
-        return PLSAParams(topics, counts)
+        new = np.empty_like(params.topics)
+        maximize_columns(statistics.words, topics, self.word_prior, params.topics, FLOOR, new)
+        return PLSAParams(new, counts)
 
     def bound(self, statistics: PLSAStatistics, params: PLSAParams) -> float:
         value = statistics.log_likelihood
@@ -139,6 +146,13 @@ class PLSAModel(EMModelBase):
         topics /= topics.sum(0)
         mixtures /= mixtures.sum(1, keepdims=True)
         return PLSAParams(topics, mixtures)
+
+
+def _divided_out(counts: Counts, weight: NDArray, words: NDArray, documents: NDArray) -> float:
+    """Sum of weight x count x the logs of what the powers of each word and document lack."""
+    sizes = counts.sizes()
+    each = counts.matrix() @ words + sizes * documents
+    return float(weight @ each if weight.size else each.sum())
 
 
 def _probabilities(roots: NDArray, near: NDArray) -> NDArray:

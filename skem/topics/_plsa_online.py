@@ -54,7 +54,8 @@ class OnlinePLSAModel(EMModelBase):
         self.word_prior = np.where(word_prior == 0, _BEFOREHAND, word_prior)
 
     def expected_statistics(self, params: TopicParams, rows: Rows) -> TopicStatistics:
-        from skem.topics._kernels import e_step, fold_in
+        from skem.topics._fold_in import fold_in
+        from skem.topics._kernels import e_step
 
         counts: Counts = rows.X
         weight = weights_of(rows)
@@ -64,14 +65,14 @@ class OnlinePLSAModel(EMModelBase):
         words, local = np.zeros(topics.shape, topics.dtype), np.empty_like(mixtures)
         value = e_step(*counts.arrays, weight, topics, mixtures, words, local)
         w = weight if weight.size else np.ones(len(local))
-        return TopicStatistics(value, tokens_of(rows), words * topics, w @ local)
+        words = np.multiply(words, topics, dtype=np.float64)  # which fade as batches come
+        return TopicStatistics(value, tokens_of(rows), words, w @ local)
 
     def maximize(self, statistics: TopicStatistics, params: TopicParams) -> TopicParams:
         from skem.topics._kernels import maximize_columns
 
-        dtype, old = params.topics.dtype, params.topics
+        old, words = params.topics, statistics.words
         topics = np.empty_like(old)
-        words = statistics.words.astype(dtype)
         maximize_columns(words, np.ones_like(old), self.word_prior, old, FLOOR, topics)
         if self.word_prior.min() < 0:  # zeros would stay, though a later batch may have the word
             topics = np.maximum(topics, FLOOR / len(topics))

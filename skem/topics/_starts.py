@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from sklearn.utils.extmath import randomized_svd
 
 from skem.em._rows import one_blas_thread
-from skem.topics._counts import Counts
+from skem.topics._counts import Counts, cut_entries
 
 INITS = ("random", "random_documents", "svd")
 
@@ -26,9 +26,8 @@ def initial_topics(
     positive or negative parts, whichever weighs more (Boutsidis and Gallopoulos 2008).
     """
     p = counts.n_features
-    rows = np.repeat(np.arange(counts.shape[0]), np.diff(counts.indptr))
     w = np.ones(counts.shape[0]) if weight is None else weight
-    totals = np.bincount(counts.indices, weights=w[rows] * counts.data, minlength=p)
+    totals = counts.matrix().T @ w
     overall = (totals / totals.sum())[:, None]
     if init == "random":
         topics = overall * rng.gamma(1.0, size=(p, k))
@@ -64,8 +63,12 @@ def _of_svd(
     """
     sizes = np.maximum(counts.sizes(), 1e-300)
     scale = 1 / np.sqrt(np.where(overall[:, 0] > 0, overall[:, 0], 1.0))
-    X = counts.matrix().astype(np.float64)
-    X.data *= np.repeat(np.sqrt(w / sizes), np.diff(counts.indptr)) * scale[counts.indices]
+    X = counts._replace(data=counts.data.astype(np.float64)).matrix()
+    lengths = np.sqrt(w / sizes)
+    for rows in cut_entries(counts):  # in blocks: nothing else is as large as the data
+        block = counts.rows(rows)
+        entries = slice(counts.indptr[rows.start], counts.indptr[rows.stop])
+        X.data[entries] *= np.repeat(lengths[rows], np.diff(block.indptr)) * scale[block.indices]
     rank = min(2 + (k - 1) // 2, *X.shape)  # each direction serves two topics
     with one_blas_thread():  # of thin products, which threads slow down
         _, _, V = randomized_svd(

@@ -10,7 +10,9 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.estimator_checks import check_estimator
 from sklearn.utils.validation import check_is_fitted
 
+from skem.deep import _documents, _words
 from skem.deep._text import check_tokens, learn_vocabulary, read
+from skem.deep._words import split_words
 
 
 def tokens_of(X, tokenizer=None):
@@ -93,6 +95,17 @@ def test_padding_is_what_is_negative_up_to_the_end(rows):
 def test_large_and_small_ids_are_told_apart(ids):
     ids.append(0)
     assert tokens_of([ids]) == [[max(i, -1) for i in ids]]
+
+
+@given(st.lists(st.text(st.sampled_from("ab \n\r.é日\U0001f600\u0301'-1,"), max_size=40)))
+def test_long_texts_are_read_in_pieces(texts):
+    texts.append("ab")
+    before = [tokens_of(texts, tokenizer) for tokenizer in ("char", "word")]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_documents, "_PIECE", 3)
+        patch.setattr(_words, "_PIECE", 3)
+        assert tokens_of(texts, "char") == before[0] == [list(text) for text in texts]
+        assert tokens_of(texts, "word") == before[1] == [split_words(text) for text in texts]
 
 
 @given(st.lists(st.text(), min_size=1), st.data())

@@ -9,6 +9,7 @@ from skorch.callbacks import Callback, GradientNormClipping
 from skorch.helper import predefined_split
 from torch import nn
 
+from skem.deep import _net
 from skem.deep._base import cosine
 from skem.deep._data import Batches, TensorRows
 from skem.deep._net import DivergedError, Net
@@ -237,3 +238,50 @@ def test_letting_go_leaves_the_module_ready_for_use():
     assert all(p.grad is None for p in net.module_.parameters())
     assert net.train_split is None
     assert net.good_ is None
+
+
+# ---------------------------------------------------------------------- sums and moments
+def test_rows_of_tensors_are_chosen_without_a_copy():
+    X = torch.arange(10.0)[:, None]
+    chosen = TensorRows(X, None, rows=torch.tensor([7, 1, 4]))
+    assert len(chosen) == 3
+    assert [x.tolist() for x, _ in Batches(chosen, 2)] == [[[7.0], [1.0]], [[4.0]]]
+    assert chosen[torch.tensor([2, 0])][0].tolist() == [[4.0], [7.0]]
+
+
+def test_sums_over_more_batches_than_one_array_holds(monkeypatch):
+    monkeypatch.setattr(_net, "_KEPT", 2)
+    few = net_of(batch_size=1).partial_fit(rows()).history
+    monkeypatch.undo()
+    assert few[:, "train_loss"] == net_of(batch_size=1).partial_fit(rows()).history[:, "train_loss"]
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_moments_of_adam_are_never_subnormal(fused):
+    """An input that is zero but once: its moment falls by a tenth at each step."""
+
+    class Linear(nn.Module):
+        parts = ("loss", "weight")
+
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(2))
+            self.subnormal = 0
+
+        def forward(self, x, _):
+            for moments in net.optimizer_.state.values():
+                for moment in (moments["exp_avg"], moments["exp_avg_sq"]):
+                    small = (moment != 0) & (moment.abs() < torch.finfo(torch.float32).tiny)
+                    self.subnormal += int(small.sum())
+            loss = (x @ self.weight).square().sum()
+            return loss, (loss.detach(), len(x))
+
+    X = torch.ones(1500, 2)
+    X[1:, 1] = 0.0
+    options = {"optimizer": torch.optim.Adam, "optimizer__fused": fused, "max_epochs": 1}
+    net = net_of(Linear(), batch_size=1, **options)
+    net.partial_fit(TensorRows(X, None))
+    assert net.module_.subnormal == 0
+    moments = net.optimizer_.state[net.module_.weight]
+    assert moments["exp_avg"][1] == 0
+    assert moments["exp_avg_sq"][1] > 0

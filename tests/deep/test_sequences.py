@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from skem.deep import _sequences
+from skem.deep._sequences import blocks, id_type, in_content_order
 from skem.deep._text import Sequences, check_lengths, distinct_sequences
 
 
@@ -32,6 +34,48 @@ def test_sequences_are_their_lists(lists, data):
     assert as_lists(sequences.framed()) == lists
     table = np.array([5, 6, 7, 8])
     assert as_lists(sequences.mapped(table)) == [[i + 5 for i in row] for row in lists]
+
+
+@pytest.mark.parametrize("block", [1, 2, 5])
+@given(ragged, st.data())
+def test_blocks_of_any_size_give_the_same(block, lists, data):
+    sequences = Sequences.from_list(lists)
+    order = data.draw(st.lists(st.integers(0, len(lists) - 1)))
+    weight = np.array(
+        data.draw(st.lists(st.floats(0, 9), min_size=len(lists), max_size=len(lists)))
+    )
+    flat = [token for row in lists for token in row]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_sequences, "_BLOCK", block)
+        each = [(p.stop - p.start, len(n), n.sum()) for p, _, n in blocks(sequences.offsets)]
+        assert all(size == total <= block for size, _, total in each)
+        assert sum(size for size, _, _ in each) == len(flat)
+        assert as_lists(sequences.take(order)) == [lists[i] for i in order]
+        assert as_lists(sequences.mapped(np.arange(4) + 5)) == [[i + 5 for i in r] for r in lists]
+        assert sequences.counts(4).tolist() == np.bincount(flat, minlength=4).tolist()
+        own = np.repeat(weight, sequences.lengths)
+        expected = np.bincount(np.array(flat, dtype=int), weights=own, minlength=4)
+        np.testing.assert_array_equal(sequences.counts(4, weight), expected)
+
+
+def test_ids_are_of_the_smallest_type_and_keep_it():
+    sizes = (1, 256, 257, 2**15, 2**15 + 1, 2**31, 2**31 + 1)
+    kinds = ["uint8", "uint8", "int16", "int16", "int32", "int32", "int64"]
+    assert [id_type(n).name for n in sizes] == kinds
+    sequences = Sequences(np.array([1, 2, 3], dtype=np.uint8), [0, 1, 3])
+    for other in (sequences.take([1, 0]), sequences.framed(4, 5)):
+        assert other.tokens.dtype == np.uint8
+    assert as_lists(sequences.framed(300)) == [[300, 1], [300, 2, 3]]
+    assert Sequences([], [0]).tokens.dtype == np.int64
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int16, np.int32, np.int64])
+@given(lists=st.lists(st.lists(st.sampled_from([0, 1, 2, 127]), max_size=12), min_size=1))
+def test_the_order_of_contents_is_that_of_their_bytes(kind, lists):
+    rows = [np.array(row, dtype=kind) for row in lists]
+    sequences = Sequences.of_lengths(np.concatenate(rows), [len(row) for row in rows])
+    expected = sorted(range(len(rows)), key=lambda i: rows[i].tobytes())
+    assert in_content_order(sequences).tolist() == expected
 
 
 def test_a_sequence_is_a_view():

@@ -243,7 +243,7 @@ def test_the_fraction_of_rows_is_held_out(factors, fraction):
     vae_of(
         early_stopping=True, validation_fraction=fraction, max_epochs=2, callbacks=[Sizes()]
     ).fit(factors)
-    train, valid = (seen[k].tensors[0].numpy() for k in ("train", "valid"))
+    train, valid = (seen[k][:][0].numpy() for k in ("train", "valid"))
     assert len(valid) == fraction * 240
     assert len(np.unique(np.vstack([train, valid]), axis=0)) == 240
 

@@ -93,3 +93,18 @@ def test_bounds_of_no_width_are_equalities():
     equal = MaxEntDistribution(1, support=DIE).fit_moments([4.5])
     assert both.active_.tolist() == ["equal"]
     np.testing.assert_array_equal(both.probabilities_, equal.probabilities_)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_odd_powers_without_a_multiplier_need_no_power_above_them(seed):
+    """What is rounding in the multiplier of x^3 leaves a normal density without a normaliser."""
+    rng = np.random.default_rng(seed)
+    deviation, mean = np.exp(rng.normal()), rng.normal()
+    third = mean**3 + 3 * mean * deviation**2
+    fourth = mean**4 + 6 * mean**2 * deviation**2 + 3 * deviation**4
+    fitted = MaxEntDistribution(4, support=(-INF, INF)).fit_moments(
+        moments=[mean, mean**2 + deviation**2, third, np.nan], upper=[INF] * 3 + [2 * fourth]
+    )
+    assert fitted.converged_
+    # The solver ends within a gap of 1e-9 nats.
+    assert fitted.entropy_ == pytest.approx(np.log(2 * np.pi * np.e * deviation**2) / 2, abs=1e-9)

@@ -177,9 +177,14 @@ def kind_suffix(mixture):
 def gaussian_gradient(mixture, X, sample_weight=None, labels=None, step=1e-5):
     """Gradient of `gaussian_objective` by central differences, in log weights, means, covariances.
 
-    Covariances are changed symmetrically, within their structure.
+    Covariances are changed symmetrically, within their structure. Steps are shares of the smallest
+    variance, beside which the error of a difference is the square of the share.
     """
     weights, means, covariances = gaussian_parameters(mixture)
+    d = means.shape[1]
+    dense = dense_covariances(covariances, mixture.covariance_type, len(weights), d)
+    least = min(1.0, float(np.linalg.eigvalsh(dense).min()))
+    sizes = (step, step * np.sqrt(least), step * least)
 
     def value(log_weights, new_means, new_covariances):
         new_weights = np.exp(log_weights - logsumexp(log_weights))
@@ -188,15 +193,15 @@ def gaussian_gradient(mixture, X, sample_weight=None, labels=None, step=1e-5):
 
     start = [np.log(weights), means, covariances]
     gradient = []
-    for position, array in enumerate(start):
+    for position, (array, size) in enumerate(zip(start, sizes, strict=True)):
         for index in np.ndindex(array.shape):
             ends = []
             for sign in (1, -1):
                 moved = array.copy()
-                moved[index] += sign * step
+                moved[index] += sign * size
                 full = position == 2 and mixture.covariance_type in ("full", "tied")
                 if full and index[-1] != index[-2]:
-                    moved[(*index[:-2], index[-1], index[-2])] += sign * step
+                    moved[(*index[:-2], index[-1], index[-2])] += sign * size
                 ends.append(value(*start[:position], moved, *start[position + 1 :]))
-            gradient.append((ends[0] - ends[1]) / (2 * step))
+            gradient.append((ends[0] - ends[1]) / (2 * size))
     return np.array(gradient)

@@ -96,7 +96,6 @@ def test_rows_of_weight_zero_may_hold_anything(iris, covariance_type, value, hol
 @pytest.mark.parametrize(
     ("init_params", "name"),
     [
-        ("kmeans", "KMeans.fit"),
         ("kmeans", "kmeans_plusplus"),
         ("k-means++", "kmeans_plusplus"),
         ("k-means++", "pairwise_distances_argmin"),
@@ -104,16 +103,14 @@ def test_rows_of_weight_zero_may_hold_anything(iris, covariance_type, value, hol
 )
 def test_starts_take_the_threads_of_the_fit(monkeypatch, iris, init_params, name):
     seen = []
-    owner = starts.KMeans if name == "KMeans.fit" else starts
-    attribute = name.rpartition(".")[2]
-    original = getattr(owner, attribute)
+    original = getattr(starts, name)
 
     def watched(*args, **kwargs):
         pools = threadpool_info()
         seen.append(max(pool["num_threads"] for pool in pools))
         return original(*args, **kwargs)
 
-    monkeypatch.setattr(owner, attribute, watched)
+    monkeypatch.setattr(starts, name, watched)
     before = [pool["num_threads"] for pool in threadpool_info()]
     GaussianMixtureEM(3, init_params=init_params, n_jobs=1, random_state=0).fit(iris)
     assert set(seen) == {1}

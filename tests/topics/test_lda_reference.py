@@ -5,7 +5,7 @@ import pytest
 import scipy.sparse as sp
 from sklearn.decomposition import LatentDirichletAllocation
 
-from skem.topics import LatentDirichletAllocationVB, _lda_kernels
+from skem.topics import LatentDirichletAllocationVB, _vb_kernels
 from tests.topics.corpora import X, quietly
 
 K, SEED = 4, 7
@@ -53,7 +53,7 @@ def test_topics_of_documents_are_equal_at_the_same_expected_logarithms_of_topics
     docs = np.outer(X.sum(axis=1), alpha / alpha.sum())
     arrays = (counts.data, counts.indices.astype(np.int32), counts.indptr.astype(np.int64))
     phi = np.ascontiguousarray(a.exp_dirichlet_component_.T)
-    _lda_kernels.vb_fold_in(*arrays, phi, alpha, 1e-14, 5000, docs)
+    _vb_kernels.vb_fold_in(*arrays, phi, alpha, 1e-14, 5000, docs)
     mixtures = (docs + alpha) / (docs + alpha).sum(axis=1, keepdims=True)
     np.testing.assert_allclose(mixtures, a.transform(X), rtol=1e-6)
 

@@ -298,8 +298,6 @@ def test_the_bound_of_plsa_never_falls_with_a_prior_for_each_topic(data, prior, 
 )
 def test_the_bound_of_vb_never_falls(data, learn_priors, alpha, eta, dtype):
     counts, rng = data
-    if dtype == np.float32:  # holds exp(digamma(x)) only where x is not too small
-        alpha, eta = max(alpha, 0.05), max(eta, 0.05)
     fitted = fit(
         "vb", counts.astype(dtype), start_for(counts, rng, 3) + eta,
         rng.gamma(1.0, size=len(counts)), learn_priors=learn_priors, doc_topic_prior=alpha,

@@ -10,17 +10,30 @@ Conventions:
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+Columns = slice | list[int]
 
 # Least log of a variance that is learned, in units of the columns: columns that do not vary would
 # have an infinite density.
 MIN_LOG_VARIANCE = math.log(1e-6)
 
 _RARE = 1e-3  # least chance to start from
+_BLOCK = 1 << 18  # numbers of rows that are averaged at once
+_ALL = slice(None)
+
+
+def average(
+    function: Callable[[Tensor], Tensor], x: Tensor, weight: Tensor, columns: Columns
+) -> Tensor:
+    """Sum of w_i f(x_i), of those columns of the rows x_i: a block of rows at a time."""
+    step = max(1, _BLOCK // x.shape[1])
+    blocks = zip(x.split(step), weight.split(step), strict=True)
+    return torch.stack([w @ function(rows[:, columns]) for rows, w in blocks]).sum(0)
 
 
 class Likelihood(nn.Module):
@@ -37,10 +50,11 @@ class Likelihood(nn.Module):
         """The rows of one batch of the training, which may be drawn from what is given."""
         return x
 
-    def start(self, x: Tensor, weight: Tensor) -> Tensor:
+    def start(self, x: Tensor, weight: Tensor, columns: Columns = _ALL) -> Tensor:
         """Outputs, (n_outputs,), that say how the columns are distributed, whatever z is.
 
-        A training that starts there learns at once how columns go together. Weights sum to one.
+        Its own columns are those of x. A training that starts there learns at once how columns go
+        together. Weights sum to one.
         """
         raise NotImplementedError
 
@@ -102,13 +116,14 @@ class Gaussian(Likelihood):
             return out, math.log(self.variance) - 2 * self.log_scale
         return mean, log_variance.clamp(min=MIN_LOG_VARIANCE)
 
-    def start(self, x: Tensor, weight: Tensor) -> Tensor:
+    def start(self, x: Tensor, weight: Tensor, columns: Columns = _ALL) -> Tensor:
         """Learned variances start at those of the columns, too, or at 1 where that is more.
 
         Smaller ones would blow up the first steps, for networks begin with numbers about 1.
         """
-        mean = weight @ x
-        log_variance = torch.log((weight @ (x - mean).square()).clamp(min=1))
+        mean = average(lambda rows: rows, x, weight, columns)
+        variance = average(lambda rows: (rows - mean).square(), x, weight, columns)
+        log_variance = torch.log(variance.clamp(min=1))
         if self.variance == "decoder":
             return torch.cat([mean, log_variance])
         if isinstance(self.variance, str):
@@ -152,8 +167,8 @@ class Bernoulli(Likelihood):
     def draw(self, x: Tensor) -> Tensor:
         return torch.bernoulli(x) if self.dynamic else x
 
-    def start(self, x: Tensor, weight: Tensor) -> Tensor:
-        return torch.logit(weight @ x, eps=_RARE)
+    def start(self, x: Tensor, weight: Tensor, columns: Columns = _ALL) -> Tensor:
+        return torch.logit(average(lambda rows: rows, x, weight, columns), eps=_RARE)
 
     def log_prob(self, out: Tensor, x: Tensor) -> Tensor:
         x = x.expand_as(out)
@@ -181,8 +196,11 @@ class Multinomial(Likelihood):
     def encode(self, x: Tensor) -> Tensor:
         return torch.log1p(x)
 
-    def start(self, x: Tensor, weight: Tensor) -> Tensor:
-        return torch.log(torch.clamp(weight @ (x / x.sum(1, keepdim=True).clamp(min=1)), min=_RARE))
+    def start(self, x: Tensor, weight: Tensor, columns: Columns = _ALL) -> Tensor:
+        def shares(rows: Tensor) -> Tensor:
+            return rows / rows.sum(1, keepdim=True).clamp(min=1)
+
+        return torch.log(average(shares, x, weight, columns).clamp(min=_RARE))
 
     def log_prob(self, out: Tensor, x: Tensor) -> Tensor:
         return (x * torch.log_softmax(out, dim=-1)).sum(-1)
@@ -207,8 +225,8 @@ class Categorical(Likelihood):
     def encode(self, x: Tensor) -> Tensor:
         return functional.one_hot(x[..., 0].long(), self.n_outputs).to(x.dtype)
 
-    def start(self, x: Tensor, weight: Tensor) -> Tensor:
-        return torch.log(torch.clamp(weight @ self.encode(x), min=_RARE))
+    def start(self, x: Tensor, weight: Tensor, columns: Columns = _ALL) -> Tensor:
+        return torch.log(average(self.encode, x, weight, columns).clamp(min=_RARE))
 
     def log_prob(self, out: Tensor, x: Tensor) -> Tensor:
         return (self.encode(x) * torch.log_softmax(out, dim=-1)).sum(-1)
@@ -243,9 +261,9 @@ class Mixed(Likelihood):
         pairs = zip(self._kinds, self.columns, strict=True)
         return torch.cat([part.encode(x[..., columns]) for part, columns in pairs], dim=-1)
 
-    def start(self, x: Tensor, weight: Tensor) -> Tensor:
+    def start(self, x: Tensor, weight: Tensor, columns: Columns = _ALL) -> Tensor:
         pairs = zip(self._kinds, self.columns, strict=True)
-        return torch.cat([part.start(x[:, columns], weight) for part, columns in pairs])
+        return torch.cat([part.start(x, weight, own) for part, own in pairs])
 
     def log_prob(self, out: Tensor, x: Tensor) -> Tensor:
         pairs = zip(self._outputs(out), self.columns, strict=True)

@@ -1,0 +1,61 @@
+"""Starts: distinct rows, the rounds of k-means, and short runs on a sample."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.cluster import KMeans
+
+from skem import GaussianMixtureEM
+from skem.mixture import _starts
+from skem.mixture._start_kernels import lloyd
+from skem.mixture._starts import distinct_rows
+
+
+@settings(deadline=None, max_examples=60)
+@given(seed=st.integers(0, 10_000), n=st.integers(1, 60), d=st.integers(1, 5), m=st.integers(1, 5))
+def test_distinct_rows_are_sorted_and_keep_their_weight(seed, n, d, m):
+    rng = np.random.default_rng(seed)
+    X = rng.integers(0, m, (n, d)).astype(float)
+    weight = rng.uniform(0.5, 2.0, n)
+    rows, summed = distinct_rows(X, weight)
+    expected, which = np.unique(X, axis=0, return_inverse=True)
+    np.testing.assert_array_equal(rows, expected)
+    np.testing.assert_allclose(summed, np.bincount(which.ravel(), weights=weight))
+
+
+def test_the_rounds_end_in_a_fixed_point_of_k_means(iris):
+    centres = iris[[0, 60, 120]]
+    labels = lloyd(iris, np.ones(len(iris)), centres, 100, 0.0)
+    peer = KMeans(3, init=centres, n_init=1, tol=0, max_iter=100).fit(iris)
+    np.testing.assert_array_equal(labels, peer.labels_)
+
+
+def test_a_weight_of_two_is_a_row_twice(iris):
+    weight = np.where(np.arange(len(iris)) % 3 == 0, 2.0, 1.0)
+    repeated = np.repeat(iris, weight.astype(int), axis=0)
+    centres = iris[[0, 60, 120]]
+    once = lloyd(iris, weight, centres, 50, 0.0)
+    twice = lloyd(repeated, np.ones(len(repeated)), centres, 50, 0.0)
+    np.testing.assert_array_equal(np.repeat(once, weight.astype(int)), twice)
+
+
+def test_a_part_may_be_empty():
+    labels = lloyd(np.zeros((4, 2)), np.ones(4), np.array([[0.0, 0], [9, 9]]), 5, 0.0)
+    assert (labels == 0).all()
+
+
+@pytest.mark.parametrize("incomplete", [False, True])
+def test_short_runs_on_a_sample_end_where_those_on_all_rows_do(monkeypatch, incomplete):
+    rng = np.random.default_rng(0)
+    X = np.vstack([rng.normal(m, 1.0, (400, 3)) for m in (-6, 0, 6)])
+    if incomplete:
+        X[rng.random(X.shape) < 0.1] = np.nan
+    weight = rng.uniform(0.5, 2.0, len(X))
+    whole = GaussianMixtureEM(3, random_state=0, tol=1e-8).fit(X, sample_weight=weight)
+    monkeypatch.setattr(_starts, "MAX_ROWS", 300)
+    sampled = GaussianMixtureEM(3, random_state=0, tol=1e-8).fit(X, sample_weight=weight)
+    assert sampled.converged_
+    assert sampled.lower_bound_ == pytest.approx(whole.lower_bound_, abs=1e-7)
+    assert (np.diff(sampled.lower_bounds_) >= 0).all()
+    assert len(sampled.lower_bounds_) == sampled.n_iter_
