@@ -239,13 +239,18 @@ def map_rows(
     parts: list[Any] = [slice(start, start + height) for start in edges]
     if order is not None:
         parts = [order[part] for part in parts]
-    values: NDArray | None = None
-    with BlockMap(n_jobs, len(parts)) as block_map:
-        results = block_map(lambda part: function(X[part]), parts)
-        for part, result in zip(parts, results, strict=True):
-            if values is None:
+    values: list[NDArray] = []
+    lock = threading.Lock()
+
+    def put(part: Any) -> None:
+        result = function(X[part])
+        with lock:
+            if not values:
                 shape = (X.shape[0], *result.shape[1:])
-                values = np.empty(shape, result.dtype if dtype is None else dtype)
-            values[part] = result
-    assert values is not None
-    return values
+                values.append(np.empty(shape, result.dtype if dtype is None else dtype))
+        values[0][part] = result
+
+    with BlockMap(n_jobs, len(parts)) as block_map:
+        for _ in block_map(put, parts):  # so that an error is raised
+            pass
+    return values[0]

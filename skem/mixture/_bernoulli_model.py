@@ -95,7 +95,7 @@ class BernoulliModel(EMModelBase):
         else:
             theta = np.hstack([(log_weights + log_zero.sum(1))[:, None], log_odds])
         threshold = self.threshold
-        if rows.X.dtype.kind != "f":  # one kernel for all types of integers
+        if rows.X.dtype.kind != "f" and rows.X.dtype != np.uint8:  # one kernel for all integers
             ones = (threshold < rows.X).view(np.uint8)
             rows, threshold = replace(rows, X=ones), np.full(self.d, 0.5)
         log_likelihood, sums, _ = linear_e_step(

@@ -23,6 +23,10 @@ INIT_PARAMS = ("k-means++", "random")
 # Rows whose bits are numbers at a time.
 _STEP = 1024
 
+# Numbers of the points from which on they are float32, to save memory: zeros and ones are exact,
+# and only draws in proportion to distances are rounded.
+_WIDE = 1 << 22
+
 
 class BernoulliStarts:
     """Makes starts for a model; each call of `make` makes another.
@@ -63,6 +67,7 @@ class BernoulliStarts:
         bits = [sample > model.threshold]
         if sample.dtype.kind == "f":
             bits.append(~np.isnan(sample))
+        self.n_bits = len(bits) * model.d
         self.bits, self.weight = distinct_rows(np.packbits(np.hstack(bits), axis=1), w)
 
     def make(self) -> BernoulliParams:
@@ -84,9 +89,9 @@ class BernoulliStarts:
         d = self.model.d
         for start in range(0, len(self.bits), _STEP):
             part = slice(start, start + _STEP)
-            both = np.unpackbits(self.bits[part], axis=1).astype(np.float64)
+            both = np.unpackbits(self.bits[part], axis=1, count=self.n_bits).astype(np.float64)
             ones = both[:, :d]
-            yield part, ones, both[:, d : 2 * d] if both.shape[1] >= 2 * d else np.ones_like(ones)
+            yield part, ones, both[:, d:] if self.n_bits > d else np.ones_like(ones)
 
     def _sums(self, weighted: NDArray) -> tuple[NDArray, NDArray]:
         """Ones and known entries, each (k, d), of rows with weights (n, k)."""
@@ -102,7 +107,8 @@ class BernoulliStarts:
         n = len(self.weight)
         if self.init_params == "random" or self.k == 1 or n < self.k:
             return self.rng.dirichlet(np.ones(self.k), n)
-        points = np.empty((n, self.model.d), np.float32)
+        wide = n * self.model.d > _WIDE
+        points = np.empty((n, self.model.d), np.float32 if wide else np.float64)
         for part, ones, known in self._parts():
             points[part] = np.where(known > 0, ones, mean)
         with start_threads(self.n_jobs):

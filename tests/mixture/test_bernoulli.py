@@ -351,3 +351,27 @@ def test_acceleration_does_not_run_away_where_probabilities_go_to_zero():
             assert (mixture.probabilities_ < 1e-6).mean() > 0.01
             maps[acceleration] += mixture.n_iter_
     assert maps["auto"] < maps[None]
+
+
+@pytest.mark.parametrize("d", [4, 8, 11])
+@pytest.mark.parametrize("init_params", ["k-means++", "random"])
+def test_zeros_and_ones_of_any_type_give_the_same_fit(init_params, d):
+    rng = np.random.default_rng(0)
+    X = rng.random((200, d)) < np.where(rng.random(200) < 0.4, 0.2, 0.7)[:, None]
+    settings = {"init_params": init_params, "random_state": 0, "tol": 1e-8}
+    expected = BernoulliMixtureEM(3, **settings).fit(X.astype(np.float64))
+    for dtype in (np.bool_, np.int8, np.uint8, np.int64, np.uint16):
+        mixture = BernoulliMixtureEM(3, **settings).fit(X.astype(dtype))
+        assert mixture.probabilities_.dtype == np.float64
+        np.testing.assert_allclose(mixture.probabilities_, expected.probabilities_, rtol=1e-9)
+        np.testing.assert_allclose(mixture.weights_, expected.weights_, rtol=1e-9)
+        np.testing.assert_array_equal(mixture.predict(X.astype(dtype)), mixture.predict(X))
+
+
+def test_integers_are_compared_with_the_threshold():
+    X = np.random.default_rng(0).integers(-3, 4, (100, 3))
+    settings = {"binarize": 1.5, "random_state": 0}
+    expected = BernoulliMixtureEM(2, **settings).fit(X.astype(np.float64))
+    mixture = BernoulliMixtureEM(2, **settings).fit(X.astype(np.int8))
+    np.testing.assert_allclose(mixture.probabilities_, expected.probabilities_, rtol=1e-9)
+    np.testing.assert_allclose(mixture.score_samples(X), expected.score_samples(X))
