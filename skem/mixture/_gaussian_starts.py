@@ -92,7 +92,7 @@ class GaussianStarts:
             return
         both = np.column_stack([self.labels, self.Z])
         both, self.weight = distinct_rows(both, self.weight)
-        self.labels, self.Z = both[:, 0].astype(np.int64), both[:, 1:]
+        self.labels, self.Z = both[:, 0].astype(np.int64), np.ascontiguousarray(both[:, 1:])
 
     @property
     def deterministic(self) -> bool:
@@ -125,6 +125,7 @@ class GaussianStarts:
         if self.init_params == "kmeans":
             from skem.mixture._start_kernels import lloyd
 
+            points = np.ascontiguousarray(points)  # for products of matrices in compiled code
             weight = self.weight.astype(np.float64)
             return self._from_parts(lloyd(points, weight, centres, KMEANS_ROUNDS, KMEANS_TOL))
         return self._from_parts(pairwise_distances_argmin(points, centres))

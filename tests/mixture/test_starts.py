@@ -59,3 +59,22 @@ def test_short_runs_on_a_sample_end_where_those_on_all_rows_do(monkeypatch, inco
     assert sampled.lower_bound_ == pytest.approx(whole.lower_bound_, abs=1e-7)
     assert (np.diff(sampled.lower_bounds_) >= 0).all()
     assert len(sampled.lower_bounds_) == sampled.n_iter_
+
+
+@pytest.mark.parametrize("covariance_type", ["full", "diag", "spherical"])
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("labelled", [False, True])
+def test_k_means_gets_rows_that_lie_together(monkeypatch, iris, covariance_type, order, labelled):
+    """Else compiled products copy them, and warn, but only where they are compiled anew."""
+    seen = []
+
+    def watched(points, weight, centres, *rest):
+        seen.append(points.flags.c_contiguous and centres.flags.c_contiguous)
+        return lloyd(points, weight, centres, *rest)
+
+    monkeypatch.setattr("skem.mixture._start_kernels.lloyd", watched)
+    labels = np.where(np.arange(len(iris)) % 50 == 0, np.arange(len(iris)) // 50, -1)
+    mixture = GaussianMixtureEM(3, covariance_type=covariance_type, n_init=3, random_state=0)
+    mixture.fit(np.array(iris, order=order), labels=labels if labelled else None)
+    assert seen
+    assert all(seen)
