@@ -1,8 +1,9 @@
 """GaussianMixtureEM beside sklearn.mixture.GaussianMixture on real tables, as a user calls them.
 
 Default fits: ``fit(X)`` with nothing but the number of components, the covariance type and a seed,
-whole calls, each seed in turn with both; then scores of the rows. EM iterations: both from the same
-parameters, those that skem has after ten maps.
+whole calls, each seed in turn with both; then scores of the rows. Of many rows each fit has a
+process of its own, which is ended after the time that a case may take. EM iterations: both from the
+same parameters, those that skem has after ten maps.
 
     python benchmarks/gaussian_tables.py [--full] [--data DIR]
 """
@@ -11,11 +12,14 @@ from __future__ import annotations
 
 import argparse
 import math
+import multiprocessing
+import queue
 import statistics
 import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from report import ROOT, machine, rst_table, text_table, write
@@ -32,8 +36,8 @@ from sklearn.mixture import GaussianMixture
 from skem import GaussianMixtureEM
 
 PEERS = {"sklearn": GaussianMixture, "skem": GaussianMixtureEM}
-SHORT = 0.020  # whole fits of the peer below this, in seconds, are mostly calls
-BUDGET = 900.0  # seconds for the seeds of one case; those that do not fit in are left out
+MANY = 5000  # rows from which on fits take seconds, and are not repeated
+BUDGET = 300.0  # seconds for the seeds of one case; those that do not fit in are left out
 
 
 def tables(data: Path) -> Iterator[tuple[str, np.ndarray, int]]:
@@ -63,30 +67,88 @@ def fit(peer: str, k: int, X: np.ndarray, **options) -> tuple[float, object]:
     return time.perf_counter() - begin, mixture
 
 
-def default_fits(X: np.ndarray, k: int, covariance_type: str, seeds: int) -> dict | None:
-    """Ratio of seconds, and scores of both, over the seeds."""
-    repeats = 5 if len(X) < 5000 else 1
-    seconds: dict[str, list[float]] = {peer: [] for peer in PEERS}
-    scores: dict[str, list[float]] = {peer: [] for peer in PEERS}
+def send_fit(sent: multiprocessing.Queue, peer: str, k: int, X: np.ndarray, **options) -> None:
+    warnings.simplefilter("ignore")
+    fit(peer, k, X[:500], **options | {"max_iter": 2})  # compiles and loads
+    try:
+        seconds, mixture = fit(peer, k, X, **options)
+    except ValueError as error:
+        print(f"{peer}: {error}", flush=True)
+        sent.put((math.nan, math.nan))
+    else:
+        sent.put((seconds, mixture.score(X)))
+
+
+def long_fit(peer: str, k: int, X: np.ndarray, **options) -> tuple[float, float]:
+    """Seconds and score of a fit in a process of its own.
+
+    Seconds are inf if it takes too long, nan if it fails; the score is nan then.
+    """
+    context = multiprocessing.get_context("spawn")
+    sent = context.Queue()
+    process = context.Process(target=send_fit, args=(sent, peer, k, X), kwargs=options)
+    process.start()
+    try:
+        return sent.get(timeout=BUDGET)
+    except queue.Empty:
+        process.terminate()
+        return math.inf, math.nan
+    finally:
+        process.join()
+
+
+def short_fit(peer: str, k: int, X: np.ndarray, **options) -> tuple[float, float]:
+    """Median of the seconds of some equal fits, and their score."""
+    fits = [fit(peer, k, X, **options) for _ in range(5)]
+    return statistics.median(taken for taken, _ in fits), fits[-1][1].score(X)
+
+
+class Fits(NamedTuple):
+    """Default fits of both, over the seeds; the ratio is a lower bound if the peer was ended."""
+
+    n_seeds: int
+    seconds: dict[str, float]
+    ratio: float
+    bound: bool
+    mean: dict[str, float]
+    best: dict[str, float]
+
+    @property
+    def cells(self) -> list[str]:
+        more = "> " if self.bound else ""
+        cells = [
+            str(self.n_seeds),
+            f"{more}{self.seconds['sklearn']:.3g}",
+            f"{self.seconds['skem']:.3g}",
+            f"{more}{self.ratio:.2f}",
+            *(f"{of[peer]:.4f}" for of in (self.mean, self.best) for peer in PEERS),
+        ]
+        return ["none" if cell.removeprefix(more) == "nan" else cell for cell in cells]
+
+
+def default_fits(X: np.ndarray, k: int, covariance_type: str, n_seeds: int) -> Fits:
+    measured = short_fit if len(X) < MANY else long_fit
+    found: dict[str, list[tuple[float, float]]] = {peer: [] for peer in PEERS}
     begin = time.perf_counter()
-    for seed in range(seeds):
+    for seed in range(n_seeds):
         for peer in PEERS:
             options = {"covariance_type": covariance_type, "random_state": seed}
-            fits = [fit(peer, k, X, **options) for _ in range(repeats)]
-            seconds[peer].append(statistics.median(taken for taken, _ in fits))
-            scores[peer].append(fits[-1][1].score(X))
+            found[peer].append(measured(peer, k, X, **options))
         spent = time.perf_counter() - begin
-        if spent * (seed + 2) / (seed + 1) > BUDGET:
+        if spent * (seed + 2) / (seed + 1) > BUDGET or not math.isfinite(found["sklearn"][0][0]):
             break
-    return {
-        "seeds": len(scores["skem"]),
-        "ratio": statistics.median(
-            a / b for a, b in zip(seconds["sklearn"], seconds["skem"], strict=True)
-        ),
-        "seconds": {peer: statistics.median(taken) for peer, taken in seconds.items()},
-        "mean": {peer: float(np.mean(values)) for peer, values in scores.items()},
-        "best": {peer: float(np.max(values)) for peer, values in scores.items()},
-    }
+    seconds = {peer: [taken for taken, _ in fits] for peer, fits in found.items()}
+    scores = {peer: [score for _, score in fits] for peer, fits in found.items()}
+    bound = math.inf in seconds["sklearn"]
+    seconds["sklearn"] = [min(taken, BUDGET) for taken in seconds["sklearn"]]
+    return Fits(
+        len(scores["skem"]),
+        {peer: statistics.median(taken) for peer, taken in seconds.items()},
+        statistics.median(a / b for a, b in zip(*seconds.values(), strict=True)),
+        bound,
+        {peer: float(np.mean(values)) for peer, values in scores.items()},
+        {peer: float(np.max(values)) for peer, values in scores.items()},
+    )
 
 
 def iterations(X: np.ndarray, k: int, covariance_type: str, n_iter: int = 3) -> dict[str, float]:
@@ -103,7 +165,7 @@ def iterations(X: np.ndarray, k: int, covariance_type: str, n_iter: int = 3) -> 
     for peer in PEERS:
         own = options | ({"acceleration": None} if peer == "skem" else {})
         taken = []
-        for _ in range(3 if len(X) < 5000 else 2):
+        for _ in range(3 if len(X) < MANY else 1):
             few, _ = fit(peer, k, X, max_iter=1, **own)
             many, _ = fit(peer, k, X, max_iter=1 + n_iter, **own)
             taken.append(max(many - few, 1e-9) / n_iter)
@@ -115,22 +177,17 @@ def measure(full: bool, data: Path) -> tuple[tuple, tuple, str]:
     whole, steps, ratios = [], [], []
     for name, X, k in tables(data):
         n, d = X.shape
-        if not full and n > 5000:
-            X = X[:5000]
+        if not full and n > MANY:
+            X = X[:MANY]
         for covariance_type in ("full", "diag"):
             for dtype in (np.float64, np.float32):
                 rows = X.astype(dtype)
                 fit("skem", k, rows[:500], covariance_type=covariance_type, random_state=0)
                 case = [name, f"{len(rows)} x {d}, {k}", covariance_type, np.dtype(dtype).name]
                 found = default_fits(rows, k, covariance_type, 5 if full else 2)
-                ratios.append(found["ratio"])
-                mean, best = found["mean"], found["best"]
-                whole.append(
-                    [*case, str(found["seeds"]), f"{found['seconds']['sklearn']:.3g}",
-                     f"{found['seconds']['skem']:.3g}", f"{found['ratio']:.2f}",
-                     f"{mean['sklearn']:.4f}", f"{mean['skem']:.4f}",
-                     f"{best['sklearn']:.4f}", f"{best['skem']:.4f}"]
-                )  # fmt: skip
+                if math.isfinite(found.ratio):
+                    ratios.append(found.ratio)
+                whole.append([*case, *found.cells])
                 print("  ".join(whole[-1]), flush=True)
                 if d >= 50:
                     seconds = iterations(rows, k, covariance_type)

@@ -138,6 +138,11 @@ def with_a_zero_weight(X: Any) -> dict[str, Any]:
     return {"sample_weight": (np.arange(len(X)) > 0).astype(float)}
 
 
+def with_labels(X: Any) -> dict[str, Any]:
+    """The component of one row in fifty."""
+    return {"labels": np.where(np.arange(len(X)) % 50, -1, 0)}
+
+
 # ------------------------------------------------------------------ models
 def vae(**options: Any) -> Any:
     return skem.VAETransformer(
@@ -234,21 +239,35 @@ def labelled_cases() -> list[Case]:
 
 
 def mixture_cases() -> list[Case]:
-    gaussian = functools.partial(skem.GaussianMixtureEM, 5, max_iter=3, tol=0, random_state=0)
+    options = {"max_iter": 3, "tol": 0, "random_state": 0}
+    gaussian = functools.partial(skem.GaussianMixtureEM, 5, **options)
     diagonal = functools.partial(gaussian, covariance_type="diag")
-    bernoulli = functools.partial(skem.BernoulliMixtureEM, 5, max_iter=3, tol=0, random_state=0)
-    name, plain = "GaussianMixtureEM", functools.partial(normal, dtype="float64")
-    calls = ("fit", "predict", "score_samples")
+    bernoulli = functools.partial(skem.BernoulliMixtureEM, 5, n_init=1, **options)
+    coins = functools.partial(skem.ThreeCoinMixture, n_init=1, **options)
+    plain, single = (functools.partial(normal, dtype=dtype) for dtype in ("float64", "float32"))
+    cases = []
+    for name, model in [("GaussianMixtureEM", gaussian), ("GaussianMixtureEM, diag", diagonal)]:
+        cases += [
+            *of_calls(("fit", "predict_proba", "score_samples"), name, "float64, 50 columns",
+                      plain, model),
+            Case(name, "fit", "float32, 50 columns", single, model),
+            Case(name, "fit", "memmap, 50 columns", on_disk, model),
+            Case(name, "fit", "one weight of zero", plain, model, with_a_zero_weight),
+            Case(name, "fit", "labels", plain, model, with_labels),
+            *of_calls(("fit", "impute", "predict_proba"), name, "missing values", with_nan, model),
+        ]  # fmt: skip
+    cases.append(Case(name, "fit", "float64, 5000 columns", lambda n: normal(n, "float64", 5000),
+                      diagonal))  # fmt: skip
+    for dtype in ("int8", "bool", "int64", "float64"):
+        ones = functools.partial(binary, dtype=dtype)
+        calls = ("fit", "predict_proba", "score_samples") if dtype == "int8" else ("fit",)
+        cases += of_calls(calls, "BernoulliMixtureEM", f"{dtype}, 50 columns", ones, bernoulli)
+    few = functools.partial(binary, dtype="int8", d=20)
     return [
-        *of_calls(calls, name, "float64, 50 columns", plain, gaussian),
-        Case(name, "fit", "memmap, 50 columns", on_disk, gaussian),
-        Case(name, "fit", "one weight of zero", plain, gaussian, with_a_zero_weight),
-        *of_calls(("fit", "impute"), name, "missing values", with_nan, gaussian),
-        Case(name + ", diag", "fit", "float64, 5000 columns", lambda n: normal(n, "float64", 5000),
-             diagonal),
-        *of_calls(("fit", "predict"), "BernoulliMixtureEM", "int8, 50 columns",
-                  lambda n: binary(n, "int8"), bernoulli),
-    ]  # fmt: skip
+        *cases,
+        Case("BernoulliMixtureEM", "fit", "one weight of zero", few, bernoulli, with_a_zero_weight),
+        Case("ThreeCoinMixture", "fit", "int8, 20 columns", few, coins),
+    ]
 
 
 CASES = {

@@ -76,10 +76,14 @@ class GaussianStarts:
         self.rows: slice | NDArray = slice(None)
         if by_name:
             known = labels if labels is None or order is None else labels[order]
-            self.rows = sample_rows(len(X) if order is None else len(order), rng, known)
+            n = len(X) if order is None else len(order)
+            d = 1 if model.structure.name == "full" else X.shape[1]  # full: d values a parameter
+            self.rows = sample_rows(n, rng, known, d)
         rows: Any = self.rows if order is None else order[self.rows]
-        Z = (X[rows].astype(np.float64) - model.center) * model.scale
-        self.Z = np.where(np.isnan(Z), 0.0, Z)
+        self.Z = Z = np.array(X[rows], dtype=np.float64)
+        Z -= model.center
+        Z *= model.scale
+        np.copyto(Z, 0.0, where=np.isnan(Z))
         self.weight = np.ones(len(Z)) if weight is None else weight[rows]
         self.labels = None if labels is None else labels[rows]
         if by_name:

@@ -17,6 +17,9 @@ from skem.em._rows import effective_n_jobs, one_blas_thread, threadpools
 
 MAX_ROWS = 20_000
 """Rows that a start looks at; a random sample of them where there are more."""
+MAX_VALUES, FEWEST = 10_000_000, 1000
+"""Where covariances are not full, the values that these rows may have together, and the number of
+rows that are looked at however many columns there are."""
 
 
 @contextlib.contextmanager
@@ -28,20 +31,21 @@ def start_threads(n_jobs: int | None) -> Iterator[None]:
 
 
 def sample_rows(
-    n_rows: int, rng: np.random.RandomState, labels: NDArray | None = None
+    n_rows: int, rng: np.random.RandomState, labels: NDArray | None = None, n_columns: int = 1
 ) -> slice | NDArray[np.int64]:
-    """All rows, or a random sample of about `MAX_ROWS` of them.
+    """All rows, or a random sample of about `MAX_ROWS` of them, fewer where they are wide.
 
-    Labelled rows are few and precious: of each label all are kept, up to its share of `MAX_ROWS`.
+    Labelled rows are few and precious: of each label all are kept, up to its share of the sample.
     """
-    if n_rows <= MAX_ROWS:
+    size = min(MAX_ROWS, max(MAX_VALUES // n_columns, FEWEST))
+    if n_rows <= size:
         return slice(None)
-    chosen = rng.choice(n_rows, MAX_ROWS, replace=False)
+    chosen = rng.choice(n_rows, size, replace=False)
     if labels is not None:
         known = np.unique(labels[labels >= 0])
         for label in known:
             own = np.flatnonzero(labels == label)
-            share = MAX_ROWS // len(known)
+            share = size // len(known)
             kept = own if len(own) <= share else rng.choice(own, share, replace=False)
             chosen = np.union1d(chosen, kept)
     return np.sort(chosen)

@@ -72,8 +72,12 @@ def test_accelerated_and_plain_em_go_down_to_one_limit():
     assert legend == list(fits)
     for line in display.lines_:
         distances = line.get_ydata()
-        assert (np.diff(distances) <= 0).all()
-        assert distances[-1] < 1e-7
+        drawn = np.isfinite(distances)
+        ends = drawn.sum()  # a bound that rounds to the limit itself has no place on a log axis
+        assert ends > 5
+        assert drawn[:ends].all()
+        assert np.diff(distances[:ends]).max() <= 1e-12
+        assert distances[ends - 1] < 1e-7
 
 
 def test_a_lower_maximum_levels_off_above_the_best_limit():
