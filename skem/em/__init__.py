@@ -9,7 +9,7 @@ from skem.em._acceleration import (
     make_acceleration,
 )
 from skem.em._loop import BoundDecreasedError, DegenerateFitError, EMRun, EMState
-from skem.em._model import EMModel, EMModelBase, Rows, add, scale, total
+from skem.em._model import EMModel, EMModelBase, ManyMaps, Rows, add, scale, total
 from skem.em._online import StepwiseEM
 from skem.em._rows import RowBlocks, RowSource, effective_n_jobs
 from skem.em._starts import fit_from_starts
@@ -26,6 +26,7 @@ __all__ = [
     "Extrapolation",
     "GapEstimator",
     "Geometry",
+    "ManyMaps",
     "QuasiNewton",
     "RowBlocks",
     "RowSource",

@@ -86,7 +86,11 @@ class EMEstimatorMixin(CallbackSupportMixin):
             tol=self.tol,
             max_iter=max_iter,
             acceleration=self._acceleration_name(model),
-            observe=lambda number: _FitObserver(self, model, number, callbacks),
+            observe=lambda number: (
+                _FitObserver(self, model, number, callbacks)
+                if self.verbose or callbacks.active
+                else None
+            ),
             keep_path=self._keep_path,
             sample=sample,
         )

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from skem.em._acceleration import ACCELERATIONS, Acceleration, Map, make_acceleration
+from skem.em._model import ManyMaps
 from skem.em._rows import RowSource
 from skem.em._stopping import STILL, DriftEstimator, GapEstimator
 
@@ -112,6 +113,9 @@ class EMRun:
         Called before and after each EM map.
     keep_path : bool, default=False
         Keep the parameters of each iteration.
+    plain : int, default=0
+        EM maps to take before the acceleration begins. Where the model has ``several_maps``, the
+        rows are one block and nothing looks at each map, they are made in one call.
     """
 
     def __init__(
@@ -124,6 +128,7 @@ class EMRun:
         acceleration: str | None = None,
         observer: Observer | None = None,
         keep_path: bool = False,
+        plain: int = 0,
     ):
         if acceleration is not None and acceleration not in ACCELERATIONS:
             raise ValueError(
@@ -142,10 +147,13 @@ class EMRun:
         self.observer = observer
         self.state = EMState(params, path=[] if keep_path else None)
         self._acceleration_name = acceleration
+        self._plain = plain
         self._reset()
 
     def _reset(self) -> None:
-        self._acceleration: Acceleration | None = make_acceleration(self._acceleration_name)
+        self._acceleration: Acceleration | None = None
+        if self.state.n_iter >= self._plain:
+            self._acceleration = make_acceleration(self._acceleration_name)
         self._gap: GapEstimator | DriftEstimator = GapEstimator()
         if not self._monotone:
             self._gap = DriftEstimator(getattr(self.model, "settled_after", 0))
@@ -165,7 +173,10 @@ class EMRun:
             while not self.finished and state.n_iter < max_iter:
                 if self.observer is not None:
                     self.observer.begin(state)
-                self._step()
+                if not self._several_steps(max_iter):
+                    self._step()
+                if self._acceleration is None and state.n_iter >= self._plain:
+                    self._acceleration = make_acceleration(self._acceleration_name)
                 if self.observer is not None and self.observer.end(state):
                     state.stopped = True
         except KeyboardInterrupt:
@@ -173,6 +184,40 @@ class EMRun:
                 raise
             state.interrupted = True
         return state
+
+    def _several_steps(self, max_iter: int) -> bool:
+        """Plain EM maps in one call of the model; false if it has to be asked step by step."""
+        state = self.state
+        n_maps = min(self._plain, max_iter) - state.n_iter
+        block = getattr(self.rows, "single", None)
+        make = getattr(self.model, "several_maps", None)
+        if n_maps <= 0 or block is None or make is None or state.path is not None:
+            return False
+        start, n_maps = state.params, n_maps if self.observer is None else 1
+        maps: ManyMaps | None = make(start, block, n_maps)
+        if maps is None:
+            return False
+        for number, (bound, rounding, size) in enumerate(zip(*maps[1:], strict=True), 1):
+            self._check(bound, rounding)
+            state.bounds.append(max([bound, *state.bounds[-1:]]))
+            state.n_iter += 1
+            state.gap = self._gap.update(bound, plain=True, rounding=rounding, size=size)
+            if self._is_small_for(HITS, rounding):
+                state.converged = True
+                if number < len(maps.bounds):  # the parameters of this map, not of the last one
+                    maps = make(start, block, number)
+                    assert maps is not None
+                break
+        state.params = maps.params
+        return True
+
+    def _is_small_for(self, hits: int, rounding: float) -> bool:
+        """Whether the gap has been small for so many maps running, or no step is left to take."""
+        gap, tol = self.state.gap, self.tol
+        if gap <= STILL * rounding and self._monotone:
+            return gap <= tol
+        self._hits = self._hits + 1 if gap <= tol else 0
+        return self._hits >= hits
 
     def _step(self) -> None:
         """One EM map: E step at the current point, gate, M step, and where to go on."""
@@ -267,14 +312,14 @@ class EMRun:
         if em_map is not None and em_map.geometry is not None:
             size = float(em_map.geometry.gradient @ (em_map.image - em_map.x))
         state.gap = self._gap.update(bound, plain=plain, rounding=rounding, size=size)
+        own = None if self._acceleration is None else self._acceleration.gap
+        if own is None:
+            return self._is_small_for(HITS if self._acceleration is None else HITS + 1, rounding)
         if state.gap <= STILL * rounding and self._monotone:
             return state.gap <= self.tol
-        own = None if self._acceleration is None else self._acceleration.gap
-        if own is not None and not self._checks:
+        if not self._checks:
             state.gap = max(own, 0.0)
         self._hits = self._hits + 1 if state.gap <= self.tol else 0
-        if own is None:
-            return self._hits >= (HITS if self._acceleration is None else HITS + 1)
         if self._checks:
             self._checks -= 1
             return self._checks == 0 and self._hits >= HITS

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +45,15 @@ class Rows:
     memo: dict = field(default_factory=dict)
 
 
+class ManyMaps(NamedTuple):
+    """Some EM maps that were made in one call: where they led, and one entry for each."""
+
+    params: Any
+    bounds: list[float]
+    rounding: list[float]
+    sizes: list[float]  # squared lengths of the EM steps: gradient x step
+
+
 class EMModel(Protocol[Params]):
     """The protocol of a model that the engine can fit.
 
@@ -54,6 +63,10 @@ class EMModel(Protocol[Params]):
     tuple, which is concatenated in the order of the rows: in that way local parameters (one
     entry per row: p(z|d) of PLSA, the variational parameters of LDA) come back from the E step
     and become part of the next ``params``.
+
+    A model may have more: ``geometry`` for the quasi-Newton acceleration, ``repair`` for what has
+    collapsed, and ``several_maps(params, rows, n_maps) -> ManyMaps or None``, which makes up to
+    n_maps plain EM maps of a small table in one call, or None.
     """
 
     def expected_statistics(self, params: Params, rows: Rows) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
+import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -53,7 +54,19 @@ def effective_n_jobs(n_jobs: int | None) -> int:
         return 1  # one of joblib's own threads: the others have the other cores
     if backend.nesting_level:  # inside a joblib worker: its share, which it gets as OpenMP's
         return max(1, min(backend.effective_n_jobs(-1), openmp_threads()))
-    return max(1, min(joblib.cpu_count(), openmp_threads()))
+    return max(1, min(_n_cores(*_cores_key()), openmp_threads()))
+
+
+def _cores_key() -> tuple[Any, Any]:
+    """What joblib's number of cores depends on, as far as it changes while a process runs."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    allowed = os.cpu_count() if affinity is None else len(affinity(0))
+    return allowed, os.environ.get("LOKY_MAX_CPU_COUNT")
+
+
+@functools.cache
+def _n_cores(*_key: Any) -> int:
+    return joblib.cpu_count()  # reads the limits of the container from files
 
 
 def cut(n_rows: int, row_values: int, min_rows: int = 1) -> list[slice]:
@@ -195,6 +208,11 @@ class RowBlocks:
 
     def __exit__(self, *exc_info: object) -> None:
         self.map.__exit__(*exc_info)
+
+    @property
+    def single(self) -> Rows | None:
+        """The rows, if they are one block."""
+        return self.blocks[0] if self.order is None and len(self.blocks) == 1 else None
 
     def reduce(self, function: Callable[[Rows], Any]) -> Any:
         if self.order is None:

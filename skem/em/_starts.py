@@ -11,6 +11,9 @@ from skem.em._rows import RowSource
 SHORT_RUN = 10
 """EM maps of the first round; each round doubles them and halves the number of runs."""
 
+PLAIN_FIRST = (None, "quasi-newton")
+"""Accelerations whose first round is plain EM: they gain little before the limit is near."""
+
 
 def fit_from_starts(
     model: Any,
@@ -54,6 +57,8 @@ def fit_from_starts(
     """
     if sample is not None:
         starts = [_best_on_sample(model, sample, list(starts), tol, acceleration)]
+    starts = list(starts)
+    plain = SHORT_RUN if len(starts) > 1 and acceleration in PLAIN_FIRST else 0
     runs: list[EMRun] = []
     failure: DegenerateFitError | None = None
     for number, params in enumerate(starts):
@@ -66,6 +71,7 @@ def fit_from_starts(
                 acceleration=acceleration,
                 observer=observe(number),
                 keep_path=keep_path,
+                plain=plain,
             )
         )
     budget = max_iter if len(runs) == 1 else SHORT_RUN
@@ -109,7 +115,8 @@ def _best_on_sample(
     """Parameters of the best start after a short run of each on a sample of the rows."""
     best: EMState | None = None
     for params in starts:
-        run = EMRun(model, sample, params, tol=tol, acceleration=acceleration)
+        plain = SHORT_RUN if acceleration in PLAIN_FIRST else 0
+        run = EMRun(model, sample, params, tol=tol, acceleration=acceleration, plain=plain)
         try:
             state = run.run(SHORT_RUN)
         except DegenerateFitError:

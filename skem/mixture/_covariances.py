@@ -108,13 +108,17 @@ class Full:
         return self.decompose(covariances)[1]
 
     def precision(self, factors: NDArray) -> NDArray:
+        if factors.shape[-1] <= SMALL:
+            from skem.mixture import _parameter_kernels
+
+            return _parameter_kernels.precisions_of(factors)
         return np.array([factor.T @ factor for factor in factors])
 
     def log_det_factor(self, factors: NDArray, d: int) -> NDArray:
         return np.log(np.diagonal(factors, axis1=-2, axis2=-1)).sum(-1)
 
     def apply(self, precisions: NDArray, a: NDArray) -> NDArray:
-        return np.einsum("...ij,...j->...i", precisions, a)
+        return (precisions @ a[..., None])[..., 0]
 
     def trace(self, precisions: NDArray, squares: NDArray) -> NDArray:
         """tr(P S), summed over the features."""

@@ -110,6 +110,11 @@ def block_height(n_rows: int, largest: int = 256) -> int:
     return min(heights, key=lambda height: (-(-n_rows // height) * height, -height))
 
 
+def row_height(n_rows: int, n_features: int) -> int:
+    """`block_height` where the features are built row by row."""
+    return block_height(n_rows, min(256, max(32, _ROW_FEATURES // n_features)))
+
+
 def product_height(n_rows: int, n_components: int, n_panels: int) -> int:
     """`block_height` where products of columns, or components, want much of the cache."""
     return block_height(n_rows, 256 if n_panels == 1 and n_components <= 128 else 176)
@@ -156,7 +161,7 @@ def linear_e_step(
     units = center.astype(theta.dtype), scale.astype(theta.dtype)
     n_panels, k, _ = theta.shape
     if not features.pairs.size:
-        height = block_height(len(X), min(256, max(32, _ROW_FEATURES // features.n_features)))
+        height = row_height(len(X), features.n_features)
         content = features.content
         log_likelihood, sums = _kernels.row_e_step(
             X, weight, labels, theta[0], *units, content, height

@@ -36,7 +36,7 @@ _LOSS_ALLOWED = {8: 1e-9, 4: 3e-3}
 # components on digits and MNIST in principal components: 20 columns are level, 30 are 1.2 times
 # faster where a third of the components matters to a row, 50 twice, and 50 with 40 components
 # three times.
-_DIFFERENCES_FROM = 24
+DIFFERENCES_FROM = 24
 
 # Rows of the first panels of a factor, and of the others: narrow panels find early what does not
 # matter, wide ones make efficient products.
@@ -48,7 +48,12 @@ _PART = 1 << 16
 
 def loss_of_features(dtype: np.dtype, steepness: NDArray, d: int) -> float:
     """What quadratic features lose of a log-density, as a multiple of what is allowed."""
-    return float(np.finfo(dtype).eps * d * steepness.max() / _LOSS_ALLOWED[dtype.itemsize])
+    return float(steepness.max()) / steepest(dtype, d)
+
+
+def steepest(dtype: np.dtype, d: int) -> float:
+    """The steepness from which quadratic features lose more than is allowed."""
+    return _LOSS_ALLOWED[dtype.itemsize] / (float(np.finfo(dtype).eps) * d)
 
 
 def loss_of_whitening(dtype: np.dtype, steepness: float, whitened: NDArray) -> float:
@@ -65,7 +70,7 @@ def differences_pay(d: int, share: float) -> bool:
     n k d^2); with differences the first panel costs 256 / d^2, what is left of the E step about
     0.16 + 0.65 share, and the M step, which gathers its rows, 1.2 share.
     """
-    return d >= _DIFFERENCES_FROM and 256 / d**2 + 0.16 + 1.85 * share < 1
+    return d >= DIFFERENCES_FROM and 256 / d**2 + 0.16 + 1.85 * share < 1
 
 
 def panel_edges(d: int) -> NDArray:

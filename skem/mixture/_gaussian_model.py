@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skem.em import DegenerateFitError, EMModelBase, Geometry, Rows, add
+from skem.em import DegenerateFitError, EMModelBase, Geometry, ManyMaps, Rows, add
 from skem.mixture._collapse import CollapseMixin
 from skem.mixture._covariances import (
     NotPositiveDefiniteError,
@@ -37,6 +37,7 @@ from skem.mixture._gaussian_e_step import (
 from skem.mixture._gaussian_moments import MomentsMixin, expand
 from skem.mixture._gaussian_params import GaussianParams, GaussianStatistics, Priors
 from skem.mixture._missing import missing_statistics
+from skem.mixture._several_maps import several_maps
 from skem.mixture._weights import solve_weights
 
 NO_PRIORS = Priors()
@@ -91,7 +92,7 @@ class GaussianModel(MomentsMixin, CollapseMixin, EMModelBase):
         self.row_weight = row_weight
         self.incomplete = incomplete
         self.d = len(center)
-        self._base = log_normaliser(self.d) + float(np.log(scale).sum())
+        self.base = log_normaliser(self.d) + float(np.log(scale).sum())
         self.moments_about_origin = False  # statistics of different parameters can be mixed
         self.features: Features = (
             plain_features(self.d) if self.tied else self.structure.features(self.d)
@@ -120,7 +121,7 @@ class GaussianModel(MomentsMixin, CollapseMixin, EMModelBase):
                 covariances,
                 factors,
                 self.reg,
-                self._base,
+                self.base,
                 shared=self.tied,
             )
             self._check_conditions(covariances, terms)
@@ -187,6 +188,9 @@ class GaussianModel(MomentsMixin, CollapseMixin, EMModelBase):
             scale=self.scale,
         )
 
+    def several_maps(self, params: GaussianParams, rows: Rows, n_maps: int) -> ManyMaps | None:
+        return several_maps(self, params, rows, n_maps)
+
     # ------------------------------------------------------------------ objective
     def bound(self, statistics: GaussianStatistics, params: GaussianParams) -> float:
         return float((statistics.log_likelihood + self.log_prior(params)) / statistics.weight)
@@ -201,8 +205,12 @@ class GaussianModel(MomentsMixin, CollapseMixin, EMModelBase):
             of_moments = np.finfo(np.float64).eps * steepness / eps
             steepness = np.sqrt(steepness) + whitened + of_moments
         of_prior = 64 * eps * abs(self.log_prior(params)) / statistics.weight
-        of_sums = float(4 * eps * (1 + self.d * (1 + steepness)))
-        return of_sums + of_prior + super().rounding(statistics, params)
+        return of_prior + self.rounding_at(steepness, self.bound(statistics, params))
+
+    def rounding_at(self, steepness: float, bound: float) -> float:
+        """Rounding error of a bound whose terms lose digits by that steepness."""
+        of_sums = 4 * np.finfo(self.dtype).eps * (1 + self.d * (1 + steepness))
+        return float(of_sums + 64 * np.finfo(np.float64).eps * max(1.0, abs(bound)))
 
     # ------------------------------------------------------------------ coordinates
     def to_vector(self, params: GaussianParams) -> NDArray:

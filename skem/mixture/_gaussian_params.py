@@ -45,3 +45,8 @@ class Priors:
     mean_precision: float = 0.0
     scatter: NDArray | None = None
     degrees: float = 0.0
+
+    @property
+    def any(self) -> bool:
+        """Whether there is one."""
+        return self.concentration != 1.0 or self.mean is not None or self.scatter is not None

@@ -8,13 +8,13 @@ the covariance of their part, or with the pooled one where their part does not d
 
 from __future__ import annotations
 
+import contextlib
 import reprlib
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.cluster import kmeans_plusplus
 from sklearn.metrics import pairwise_distances_argmin
 
 from skem._validation import as_numbers, check_numbers
@@ -27,6 +27,9 @@ INIT_PARAMS = ("kmeans", "k-means++", "random", "random_from_data")
 KMEANS_ROUNDS, KMEANS_TOL = 20, 1e-3
 """Rounds of k-means at the most, and the share of the rows that may still move at the end."""
 
+FEW_VALUES = 1 << 17
+"""Numbers of the rows, times components, below which no library starts threads for them."""
+
 _COORDINATES = {
     "full": ("raw", "standardised", "whitened"),
     "diag": ("standardised", "raw"),
@@ -35,7 +38,7 @@ _COORDINATES = {
 
 
 class GaussianStarts:
-    """Makes starts for a model; the n-th call of `make` makes the n-th start.
+    """Makes starts for a model.
 
     Parameters
     ----------
@@ -103,6 +106,12 @@ class GaussianStarts:
         """Whether each start would be the same."""
         return not isinstance(self.init_params, str) or self.k == 1
 
+    def make_all(self, n_starts: int) -> list[GaussianParams]:
+        """That many starts, with no more threads than the fit may take."""
+        few = self.Z.size * self.k < FEW_VALUES
+        with contextlib.nullcontext() if few else start_threads(self.n_jobs):
+            return [self.make(number) for number in range(n_starts)]
+
     def make(self, number: int) -> GaussianParams:
         """The start with that number."""
         init = self.init_params
@@ -118,8 +127,7 @@ class GaussianStarts:
             return self._from_responsibilities(np.asarray(init, dtype=np.float64))
         if init == "random" or len(self.Z) < self.k:  # fewer distinct rows than components
             return self._from_responsibilities(self.rng.dirichlet(np.ones(self.k), len(self.Z)))
-        with start_threads(self.n_jobs):
-            return self._from_centres(number)
+        return self._from_centres(number)
 
     def _from_centres(self, number: int) -> GaussianParams:
         """Seeds, and k-means or the nearest of them, in the coordinates of that start."""
@@ -151,11 +159,18 @@ class GaussianStarts:
                 free = np.ones(len(points), bool) if self.labels is None else self.labels < 0
                 pool = points[free] if free.sum() >= n_open else points
                 weight = self.weight[free] if free.sum() >= n_open else self.weight
-                chosen, _ = kmeans_plusplus(
-                    pool, n_open, sample_weight=weight, random_state=self.rng
-                )
+                chosen = pool[self._plus_plus(pool, weight, n_open)]
             seeds[open_seeds] = chosen
         return seeds
+
+    def _plus_plus(self, points: NDArray, weight: NDArray, k: int) -> NDArray:
+        """Rows that are seeds, by greedy k-means++."""
+        from skem.mixture._start_kernels import plus_plus
+
+        draws = np.zeros((k, 2 + int(np.log(k))))
+        draws[0, 0] = self.rng.random_sample()
+        draws[1:] = self.rng.random_sample((k - 1, draws.shape[1]))
+        return plus_plus(np.ascontiguousarray(points), weight.astype(np.float64), k, draws)
 
     @property
     def has_labelled_start(self) -> bool:
@@ -170,9 +185,8 @@ class GaussianStarts:
         n_rows = np.bincount(self.labels[self.labels >= 0], minlength=self.k)
         if self.model.enough_rows(n_rows).all():
             return self._from_parts(self.labels)
-        with start_threads(self.n_jobs):
-            means = self._centres(self.Z, "kmeans")
-            return self._from_parts(pairwise_distances_argmin(self.Z, means))
+        means = self._centres(self.Z, "kmeans")
+        return self._from_parts(pairwise_distances_argmin(self.Z, means))
 
     def _from_callable(self, init: Callable[..., Any]) -> GaussianParams:
         """Call ``init(X, n_components, random_state)``; it returns responsibilities or means."""
@@ -184,8 +198,7 @@ class GaussianStarts:
             return self._from_responsibilities(value if self._order is None else value[self._order])
         if value is not None and value.shape == (self.k, d) and np.isfinite(value).all():
             centres = (value - self.model.center) * self.model.scale
-            with start_threads(self.n_jobs):
-                start = self._from_parts(pairwise_distances_argmin(self.Z, centres))
+            start = self._from_parts(pairwise_distances_argmin(self.Z, centres))
             equal = np.full(self.k, 1 / self.k)
             return self.model.params(equal, centres, start.covariances)
         what = reprlib.repr(returned) if value is None else f"an array of shape {value.shape}"

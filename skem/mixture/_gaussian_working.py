@@ -101,7 +101,7 @@ def make_starts(
     elif init in ("kmeans", "k-means++"):
         n_starts = max(2, estimator.n_init)
     n_starts += starts.has_labelled_start
-    made = (starts.make(number) for number in range(n_starts))
+    made = starts.make_all(n_starts)
     sample = starts.rows if isinstance(starts.rows, np.ndarray) else None
     return [_given_params(model, given, start) for start in made], sample
 

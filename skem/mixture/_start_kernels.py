@@ -1,4 +1,4 @@
-"""Compiled k-means for starts (Lloyd's algorithm), with weights.
+"""Compiled k-means for starts (seeds of k-means++, Lloyd's algorithm), with weights.
 
 A start need not be a minimum of k-means, for the EM maps after it move the rows further than the
 last of its rounds. So few rounds are made, and none is wasted on the last few rows.
@@ -66,3 +66,63 @@ def lloyd(points, weight, centres, max_rounds, tol):
         if moved <= enough:
             break
     return labels
+
+
+@njit(nogil=True, cache=True, fastmath=VECTORISE)
+def _squared_distances(points, norms, chosen, out):
+    """|x - c|^2 to the chosen rows c, (n, n_chosen)."""
+    centres = points[chosen]
+    np.dot(points, np.ascontiguousarray(centres.T), out)
+    for i in range(len(points)):
+        for j in range(len(chosen)):
+            out[i, j] = max(norms[i] + norms[chosen[j]] - 2 * out[i, j], 0.0)
+
+
+@njit(nogil=True, cache=True)
+def _drawn(chances, draw):
+    """The first entry up to which the chances sum to more than their total times the draw."""
+    aim = draw * chances.sum()
+    total, last = 0.0, 0
+    for i in range(len(chances)):
+        if chances[i] > 0:
+            total += chances[i]
+            last = i
+            if total >= aim:
+                return i
+    return last
+
+
+@njit(nogil=True, cache=True)
+def plus_plus(points, weight, k, draws):
+    """Rows (k,) that are seeds: greedy k-means++ (Arthur and Vassilvitskii 2007).
+
+    Each seed is, of a few rows drawn with chances weight x squared distance to the nearest seed,
+    the one that leaves the least of these. ``draws`` (k, n_trials) are uniform numbers; of the
+    first row one is used.
+    """
+    n = len(points)
+    n_trials = draws.shape[1]
+    norms = np.empty(n)
+    for i in range(n):
+        norms[i] = (points[i] * points[i]).sum()
+    seeds = np.empty(k, np.int64)
+    seeds[0] = _drawn(weight, draws[0, 0])
+    nearest = np.empty((n, 1))
+    _squared_distances(points, norms, seeds[:1], nearest)
+    distances = np.empty((n, n_trials))
+    candidates = np.empty(n_trials, np.int64)
+    for j in range(1, k):
+        chances = weight * nearest[:, 0]
+        for trial in range(n_trials):
+            candidates[trial] = _drawn(chances, draws[j, trial])
+        _squared_distances(points, norms, candidates, distances)
+        left = np.zeros(n_trials)
+        for i in range(n):
+            for trial in range(n_trials):
+                distances[i, trial] = min(distances[i, trial], nearest[i, 0])
+                left[trial] += weight[i] * distances[i, trial]
+        best = left.argmin()
+        seeds[j] = candidates[best]
+        for i in range(n):
+            nearest[i, 0] = distances[i, best]
+    return seeds

@@ -124,7 +124,7 @@ def test_plain_em_takes_the_same_steps(covariance_type, iris, quietly):
 @pytest.mark.parametrize("init_params", ["kmeans", "k-means++", "random_from_data"])
 def test_as_many_starts_end_as_high(covariance_type, init_params, iris, quietly):
     scores = {GaussianMixture: [], GaussianMixtureEM: []}
-    for random_state in range(5):
+    for random_state in range(15):  # from random rows, fits end in many maxima
         for estimator, values in scores.items():
             mixture = estimator(
                 3,

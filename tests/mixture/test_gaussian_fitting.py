@@ -1,6 +1,7 @@
 """How a fit goes: starts, warm starts, batches, interrupts, callbacks, printing."""
 
 import io
+import itertools
 import re
 from contextlib import redirect_stdout
 
@@ -96,12 +97,13 @@ def test_rows_of_weight_zero_may_hold_anything(iris, covariance_type, value, hol
 @pytest.mark.parametrize(
     ("init_params", "name"),
     [
-        ("kmeans", "kmeans_plusplus"),
-        ("k-means++", "kmeans_plusplus"),
+        ("kmeans", "coordinates"),
+        ("k-means++", "coordinates"),
         ("k-means++", "pairwise_distances_argmin"),
     ],
 )
 def test_starts_take_the_threads_of_the_fit(monkeypatch, iris, init_params, name):
+    monkeypatch.setattr(starts, "FEW_VALUES", 0)
     seen = []
     original = getattr(starts, name)
 
@@ -245,6 +247,7 @@ def interrupt_at(monkeypatch, call):
         return original(self, params, rows)
 
     monkeypatch.setattr(GaussianModel, "expected_statistics", interrupted)
+    monkeypatch.setattr(GaussianModel, "several_maps", lambda self, *args: None)
 
 
 @pytest.mark.parametrize("call", [2, 5, 9])
@@ -261,6 +264,26 @@ def test_ctrl_c_leaves_the_best_so_far(monkeypatch, iris, call, acceleration):
     assert mixture.n_iter_ <= call
     assert mixture.score(iris) >= mixture.lower_bound_ - 1e-3
     assert mixture.predict(iris).shape == (150,)
+
+
+@pytest.mark.parametrize("call", [1, 2])
+def test_ctrl_c_among_several_maps_is_one_before_them(monkeypatch, iris, call):
+    calls, original = itertools.count(1), GaussianModel.several_maps
+
+    def interrupted(self, params, rows, n_maps):
+        if next(calls) == call:
+            raise KeyboardInterrupt
+        return original(self, params, rows, n_maps)
+
+    monkeypatch.setattr(GaussianModel, "several_maps", interrupted)
+    mixture = GaussianMixtureEM(3, n_jobs=1, tol=1e-12, random_state=0)
+    if call == 1:
+        with pytest.raises(KeyboardInterrupt):
+            mixture.fit(iris)
+        return
+    with pytest.warns(ConvergenceWarning, match="interrupted after 10 EM iterations"):
+        mixture.fit(iris)
+    assert mixture.score(iris) >= mixture.lower_bound_ - 1e-3
 
 
 def test_ctrl_c_before_the_first_e_step_leaves_nothing(monkeypatch, iris):

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.cluster import KMeans
+from sklearn.cluster import KMeans, kmeans_plusplus
 
 from skem import GaussianMixtureEM
-from skem.mixture import _starts
-from skem.mixture._start_kernels import lloyd
+from skem.mixture import _gaussian_starts, _starts
+from skem.mixture._start_kernels import lloyd, plus_plus
 from skem.mixture._starts import distinct_rows
 
 
@@ -38,6 +38,32 @@ def test_a_weight_of_two_is_a_row_twice(iris):
     once = lloyd(iris, weight, centres, 50, 0.0)
     twice = lloyd(repeated, np.ones(len(repeated)), centres, 50, 0.0)
     np.testing.assert_array_equal(np.repeat(once, weight.astype(int)), twice)
+
+
+@settings(deadline=None, max_examples=60)
+@given(seed=st.integers(0, 10_000), n=st.integers(9, 200), d=st.integers(1, 9), k=st.integers(1, 9))
+def test_seeds_are_those_of_greedy_k_means_plus_plus(seed, n, d, k):
+    """As scikit-learn draws them; in float32 and rounding apart, which these rows do not meet."""
+    rng = np.random.RandomState(seed)
+    X, weight = rng.standard_normal((n, d)), rng.uniform(0.2, 3.0, n)
+    _, expected = kmeans_plusplus(
+        X, k, sample_weight=weight, random_state=np.random.RandomState(seed)
+    )
+    own = np.random.RandomState(seed)
+    draws = np.zeros((k, 2 + int(np.log(k))))
+    draws[0, 0] = own.random_sample()
+    draws[1:] = own.random_sample((k - 1, draws.shape[1]))
+    np.testing.assert_array_equal(plus_plus(X, weight, k, draws), expected)
+
+
+def test_seeds_are_distinct_rows_of_positive_weight():
+    X = np.repeat(np.arange(5.0), 4)[:, None]
+    weight = np.where(np.arange(20) % 4, 0.0, 1.0)
+    for seed in range(20):
+        draws = np.random.default_rng(seed).random((5, 3))
+        seeds = plus_plus(X, weight, 5, draws)
+        assert sorted(X[seeds, 0]) == [0, 1, 2, 3, 4]
+        assert (weight[seeds] > 0).all()
 
 
 def test_a_part_may_be_empty():
@@ -78,3 +104,17 @@ def test_k_means_gets_rows_that_lie_together(monkeypatch, iris, covariance_type,
     mixture.fit(np.array(iris, order=order), labels=labels if labelled else None)
     assert seen
     assert all(seen)
+
+
+@pytest.mark.parametrize("covariance_type", ["diag", "spherical", "full"])
+def test_wide_rows_are_fewer_where_covariances_are_not_full(monkeypatch, covariance_type):
+    monkeypatch.setattr(_starts, "MAX_VALUES", 1000)
+    monkeypatch.setattr(_starts, "FEWEST", 40)
+    seen = []
+    original = _gaussian_starts.distinct_rows
+    monkeypatch.setattr(
+        _gaussian_starts, "distinct_rows", lambda Z, w: seen.append(len(Z)) or original(Z, w)
+    )
+    X = np.random.default_rng(0).standard_normal((300, 4))
+    GaussianMixtureEM(2, covariance_type=covariance_type, random_state=0).fit(X)
+    assert seen == [300 if covariance_type == "full" else 250]
