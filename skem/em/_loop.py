@@ -86,6 +86,11 @@ class EMState:
         return self.bounds[-1] if self.bounds else self.bound_before_repair
 
 
+def makes_maps_at_once(model: Any, rows: Any) -> bool:
+    """Whether the model can make several EM maps of these rows in one call (`several_maps`)."""
+    return getattr(model, "at_once", False) and getattr(rows, "single", None) is not None
+
+
 class Observer(Protocol):
     """What watches a run: a progress bar, a printer, an early stop."""
 
@@ -189,10 +194,9 @@ class EMRun:
         """Plain EM maps in one call of the model; false if it has to be asked step by step."""
         state = self.state
         n_maps = min(self._plain, max_iter) - state.n_iter
-        block = getattr(self.rows, "single", None)
-        make = getattr(self.model, "several_maps", None)
-        if n_maps <= 0 or block is None or make is None or state.path is not None:
+        if n_maps <= 0 or state.path is not None or not makes_maps_at_once(self.model, self.rows):
             return False
+        make, block = self.model.several_maps, self.rows.single  # type: ignore[attr-defined]
         start, n_maps = state.params, n_maps if self.observer is None else 1
         maps: ManyMaps | None = make(start, block, n_maps)
         if maps is None:

@@ -66,7 +66,7 @@ class EMModel(Protocol[Params]):
 
     A model may have more: ``geometry`` for the quasi-Newton acceleration, ``repair`` for what has
     collapsed, and ``several_maps(params, rows, n_maps) -> ManyMaps or None``, which makes up to
-    n_maps plain EM maps of a small table in one call, or None.
+    n_maps plain EM maps of one block in one call; it is asked for where ``at_once`` is true.
     """
 
     def expected_statistics(self, params: Params, rows: Rows) -> Any:

@@ -211,8 +211,10 @@ class RowBlocks:
 
     @property
     def single(self) -> Rows | None:
-        """The rows, if they are one block."""
-        return self.blocks[0] if self.order is None and len(self.blocks) == 1 else None
+        """The rows, if they are one block of few values; whether they have an order or not."""
+        if len(self.blocks) > 1 or self.n_rows * self.X.shape[1] > GATHERED_VALUES:
+            return None
+        return self.blocks[0] if self.order is None else self._rows(*self.blocks[0][0])
 
     def reduce(self, function: Callable[[Rows], Any]) -> Any:
         if self.order is None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from skem.em._loop import DegenerateFitError, EMRun, EMState, Observer
+from skem.em._loop import DegenerateFitError, EMRun, EMState, Observer, makes_maps_at_once
 from skem.em._rows import RowSource
 
 SHORT_RUN = 10
-"""EM maps of the first round; each round doubles them and halves the number of runs."""
+"""EM maps of the first round; each round doubles them and halves the number of runs. The first
+has twice as many where the model makes them in one call."""
 
 PLAIN_FIRST = (None, "quasi-newton")
 """Accelerations whose first round is plain EM: they gain little before the limit is near."""
@@ -58,7 +59,10 @@ def fit_from_starts(
     if sample is not None:
         starts = [_best_on_sample(model, sample, list(starts), tol, acceleration)]
     starts = list(starts)
-    plain = SHORT_RUN if len(starts) > 1 and acceleration in PLAIN_FIRST else 0
+    first = SHORT_RUN
+    if acceleration in PLAIN_FIRST and makes_maps_at_once(model, rows):
+        first = 2 * SHORT_RUN  # which cost little, and make a better choice
+    plain = first if len(starts) > 1 and acceleration in PLAIN_FIRST else 0
     runs: list[EMRun] = []
     failure: DegenerateFitError | None = None
     for number, params in enumerate(starts):
@@ -74,7 +78,7 @@ def fit_from_starts(
                 plain=plain,
             )
         )
-    budget = max_iter if len(runs) == 1 else SHORT_RUN
+    budget = max_iter if len(runs) == 1 else first
     while True:
         alive: list[EMRun] = []
         for run in runs:

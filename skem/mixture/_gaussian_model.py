@@ -37,7 +37,7 @@ from skem.mixture._gaussian_e_step import (
 from skem.mixture._gaussian_moments import MomentsMixin, expand
 from skem.mixture._gaussian_params import GaussianParams, GaussianStatistics, Priors
 from skem.mixture._missing import missing_statistics
-from skem.mixture._several_maps import several_maps
+from skem.mixture._several_maps import knows, several_maps
 from skem.mixture._weights import solve_weights
 
 NO_PRIORS = Priors()
@@ -187,6 +187,10 @@ class GaussianModel(MomentsMixin, CollapseMixin, EMModelBase):
             center=self.center,
             scale=self.scale,
         )
+
+    @property
+    def at_once(self) -> bool:
+        return knows(self)
 
     def several_maps(self, params: GaussianParams, rows: Rows, n_maps: int) -> ManyMaps | None:
         return several_maps(self, params, rows, n_maps)

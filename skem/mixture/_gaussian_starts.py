@@ -238,11 +238,11 @@ class GaussianStarts:
 
 
 def coordinates(Z: NDArray, weight: NDArray, scale: NDArray, system: str) -> NDArray:
-    """Rows Z = (x - center) * scale in another of the coordinate systems."""
+    """Rows Z = (x - center) * scale in another of the coordinate systems, up to a common unit."""
     if system == "standardised":
         return Z
     if system == "raw":
-        return Z / scale
+        return Z * (scale.min() / scale)  # in the unit of the widest column: squares stay finite
     values, vectors = np.linalg.eigh((Z * weight[:, None]).T @ Z / weight.sum())
     keep = values > 1e-10 * max(values[-1], 1e-300)
     return Z @ (vectors[:, keep] / np.sqrt(values[keep])) if keep.any() else Z

@@ -15,21 +15,24 @@ if TYPE_CHECKING:
     from skem.mixture._gaussian_model import GaussianModel
 
 
+def knows(model: GaussianModel) -> bool:
+    """Whether there is a loop: full or diagonal covariances, without priors and missing values."""
+    kind = model.structure.name
+    few = kind == "diag" or (kind == "full" and model.d < DIFFERENCES_FROM)
+    plain = not (model.tied or model.incomplete or model.priors.any or model.moments_about_origin)
+    return few and plain and model.collapse == "report"
+
+
 def several_maps(
     model: GaussianModel, params: GaussianParams, rows: Rows, n_maps: int
 ) -> ManyMaps | None:
     """See `skem.em.EMModel.several_maps`; None where the steps have to be asked for one by one.
 
-    There is a loop for full and for diagonal covariances of each component, without priors and
-    missing values, as long as quadratic features serve.
+    That is so where quadratic features lose too many digits, or the next map needs the model.
     """
-    kind = model.structure.name
-    full = kind == "full" and model.d < DIFFERENCES_FROM
-    ready = params.theta is not None and not (model.incomplete or model.tied or model.priors.any)
-    if not ready or model.collapse != "report" or model.moments_about_origin:
+    if params.theta is None or not knows(model):
         return None
-    if not (full or kind == "diag"):
-        return None
+    full = model.structure.name == "full"
     from skem.mixture import _map_kernels
 
     X, weight, labels = kernel_rows(rows, model.dtype)

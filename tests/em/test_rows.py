@@ -191,3 +191,17 @@ def test_overlapping_limits_of_blas_restore_what_was_there():
 def test_no_threads_at_all_are_refused():
     with pytest.raises(ValueError, match="n_jobs must be"):
         RowBlocks(np.zeros((3, 1)), n_jobs=0)
+
+
+def test_few_rows_are_a_single_block_with_and_without_an_order():
+    X = np.arange(40.0).reshape(10, 4)
+    order = np.array([7, 2, 3])
+    np.testing.assert_array_equal(RowBlocks(X).single.X, X)
+    np.testing.assert_array_equal(RowBlocks(X, order=order).single.X, X[order])
+    weight = np.arange(10.0)
+    single = RowBlocks(X, sample_weight=weight, order=order).single
+    np.testing.assert_array_equal(single.weight, weight[order])
+    assert RowBlocks(X, row_values=1 << 24).single is None  # many blocks
+    wide = np.zeros((3, 1 << 17))
+    assert RowBlocks(wide, row_values=1).single is None
+    assert RowBlocks(wide, row_values=1, order=order % 3).single is None

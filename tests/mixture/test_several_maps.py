@@ -119,6 +119,7 @@ def test_what_the_loops_do_not_know_is_left_to_the_engine(kind):
                     {"incomplete": True}):  # fmt: skip
         X, model, start = problem(kind, **options)
         with rows_of(X, kind, weighted=False) as rows:
+            assert not model.at_once
             assert model.several_maps(start, rows.single, 5) is None
 
 
