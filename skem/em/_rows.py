@@ -124,9 +124,9 @@ class BlockMap:
     def __init__(self, n_jobs: int | None, n_blocks: int):
         if n_jobs == 0:
             raise ValueError("n_jobs must be None, a positive number of threads, or negative.")
-        allowed = effective_n_jobs(n_jobs)
-        self.n_threads = max(1, min(allowed, n_blocks))
-        self._hold_blas = n_blocks > 1 or allowed == 1
+        self.allowed = effective_n_jobs(n_jobs)
+        self.n_threads = max(1, min(self.allowed, n_blocks))
+        self._hold_blas = n_blocks > 1 or self.allowed == 1
         self._stack = contextlib.ExitStack()
         self._pool: ThreadPoolExecutor | None = None
 
@@ -180,6 +180,7 @@ class RowBlocks:
     ):
         self.X, self.sample_weight, self.labels, self.order = X, sample_weight, labels, order
         self.n_rows = X.shape[0] if order is None else len(order)
+        self.work = self.n_rows * (row_values or X.shape[1])  # of one pass, in numbers
         parts = cut(self.n_rows, row_values or X.shape[1], min_rows)
         self.blocks: list[Any] = [
             self._rows(part, {}) if order is None else self._pieces(part) for part in parts

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from skem.em._loop import DegenerateFitError, EMRun, EMState, Observer, makes_maps_at_once
-from skem.em._rows import RowSource
+from skem.em._rows import RowSource, one_blas_thread
 
 SHORT_RUN = 10
 """EM maps of the first round; each round doubles them and halves the number of runs. The first
@@ -14,6 +16,9 @@ has twice as many where the model makes them in one call."""
 
 PLAIN_FIRST = (None, "quasi-newton")
 """Accelerations whose first round is plain EM: they gain little before the limit is near."""
+
+WORK_OF_A_THREAD = 1 << 16
+"""Numbers that a pass handles from which on starts are worth a thread each."""
 
 
 def fit_from_starts(
@@ -79,6 +84,14 @@ def fit_from_starts(
             )
         )
     budget = max_iter if len(runs) == 1 else first
+    if plain and first > SHORT_RUN:
+        try:
+            _run_side_by_side(runs, rows, min(budget, max_iter))
+        except KeyboardInterrupt:
+            begun = [run for run in runs if run.state.bounds]
+            if not begun:
+                raise
+            return _interrupted(begun)
     while True:
         alive: list[EMRun] = []
         for run in runs:
@@ -104,6 +117,26 @@ def fit_from_starts(
             return alive[0].state
         runs = alive[: (len(alive) + 1) // 2]
         budget = max_iter if len(runs) == 1 else 2 * budget
+
+
+def _run_side_by_side(runs: list[EMRun], rows: Any, max_iter: int) -> None:
+    """Run each in a thread of its own, where that is allowed and worth it.
+
+    Rows of one block have no other use for the threads. A start that collapses does so again when
+    it is asked to go on, and is given up then.
+    """
+    n_threads = min(rows.map.allowed, len(runs))
+    watched = any(run.observer is not None for run in runs)
+    if n_threads == 1 or watched or rows.work < WORK_OF_A_THREAD:
+        return
+
+    def go(run: EMRun) -> None:
+        with contextlib.suppress(DegenerateFitError):
+            run.run(max_iter)
+
+    with one_blas_thread(), ThreadPoolExecutor(n_threads, thread_name_prefix="skem") as pool:
+        for _ in pool.map(go, runs):
+            pass
 
 
 def _interrupted(runs: list[EMRun]) -> EMState:

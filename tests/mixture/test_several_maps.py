@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from skem import GaussianMixtureEM
-from skem.em import EMRun, RowBlocks
+from skem.em import DegenerateFitError, EMRun, RowBlocks, _starts, fit_from_starts
 from skem.mixture._gaussian_model import GaussianModel, Priors
 
 KINDS = ["full", "diag"]
@@ -131,3 +131,40 @@ def test_units_change_nothing_but_the_unit(covariance_type, unit, iris):
     other = GaussianMixtureEM(3, **options).fit(iris * unit)
     assert one.n_iter_ == other.n_iter_
     np.testing.assert_allclose(other.means_, one.means_ * unit, rtol=1e-6)
+
+
+@pytest.mark.parametrize("covariance_type", ["full", "diag"])
+def test_starts_side_by_side_end_where_one_after_the_other_do(covariance_type, monkeypatch):
+    X = problem("full", n=400)[0]
+    ends = []
+    for work in (0, 1 << 40):
+        monkeypatch.setattr(_starts, "WORK_OF_A_THREAD", work)
+        mixture = GaussianMixtureEM(
+            3, covariance_type=covariance_type, n_init=4, n_jobs=4, random_state=0
+        )
+        ends.append(mixture.fit(X))
+    one, other = ends
+    assert one.lower_bounds_ == other.lower_bounds_
+    np.testing.assert_array_equal(one.covariances_, other.covariances_)
+
+
+def test_a_start_that_collapses_is_given_up_side_by_side_too(monkeypatch):
+    monkeypatch.setattr(_starts, "WORK_OF_A_THREAD", 0)
+    X, model, start = problem("full")
+    bad = start._replace(weights=start.weights[::-1])
+    original = GaussianModel.several_maps
+
+    def fussy(self, params, rows, n_maps):
+        if params is bad:
+            raise DegenerateFitError("It collapsed.")
+        return original(self, params, rows, n_maps)
+
+    monkeypatch.setattr(GaussianModel, "several_maps", fussy)
+    options = {"tol": 1e-6, "max_iter": 200, "acceleration": "quasi-newton"}
+    with RowBlocks(X, n_jobs=2) as rows:
+        best = fit_from_starts(model, rows, [bad, start], **options)
+        alone = fit_from_starts(model, rows, [start, start], **options)
+    assert best.converged
+    assert best.bound == alone.bound
+    with RowBlocks(X, n_jobs=2) as rows, pytest.raises(DegenerateFitError, match="collapsed"):
+        fit_from_starts(model, rows, [bad, bad], **options)
