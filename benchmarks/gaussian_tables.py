@@ -5,13 +5,14 @@ whole calls, each seed in turn with both; then scores of the rows. Of many rows 
 process of its own, which is ended after five minutes. EM iterations: both from the
 same parameters, those that skem has after ten maps.
 
-    python benchmarks/gaussian_tables.py [--full] [--data DIR]
+    python benchmarks/gaussian_tables.py [--full] [--resume] [--data DIR]
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import math
 import multiprocessing
 import queue
@@ -23,7 +24,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from report import ROOT, machine, rst_table, text_table, write
+from report import ROOT, folder, machine, rst_table, text_table, write
 from sklearn.datasets import (
     load_breast_cancer,
     load_diabetes,
@@ -176,28 +177,42 @@ def iterations(X: np.ndarray, k: int, covariance_type: str, n_iter: int = 2) -> 
     return seconds
 
 
-def measure(full: bool, data: Path) -> tuple[tuple, tuple, str]:
-    whole, steps, ratios = [], [], []
+def measure_case(
+    name: str, X: np.ndarray, k: int, covariance_type: str, n_seeds: int
+) -> dict[str, list]:
+    """Rows of both tables, and the ratio of whole fits."""
+    with contextlib.suppress(ValueError):  # of so few rows a covariance may be singular
+        fit("skem", k, X[:500], covariance_type=covariance_type, random_state=0)
+    n, d = X.shape
+    case = [name, f"{n} x {d}, {k}", covariance_type, X.dtype.name]
+    found = default_fits(X, k, covariance_type, n_seeds)
+    rows = {"whole": [*case, *found.cells], "ratio": [found.ratio], "steps": []}
+    if d >= 50:
+        seconds = iterations(X, k, covariance_type)
+        times = seconds["sklearn"] / seconds["skem"]
+        rows["steps"] = [*case, f"{seconds['sklearn']:.3g}", f"{seconds['skem']:.3g}",
+                         f"{times:.1f}"]  # fmt: skip
+    return rows
+
+
+def measure(full: bool, resume: bool, data: Path) -> tuple[tuple, tuple, str]:
+    log = folder(full=False) / f"gaussian_tables{'_full' if full else ''}.json"
+    done = json.loads(log.read_text(encoding="utf-8")) if resume and log.exists() else {}
     for name, X, k in tables(data):
-        n, d = X.shape
-        if not full and n > MANY:
+        if not full:
             X = X[:MANY]
         for covariance_type in ("full", "diag"):
             for dtype in (np.float64, np.float32):
-                rows = X.astype(dtype)
-                fit("skem", k, rows[:500], covariance_type=covariance_type, random_state=0)
-                case = [name, f"{len(rows)} x {d}, {k}", covariance_type, np.dtype(dtype).name]
-                found = default_fits(rows, k, covariance_type, 5 if full else 2)
-                if math.isfinite(found.ratio):
-                    ratios.append(found.ratio)
-                whole.append([*case, *found.cells])
-                print("  ".join(whole[-1]), flush=True)
-                if d >= 50:
-                    seconds = iterations(rows, k, covariance_type)
-                    times = seconds["sklearn"] / seconds["skem"]
-                    steps.append([*case, f"{seconds['sklearn']:.3g}", f"{seconds['skem']:.3g}",
-                                  f"{times:.1f}"])  # fmt: skip
-                    print("  ".join(steps[-1]), flush=True)
+                key = f"{name}, {k}, {covariance_type}, {np.dtype(dtype).name}"
+                if key not in done:
+                    done[key] = measure_case(
+                        name, X.astype(dtype), k, covariance_type, 5 if full else 2
+                    )
+                    log.write_text(json.dumps(done), encoding="utf-8")
+                print("  ".join(done[key]["whole"]), *done[key]["steps"][-3:], flush=True)
+    whole = [found["whole"] for found in done.values()]
+    steps = [found["steps"] for found in done.values() if found["steps"]]
+    ratios = [r for found in done.values() for r in found["ratio"] if math.isfinite(r)]
     mean = math.exp(statistics.fmean(map(math.log, ratios)))
     about = f"Geometric mean of the ratios: {mean:.2f}; lowest {min(ratios):.2f}."
     case = ["table", "rows x columns, K", "covariance", "dtype"]
@@ -208,11 +223,11 @@ def measure(full: bool, data: Path) -> tuple[tuple, tuple, str]:
     return (header, whole), (of_steps, steps), about
 
 
-def main(full: bool, data: Path) -> None:
+def main(full: bool, resume: bool, data: Path) -> None:
     warnings.simplefilter("ignore")
     about = machine("skem", "numpy", "scipy", "scikit-learn", "numba")
     print(about)
-    whole, steps, mean = measure(full, data)
+    whole, steps, mean = measure(full, resume, data)
     print(text_table(*whole), text_table(*steps), mean, sep="\n\n")
     write(
         full,
@@ -227,5 +242,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--full", action="store_true", help="all rows; writes the docs' table")
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
+    parser.add_argument("--resume", action="store_true", help="keep what an ended run has measured")
     arguments = parser.parse_args()
-    main(arguments.full, arguments.data)
+    main(arguments.full, arguments.resume, arguments.data)
