@@ -120,7 +120,8 @@ class EMRun:
         Keep the parameters of each iteration.
     plain : int, default=0
         EM maps to take before the acceleration begins. Where the model has ``several_maps``, the
-        rows are one block and nothing looks at each map, they are made in one call.
+        rows are one block and nothing looks at each map, these are made in one call, as are those
+        that confirm the gap.
     """
 
     def __init__(
@@ -193,7 +194,8 @@ class EMRun:
     def _several_steps(self, max_iter: int) -> bool:
         """Plain EM maps in one call of the model; false if it has to be asked step by step."""
         state = self.state
-        n_maps = min(self._plain, max_iter) - state.n_iter
+        checks = self._checks if self._candidate is None else 0
+        n_maps = min(max(self._plain - state.n_iter, checks), max_iter - state.n_iter)
         if n_maps <= 0 or state.path is not None or not makes_maps_at_once(self.model, self.rows):
             return False
         make, block = self.model.several_maps, self.rows.single  # type: ignore[attr-defined]
@@ -216,11 +218,17 @@ class EMRun:
         return True
 
     def _is_small_for(self, hits: int, rounding: float) -> bool:
-        """Whether the gap has been small for so many maps running, or no step is left to take."""
+        """Whether the gap has been small for so many maps running, or no step is left to take.
+
+        Where plain maps confirm another estimate, only the last of them decides.
+        """
         gap, tol = self.state.gap, self.tol
         if gap <= STILL * rounding and self._monotone:
             return gap <= tol
         self._hits = self._hits + 1 if gap <= tol else 0
+        if self._checks:
+            self._checks -= 1
+            return self._checks == 0 and self._hits >= HITS
         return self._hits >= hits
 
     def _step(self) -> None:
@@ -317,16 +325,12 @@ class EMRun:
             size = float(em_map.geometry.gradient @ (em_map.image - em_map.x))
         state.gap = self._gap.update(bound, plain=plain, rounding=rounding, size=size)
         own = None if self._acceleration is None else self._acceleration.gap
-        if own is None:
+        if own is None or self._checks:
             return self._is_small_for(HITS if self._acceleration is None else HITS + 1, rounding)
         if state.gap <= STILL * rounding and self._monotone:
             return state.gap <= self.tol
-        if not self._checks:
-            state.gap = max(own, 0.0)
+        state.gap = max(own, 0.0)
         self._hits = self._hits + 1 if state.gap <= self.tol else 0
-        if self._checks:
-            self._checks -= 1
-            return self._checks == 0 and self._hits >= HITS
         if self._hits >= HITS:
             self._checks = CHECKS
         return False
