@@ -135,21 +135,33 @@ class GaussianModel(MomentsMixin, CollapseMixin, EMModelBase):
                 components=() if self.tied else (error.index,),
             ) from None
         theta, panels = None, None
-        if self.moments_about_origin or self._features_serve(terms, share):
-            theta = self.features.layout(terms.theta, self.dtype)
+        dtype = self._features_dtype(terms, share)
+        if dtype is None and self.moments_about_origin:
+            dtype = np.dtype(np.float64)
+        if dtype is not None:
+            theta = self.features.layout(terms.theta, dtype)
         elif structure.name == "full":
             panels = lay_panels(factors, panel_edges(self.d), self.dtype)
         return GaussianParams(
             weights, means, covariances, choleskys, factors, terms.log_constants, theta, panels
         )
 
-    def _features_serve(self, terms: DensityTerms, share: float) -> bool:
-        """Whether features lose few digits, and are faster than differences from the means."""
-        if self.tied and self.structure.name == "full":
-            return loss_of_whitening(self.dtype, terms.steepness[0], terms.theta[:, 1:]) < 1
-        if loss_of_features(self.dtype, terms.steepness, self.d) >= 1:
-            return False
-        return not (self.structure.name == "full" and differences_pay(self.d, share))
+    def _features_dtype(self, terms: DensityTerms, share: float) -> np.dtype | None:
+        """In what features lose few digits; None where differences from the means are better.
+
+        Where they lose too many in float32, they are still faster in float64 than differences.
+        """
+        tied = self.tied and self.structure.name == "full"
+        if not tied and self.structure.name == "full" and differences_pay(self.d, share):
+            return None
+        for dtype in dict.fromkeys([self.dtype, np.dtype(np.float64)]):
+            if tied:
+                loss = loss_of_whitening(dtype, terms.steepness[0], terms.theta[:, 1:])
+            else:
+                loss = loss_of_features(dtype, terms.steepness, self.d)
+            if loss < 1:
+                return dtype
+        return None
 
     def _check_conditions(self, covariances: NDArray, terms: DensityTerms) -> None:
         """Refuse covariances that are singular to working precision, or all rounding."""
@@ -200,7 +212,8 @@ class GaussianModel(MomentsMixin, CollapseMixin, EMModelBase):
         return float((statistics.log_likelihood + self.log_prior(params)) / statistics.weight)
 
     def rounding(self, statistics: GaussianStatistics, params: GaussianParams) -> float:
-        eps = np.finfo(self.dtype).eps
+        dtype = self.dtype if params.theta is None else params.theta.dtype
+        eps = np.finfo(dtype).eps
         steepness = np.square(params.factors).reshape(len(params.factors), -1).sum(-1).max()
         if params.theta is None and not self.incomplete:
             steepness = np.sqrt(steepness)
@@ -209,11 +222,11 @@ class GaussianModel(MomentsMixin, CollapseMixin, EMModelBase):
             of_moments = np.finfo(np.float64).eps * steepness / eps
             steepness = np.sqrt(steepness) + whitened + of_moments
         of_prior = 64 * eps * abs(self.log_prior(params)) / statistics.weight
-        return of_prior + self.rounding_at(steepness, self.bound(statistics, params))
+        return of_prior + self.rounding_at(dtype, steepness, self.bound(statistics, params))
 
-    def rounding_at(self, steepness: float, bound: float) -> float:
-        """Rounding error of a bound whose terms lose digits by that steepness."""
-        of_sums = 4 * np.finfo(self.dtype).eps * (1 + self.d * (1 + steepness))
+    def rounding_at(self, dtype: np.dtype, steepness: float, bound: float) -> float:
+        """Rounding error of a bound whose terms are computed so, and lose digits by steepness."""
+        of_sums = 4 * np.finfo(dtype).eps * (1 + self.d * (1 + steepness))
         return float(of_sums + 64 * np.finfo(np.float64).eps * max(1.0, abs(bound)))
 
     # ------------------------------------------------------------------ coordinates

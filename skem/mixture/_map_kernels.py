@@ -47,13 +47,12 @@ def diagonal_maps(
     X, weight, labels, center, scale, B, total, reg, base, steepest, weights, means, covariances,
     n_maps,
 ):  # fmt: skip
-    """Up to n_maps EM maps with diagonal covariances (k, d).
+    """Up to n_maps EM maps with diagonal covariances (k, d), in the type of center and scale.
 
     Returns how many were made; bound, size of the step and steepness of each; and the parameters.
     """
     k, d = means.shape
     bounds, sizes, steeps = np.empty(n_maps), np.empty(n_maps), np.empty(n_maps)
-    units = center.astype(X.dtype), scale.astype(X.dtype)
     for done in range(n_maps):
         if not covariances.min() >= 1e-28:
             return done, bounds, sizes, steeps, weights, means, covariances
@@ -62,7 +61,7 @@ def diagonal_maps(
         if not steepness.max() < steepest:
             return done, bounds, sizes, steeps, weights, means, covariances
         log_likelihood, S = row_e_step(
-            X, weight, labels, theta.astype(X.dtype), units[0], units[1], SQUARES, B
+            X, weight, labels, theta.astype(center.dtype), center, scale, SQUARES, B
         )
         if not S[:, 0].min() > EMPTY * total:
             return done, bounds, sizes, steeps, weights, means, covariances
@@ -96,7 +95,6 @@ def full_maps(
     """The same with full covariances (k, d, d); the features in one panel, pairs (1, m, 2)."""
     k, d = means.shape
     bounds, sizes, steeps = np.empty(n_maps), np.empty(n_maps), np.empty(n_maps)
-    units = center.astype(X.dtype), scale.astype(X.dtype)
     choleskys, factors, failed = factor(covariances)
     for done in range(n_maps):
         if failed >= 0:
@@ -110,10 +108,8 @@ def full_maps(
                 proper = proper and covariances[j, a, a] >= 1e-28
         if not proper:
             return done, bounds, sizes, steeps, weights, means, covariances
-        laid = theta.astype(X.dtype).reshape((1, k, theta.shape[1]))
-        log_likelihood, sums, _ = product_e_step(
-            X, weight, labels, laid, pairs, units[0], units[1], B
-        )
+        laid = theta.astype(center.dtype).reshape((1, k, theta.shape[1]))
+        log_likelihood, sums, _ = product_e_step(X, weight, labels, laid, pairs, center, scale, B)
         S = sums[0]
         if not S[:, 0].min() > EMPTY * total:
             return done, bounds, sizes, steeps, weights, means, covariances

@@ -35,12 +35,14 @@ def several_maps(
     full = model.structure.name == "full"
     from skem.mixture import _map_kernels
 
-    X, weight, labels = kernel_rows(rows, model.dtype)
+    dtype = params.theta.dtype
+    X, weight, labels = kernel_rows(rows, dtype)
     n, k = len(X), len(params.weights)
     height = product_height(n, k, 1) if full else row_height(n, model.features.n_features)
     total = float(n if rows.weight is None else rows.weight.sum(dtype=np.float64))
-    given = (X, weight, labels, model.center, model.scale, height, total, model.reg, model.base)
-    start = (steepest(model.dtype, model.d), params.weights, params.means, params.covariances)
+    units = model.center.astype(dtype), model.scale.astype(dtype)
+    given = (X, weight, labels, *units, height, total, model.reg, model.base)
+    start = (steepest(dtype, model.d), params.weights, params.means, params.covariances)
     if full:
         found = _map_kernels.full_maps(*given, *start, n_maps, model.features.pairs)
     else:
@@ -49,7 +51,7 @@ def several_maps(
     if done == 0:
         return None
     rounding = [
-        model.rounding_at(s, b) for s, b in zip(steepness[:done], bounds[:done], strict=True)
+        model.rounding_at(dtype, s, b) for s, b in zip(steepness[:done], bounds[:done], strict=True)
     ]
     return ManyMaps(
         model.params(*parameters, share=1.0),
