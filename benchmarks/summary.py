@@ -72,7 +72,12 @@ def gaussian_mixture(tables: list[Table]) -> Iterator[tuple]:
     found = {kind: [r for r in speed.rows if r[1:3] == [kind, "float64"]] for kind in kinds}
     for kind, rows in found.items():
         ratios = speed._replace(rows=rows).ratios("times faster")
-        yield "GaussianMixtureEM", "scikit-learn", f"an EM iteration on drawn clusters, {kind}", ratios
+        yield (
+            "GaussianMixtureEM",
+            "scikit-learn",
+            f"an EM iteration on drawn clusters, {kind}",
+            ratios,
+        )
     plain, fast = (maps.column(name) for name in ("EM maps, plain", "EM maps, accelerated"))
     ratios = [float(row[plain]) / float(row[fast]) for row in maps.rows]
     yield "GaussianMixtureEM", "plain EM", "E steps to the maximum, accelerated", ratios

@@ -53,9 +53,10 @@ class GaussianMixtureEM(FittedGaussianMixture):
     init_params : str, callable or array-like, default='kmeans'
         How starts are made: 'kmeans', 'k-means++', 'random' or 'random_from_data'. Successive
         starts look at the rows in other coordinates (by column unit variance, whitened), and even
-        ``n_init=1`` compares two. An array of shape (n_samples, n_components) holds
-        responsibilities. A callable ``init(X, n_components, random_state)`` returns
-        responsibilities, or means of shape (n_components, n_features).
+        ``n_init=1`` compares two (three if there are many rows). An array of shape
+        (n_samples, n_components) holds responsibilities. A callable
+        ``init(X, n_components, random_state)`` returns responsibilities, or means of shape
+        (n_components, n_features).
     weights_init : array-like of shape (n_components,), default=None
         Initial weights, which sum to one; default is what the start says.
     means_init : array-like of shape (n_components, n_features), default=None

@@ -35,6 +35,8 @@ _COORDINATES = {
     "diag": ("standardised", "raw"),
     "spherical": ("raw", "standardised"),
 }
+# Of a sample a third start costs little, and another look at the first coordinates gains most.
+_COORDINATES_OF_A_SAMPLE = _COORDINATES | {"full": ("raw", "standardised", "raw", "whitened")}
 
 
 class GaussianStarts:
@@ -102,6 +104,11 @@ class GaussianStarts:
         self.labels, self.Z = both[:, 0].astype(np.int64), np.ascontiguousarray(both[:, 1:])
 
     @property
+    def sampled(self) -> bool:
+        """Whether the rows are a sample of many."""
+        return isinstance(self.rows, np.ndarray)
+
+    @property
     def deterministic(self) -> bool:
         """Whether each start would be the same."""
         return not isinstance(self.init_params, str) or self.k == 1
@@ -131,7 +138,8 @@ class GaussianStarts:
 
     def _from_centres(self, number: int) -> GaussianParams:
         """Seeds, and k-means or the nearest of them, in the coordinates of that start."""
-        systems = _COORDINATES[self.model.structure.name]
+        by_structure = _COORDINATES_OF_A_SAMPLE if self.sampled else _COORDINATES
+        systems = by_structure[self.model.structure.name]
         points = coordinates(self.Z, self.weight, self.model.scale, systems[number % len(systems)])
         centres = self._centres(points, self.init_params)
         if self.init_params == "kmeans":
