@@ -147,7 +147,9 @@ class GaussianStarts:
 
             points = np.ascontiguousarray(points)  # for products of matrices in compiled code
             weight = self.weight.astype(np.float64)
-            return self._from_parts(lloyd(points, weight, centres, KMEANS_ROUNDS, KMEANS_TOL))
+            part = lloyd(points, weight, centres, KMEANS_ROUNDS, KMEANS_TOL)
+            del points  # of wide tables it is large
+            return self._from_parts(part)
         return self._from_parts(pairwise_distances_argmin(points, centres))
 
     def _centres(self, points: NDArray, init: str) -> NDArray:
@@ -232,11 +234,12 @@ class GaussianStarts:
 
     def _start(self, parts: Iterable[tuple[NDArray, NDArray]]) -> GaussianParams:
         """Start from the rows of each component and their weights."""
-        parts = list(parts)
-        n_rows = np.array([np.count_nonzero(weight) for _, weight in parts])
-        moments = [self._moments(Z, weight) for Z, weight in parts]
+        n_rows, moments = [], []
+        for Z, weight in parts:  # one at a time: together they are a copy of all rows
+            n_rows.append(np.count_nonzero(weight))
+            moments.append(self._moments(Z, weight))
         counts, means, squares = (np.array(values) for values in zip(*moments, strict=True))
-        return self.model.start(counts, means, squares, n_rows=n_rows, pooled=self.pooled)
+        return self.model.start(counts, means, squares, n_rows=np.array(n_rows), pooled=self.pooled)
 
     def _moments(self, Z: NDArray, weight: NDArray) -> tuple[NDArray, NDArray, NDArray]:
         """Count and mean of rows, and their squares about this mean."""

@@ -17,7 +17,7 @@ from skem.em._rows import effective_n_jobs, one_blas_thread, threadpools
 
 MAX_ROWS = 20_000
 """Rows that a start looks at; a random sample of them where there are more."""
-MAX_VALUES, FEWEST = 10_000_000, 1000
+MAX_VALUES, FEWEST = 4_000_000, 1000
 """Where covariances are not full, the values that these rows may have together, and the number of
 rows that are looked at however many columns there are."""
 
