@@ -256,8 +256,8 @@ def mixture_cases() -> list[Case]:
             Case(name, "fit", "labels", plain, model, with_labels),
             *of_calls(("fit", "impute", "predict_proba"), name, "missing values", with_nan, model),
         ]  # fmt: skip
-    cases.append(Case(name, "fit", "float64, 5000 columns", lambda n: normal(n, "float64", 5000),
-                      diagonal))  # fmt: skip
+    wide = functools.partial(normal, dtype="float64", d=5000)
+    cases.append(Case("GaussianMixtureEM, diag", "fit", "float64, 5000 columns", wide, diagonal))
     for dtype in ("int8", "bool", "int64", "float64"):
         ones = functools.partial(binary, dtype=dtype)
         calls = ("fit", "predict_proba", "score_samples") if dtype == "int8" else ("fit",)

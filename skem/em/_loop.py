@@ -11,7 +11,7 @@ import numpy as np
 
 from skem.em._acceleration import ACCELERATIONS, Acceleration, Map, make_acceleration
 from skem.em._model import ManyMaps
-from skem.em._rows import RowSource
+from skem.em._rows import RowBlocks, RowSource
 from skem.em._stopping import STILL, DriftEstimator, GapEstimator
 
 HITS = 2
@@ -88,7 +88,9 @@ class EMState:
 
 def makes_maps_at_once(model: Any, rows: Any) -> bool:
     """Whether the model can make several EM maps of these rows in one call (`several_maps`)."""
-    return getattr(model, "at_once", False) and getattr(rows, "single", None) is not None
+    return (
+        getattr(model, "at_once", False) and isinstance(rows, RowBlocks) and rows.single is not None
+    )
 
 
 class Observer(Protocol):

@@ -210,7 +210,7 @@ class RowBlocks:
     def __exit__(self, *exc_info: object) -> None:
         self.map.__exit__(*exc_info)
 
-    @property
+    @functools.cached_property
     def single(self) -> Rows | None:
         """The rows, if they are one block of few values; whether they have an order or not."""
         if len(self.blocks) > 1 or self.n_rows * self.X.shape[1] > GATHERED_VALUES:

@@ -12,10 +12,11 @@ from skem.em._rows import RowSource, one_blas_thread
 
 SHORT_RUN = 10
 """EM maps of the first round; each round doubles them and halves the number of runs. The first
-has twice as many where the model makes them in one call."""
+has twice as many where the model makes them in one call: they cost little, and choose better."""
 
 PLAIN_FIRST = (None, "quasi-newton")
-"""Accelerations whose first round is plain EM: they gain little before the limit is near."""
+"""Accelerations that gain little before the limit is near: the first round is plain EM where its
+maps are made in one call, or on a sample."""
 
 WORK_OF_A_THREAD = 1 << 16
 """Numbers that a pass handles from which on starts are worth a thread each."""
@@ -64,10 +65,9 @@ def fit_from_starts(
     if sample is not None:
         starts = [_best_on_sample(model, sample, list(starts), tol, acceleration)]
     starts = list(starts)
-    first = SHORT_RUN
-    if acceleration in PLAIN_FIRST and makes_maps_at_once(model, rows):
-        first = 2 * SHORT_RUN  # which cost little, and make a better choice
-    plain = first if len(starts) > 1 and acceleration in PLAIN_FIRST else 0
+    several = len(starts) > 1
+    at_once = several and acceleration in PLAIN_FIRST and makes_maps_at_once(model, rows)
+    first = 2 * SHORT_RUN if at_once else SHORT_RUN
     runs: list[EMRun] = []
     failure: DegenerateFitError | None = None
     for number, params in enumerate(starts):
@@ -80,11 +80,11 @@ def fit_from_starts(
                 acceleration=acceleration,
                 observer=observe(number),
                 keep_path=keep_path,
-                plain=plain,
+                plain=first if at_once else 0,
             )
         )
-    budget = max_iter if len(runs) == 1 else first
-    if plain and first > SHORT_RUN:
+    budget = first if several else max_iter
+    if at_once:
         try:
             _run_side_by_side(runs, rows, min(budget, max_iter))
         except KeyboardInterrupt:

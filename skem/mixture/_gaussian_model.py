@@ -152,7 +152,8 @@ class GaussianModel(MomentsMixin, CollapseMixin, EMModelBase):
         Where they lose too many in float32, they are still faster in float64 than differences.
         """
         tied = self.tied and self.structure.name == "full"
-        if not tied and self.structure.name == "full" and differences_pay(self.d, share):
+        differs = self.structure.name == "full" and not (self.tied or self.moments_about_origin)
+        if differs and differences_pay(self.d, share):
             return None
         for dtype in dict.fromkeys([self.dtype, np.dtype(np.float64)]):
             if tied:

@@ -104,9 +104,9 @@ class GaussianStarts:
         self.labels, self.Z = both[:, 0].astype(np.int64), np.ascontiguousarray(both[:, 1:])
 
     @property
-    def sampled(self) -> bool:
-        """Whether the rows are a sample of many."""
-        return isinstance(self.rows, np.ndarray)
+    def sample(self) -> NDArray | None:
+        """The rows, if they are a sample of many."""
+        return self.rows if isinstance(self.rows, np.ndarray) else None
 
     @property
     def deterministic(self) -> bool:
@@ -138,7 +138,7 @@ class GaussianStarts:
 
     def _from_centres(self, number: int) -> GaussianParams:
         """Seeds, and k-means or the nearest of them, in the coordinates of that start."""
-        by_structure = _COORDINATES_OF_A_SAMPLE if self.sampled else _COORDINATES
+        by_structure = _COORDINATES if self.sample is None else _COORDINATES_OF_A_SAMPLE
         systems = by_structure[self.model.structure.name]
         points = coordinates(self.Z, self.weight, self.model.scale, systems[number % len(systems)])
         centres = self._centres(points, self.init_params)

