@@ -16,6 +16,7 @@ from report import folder
 BENCHMARKS = (
     "gaussian_tables.py",
     "gaussian_mixture.py",
+    "far_components.py",
     "acceleration.py",
     "maxent.py",
     "maxent_joint.py",
