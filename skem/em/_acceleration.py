@@ -147,7 +147,8 @@ class QuasiNewton:
         assert geometry is not None
         gradient = geometry.gradient
         self._em_step = em_map.image - em_map.x
-        if math.isfinite(self._onset) and float(gradient @ self._em_step) > self._onset:
+        length = float(gradient @ self._em_step)  # below zero only where the step is a long one
+        if math.isfinite(self._onset) and not 0 <= length <= self._onset:
             self._last, self.gap = (em_map.x, gradient), math.inf
             return
         self._onset = math.inf
@@ -156,7 +157,7 @@ class QuasiNewton:
         gain = float(gradient @ newton)  # twice the gain that the quadratic model promises
         usable = concave and bool(self._pairs) and gain > 0
         self._newton = newton if usable else None
-        self.gap = max(gain, float(gradient @ self._em_step)) / 2 if usable else math.inf
+        self.gap = max(gain, length) / 2 if usable and length >= 0 else math.inf
         self._last = (em_map.x, gradient)
         self._proposed = None
 

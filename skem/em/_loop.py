@@ -166,6 +166,7 @@ class EMRun:
         if not self._monotone:
             self._gap = DriftEstimator(getattr(self.model, "settled_after", 0))
         self._candidate: Any = None  # where an acceleration wants to go on, instead of params
+        self._rounding = 0.0  # of the last bound
         self._hits = 0  # consecutive iterations whose estimated gap was at most tol
         self._checks = 0  # plain EM maps still to take, to confirm the gap
         self.state.gap = math.inf
@@ -250,17 +251,16 @@ class EMRun:
         state.bounds.append(max([bound, *state.bounds[-1:]]) if self._monotone else bound)
         if state.path is not None:
             state.path.append(params)
-        state.statistics = statistics
         try:
-            state.params = model.maximize(statistics, params)
+            state.statistics, state.params = self._maximize(statistics, params)
         except DegenerateFitError as error:
-            state.params, state.failure = params, error
+            state.statistics, state.params, state.failure = statistics, params, error
             if not self._repair():
                 raise
             return
         if self._repair():
             return
-        em_map = self._map(statistics, params)
+        em_map = self._map(state.statistics, params)
         if self._acceleration is not None and em_map is not None:
             self._acceleration.observe(em_map)
         if self._has_converged(em_map, bound, rounding, plain=plain):
@@ -270,6 +270,25 @@ class EMRun:
             if proposal is not None:
                 self._go_to(proposal)
 
+    def _maximize(self, statistics: Any, params: Any) -> tuple[Any, Any]:
+        """M step, on finer statistics where the model asks for them; and the statistics."""
+        model = self.model
+        refine = getattr(model, "refine", None)
+        if refine is None:
+            return statistics, model.maximize(statistics, params)
+        try:
+            new = model.maximize(statistics, params)
+        except DegenerateFitError:
+            finer = refine(params, None)
+            if finer is None:
+                raise
+        else:
+            finer = refine(params, new)
+            if finer is None:
+                return statistics, new
+        statistics = self.rows.reduce(lambda rows: model.expected_statistics(finer, rows))
+        return statistics, model.maximize(statistics, finer)
+
     def _check(self, bound: float, rounding: float) -> None:
         if math.isnan(bound):
             raise FloatingPointError(
@@ -277,11 +296,13 @@ class EMRun:
                 "for values of extreme size."
             )
         fall = self.state.bounds[-1] - bound if self.state.bounds else 0.0
-        if fall > rounding and self._monotone:
+        before, self._rounding = self._rounding, rounding
+        if fall > rounding + before and self._monotone:
             raise BoundDecreasedError(
                 f"EM iteration {self.state.n_iter} lowered the bound of "
-                f"{type(self.model).__name__} by {fall:.3g} (rounding error {rounding:.3g}). "
-                "This is a bug of the model, not of the data: please report it."
+                f"{type(self.model).__name__} by {fall:.3g} (rounding error "
+                f"{rounding + before:.3g}). This is a bug of the model, not of the data: please "
+                "report it."
             )
 
     def _repair(self) -> bool:

@@ -64,9 +64,11 @@ class EMModel(Protocol[Params]):
     entry per row: p(z|d) of PLSA, the variational parameters of LDA) come back from the E step
     and become part of the next ``params``.
 
-    A model may have more: ``geometry`` for the quasi-Newton acceleration, ``repair`` for what has
-    collapsed, and ``several_maps(params, rows, n_maps) -> ManyMaps or None``, which makes up to
-    n_maps plain EM maps of one block in one call; it is asked for where ``at_once`` is true.
+    A model may have more: ``geometry`` for the quasi-Newton acceleration; ``repair`` for what has
+    collapsed; ``refine(params, new)``, which gives the same parameters in a form whose statistics
+    are more precise, where the new ones need them, else None; and ``several_maps(params, rows,
+    n_maps) -> ManyMaps or None``, which makes up to n_maps plain EM maps of one block in one call;
+    it is asked for where ``at_once`` is true.
     """
 
     def expected_statistics(self, params: Params, rows: Rows) -> Any:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+
+import numpy as np
 
 from skem.em._loop import DegenerateFitError, EMRun, EMState, Observer, makes_maps_at_once
 from skem.em._rows import RowSource, one_blas_thread
@@ -17,6 +20,9 @@ has twice as many where the model makes them in one call: they cost little, and 
 PLAIN_FIRST = (None, "quasi-newton")
 """Accelerations that gain little before the limit is near: the first round is plain EM where its
 maps are made in one call, or on a sample."""
+
+_TIE = 1e-9
+"""Relative difference of bounds below which two starts are equally good."""
 
 WORK_OF_A_THREAD = 1 << 16
 """Numbers that a pass handles from which on starts are worth a thread each."""
@@ -112,11 +118,20 @@ def fit_from_starts(
         if not alive:
             assert failure is not None
             raise failure
-        alive.sort(key=lambda run: -run.state.bound)
+        alive.sort(key=functools.cmp_to_key(_better))
         if budget >= max_iter or (len(alive) == 1 and alive[0].finished):
             return alive[0].state
         runs = alive[: (len(alive) + 1) // 2]
         budget = max_iter if len(runs) == 1 else 2 * budget
+
+
+def _better(a: EMRun, b: EMRun) -> int:
+    """Below zero if a is to be preferred, above if b is.
+
+    Of equal bounds the earlier start comes first: rounding must not number the components.
+    """
+    x, y = a.state.bound, b.state.bound
+    return 0 if np.isclose(x, y, rtol=_TIE, atol=_TIE) else int(np.sign(y - x))
 
 
 def _run_side_by_side(runs: list[EMRun], rows: Any, max_iter: int) -> None:
@@ -160,6 +175,6 @@ def _best_on_sample(
             continue
         if state.interrupted:
             raise KeyboardInterrupt
-        if best is None or state.bound > best.bound:
+        if best is None or state.bound > best.bound + _TIE * max(1.0, abs(best.bound)):
             best = state
     return starts[0] if best is None else best.params

@@ -55,7 +55,8 @@ class GapEstimator:
         rounding : float
             Rounding error of the bounds: a gain below it is not seen.
         size : float, default=None
-            Squared length of the EM step that leads on from here, gradient x step.
+            Squared length of the EM step that leads on from here, gradient x step. Below zero it
+            is none: the step is a long one.
 
         Returns
         -------
@@ -64,9 +65,12 @@ class GapEstimator:
         """
         gain = None if self._bound is None or not plain else bound - self._bound
         self.gap = math.inf
+        long = size is not None and size < -STILL * rounding
+        if long:  # gradient x step is a squared length of short steps alone
+            size = None
         if size is not None and size <= STILL * rounding:
             self.gap = max(size, 0.0)  # no step is left to take
-        elif size is None and gain is not None and gain <= rounding:
+        elif size is None and not long and gain is not None and gain <= rounding:
             self.gap = max(gain, 0.0)  # EM stands still only where it has arrived
         elif gain is not None:
             seen = gain > rounding

@@ -68,7 +68,7 @@ class BernoulliMixtureEM(BernoulliRows):
     probabilities_ : ndarray of shape (n_components, n_features)
         Probability of a one.
     converged_ : bool
-        Whether ``optimality_gap_ <= tol``; False after `partial_fit`.
+        Whether ``optimality_gap_ <= tol`` on several EM maps running; False after `partial_fit`.
     n_iter_ : int
         EM maps of the best start; after `partial_fit` the batches since the last `fit`.
     lower_bound_ : float

@@ -14,7 +14,7 @@ class DensityTerms(NamedTuple):
     """Terms of log p(x, k) = log_constants_k - |W_k (x - mu_k)|^2 / 2; g is k, or 1 if shared."""
 
     log_constants: NDArray  # (k,) log weight + log normaliser - blur
-    steepness: NDArray  # (g,) |W|^2, the trace of the precision
+    steepness: NDArray  # (g,) |W|^2, the trace of the precision, or |W mu|^2 / d if that is more
     relative: NDArray  # (g,) the same in units of the component's own standard deviations
     theta: NDArray  # (k, m) coefficients of the features; (1, W z) for a shared full covariance
 
@@ -60,15 +60,13 @@ def density_terms(
         return DensityTerms(log_constants, steepness, np.zeros(len(factors)), theta)
     precisions = structure.precision(factors)
     log_weights = np.log(np.maximum(weights, np.finfo(np.float64).tiny))
-    log_weights = np.where(weights > 0, log_weights, -np.inf)
-    log_constants = np.maximum(
-        log_weights
+    log_constants = (
+        np.where(weights > 0, log_weights, _parameter_kernels.LOG_NONE)
         + base
         + structure.log_det_factor(factors, d)
-        - structure.trace_diagonal(precisions, reg) / 2,
-        -1e5,
+        - structure.trace_diagonal(precisions, reg) / 2
     )
-    squares = np.square(factors).reshape(len(factors), -1).sum(-1)
+    steepness = np.square(factors).reshape(len(factors), -1).sum(-1)
     relative = np.zeros(len(factors))
     if structure.name == "full":
         deviations = np.sqrt(np.diagonal(covariances, axis1=1, axis2=2))
@@ -78,8 +76,10 @@ def density_terms(
         constant = log_constants - np.square(linear).sum(-1) / 2
     else:
         linear = structure.apply(precisions, means)
-        constant = log_constants - (linear * means).sum(-1) / 2
+        whitened = (linear * means).sum(-1)
+        constant = log_constants - whitened / 2
+        steepness = np.maximum(steepness, (whitened.max() if shared else whitened) / d)
     parts = [constant[:, None], linear]
     if not shared:
         parts.append(structure.coefficients(precisions))
-    return DensityTerms(log_constants, squares, relative, np.hstack(parts))
+    return DensityTerms(log_constants, steepness, relative, np.hstack(parts))

@@ -106,7 +106,7 @@ class GaussianMixtureEM(FittedGaussianMixture):
     precisions_cholesky_ : ndarray
         Factors P with P P' = precision, upper triangular; same shape.
     converged_ : bool
-        Whether ``optimality_gap_ <= tol``; False after `partial_fit`.
+        Whether ``optimality_gap_ <= tol`` on several EM maps running; False after `partial_fit`.
     n_iter_ : int
         EM maps of the best start; after `partial_fit` the batches since the last `fit`.
     lower_bound_ : float

@@ -28,8 +28,9 @@ from skem.mixture._features import (
 )
 from skem.mixture._gaussian_params import GaussianParams, GaussianStatistics
 
-# Log-densities through quadratic features lose eps * d * |W|^2 nats to cancellation. Where that
-# exceeds this, the E step works with differences from the means.
+# Log-densities through quadratic features lose eps * d * |W|^2 nats to cancellation, or
+# eps * |W mu|^2 where a component is far from the origin. Where that exceeds this, the E step works
+# with differences from the means, which lose the root of the same multiple of eps * d.
 _LOSS_ALLOWED = {8: 1e-9, 4: 3e-3}
 
 # Columns from which differences can be faster than quadratic features. Measured with 10 to 40
@@ -46,14 +47,14 @@ _FIRST_PANELS, _PANEL = (16, 32), 32
 _PART = 1 << 16
 
 
-def loss_of_features(dtype: np.dtype, steepness: NDArray, d: int) -> float:
-    """What quadratic features lose of a log-density, as a multiple of what is allowed."""
-    return float(steepness.max()) / steepest(dtype, d)
-
-
 def steepest(dtype: np.dtype, d: int) -> float:
     """The steepness from which quadratic features lose more than is allowed."""
     return _LOSS_ALLOWED[dtype.itemsize] / (float(np.finfo(dtype).eps) * d)
+
+
+def loss_of_differences(dtype: np.dtype, steepness: float, d: int) -> float:
+    """What differences from the means lose of a log-density, as a multiple of what is allowed."""
+    return float(steepness**0.5 / steepest(dtype, d))
 
 
 def loss_of_whitening(dtype: np.dtype, steepness: float, whitened: NDArray) -> float:
@@ -164,15 +165,16 @@ def _by_differences(
 ) -> tuple[float, NDArray, NDArray, NDArray, float]:
     from skem.mixture import _centred_kernels, _diagonal_kernels, _kernels
 
-    X, weight, labels = kernel_rows(rows)
+    X, weight, labels = kernel_rows(rows, params.dtype)
     n, d = X.shape
-    common = params.log_constants.astype(X.dtype), params.means.astype(X.dtype)
-    units = center.astype(X.dtype), scale.astype(X.dtype)
+    dtype = params.dtype
+    common = params.log_constants.astype(dtype), params.means.astype(dtype)
+    units = center.astype(dtype), scale.astype(dtype)
     height = block_height(n, max(64, min(1024, _PART // d)))
     if structure.name == "full":
         panels = params.panels
         if panels is None:
-            panels = lay_panels(params.factors, panel_edges(d), X.dtype)
+            panels = lay_panels(params.factors, panel_edges(d), dtype)
         log_likelihood, counts, sums, squares, pairs = _centred_kernels.centred_e_step(
             X, weight, labels, *common, panels, panel_edges(d), *units, height, _kernels.CUT
         )
@@ -180,7 +182,7 @@ def _by_differences(
         factors = params.factors
         if structure.name == "spherical":
             factors = np.repeat(factors[:, None], d, axis=1)
-        factors = np.ascontiguousarray(factors, dtype=X.dtype)
+        factors = np.ascontiguousarray(factors, dtype=dtype)
         log_likelihood, counts, sums, squares, pairs = _diagonal_kernels.centred_diagonal_e_step(
             X, weight, labels, *common, factors, *units, height, _kernels.CUT
         )

@@ -30,9 +30,10 @@ from skem.mixture._gaussian_e_step import (
     complete_statistics,
     differences_pay,
     lay_panels,
-    loss_of_features,
+    loss_of_differences,
     loss_of_whitening,
     panel_edges,
+    steepest,
 )
 from skem.mixture._gaussian_moments import MomentsMixin, expand
 from skem.mixture._gaussian_params import GaussianParams, GaussianStatistics, Priors
@@ -100,11 +101,18 @@ class GaussianModel(MomentsMixin, CollapseMixin, EMModelBase):
 
     # ------------------------------------------------------------------ parameters
     def params(
-        self, weights: NDArray, means: NDArray, covariances: NDArray, *, share: float = 0.0
+        self,
+        weights: NDArray,
+        means: NDArray,
+        covariances: NDArray,
+        *,
+        share: float = 0.0,
+        finer_than: np.dtype | None = None,
     ) -> GaussianParams:
         """Complete parameters out of weights, means and covariances (k or 1, structure).
 
-        ``share`` is the share of the components that mattered to a row so far.
+        ``share`` is the share of the components that mattered to a row so far. ``finer_than``
+        rules out features in that type and in less precise ones.
 
         Raises
         ------
@@ -135,18 +143,48 @@ class GaussianModel(MomentsMixin, CollapseMixin, EMModelBase):
                 components=() if self.tied else (error.index,),
             ) from None
         theta, panels = None, None
-        dtype = self._features_dtype(terms, share)
+        dtype = self._features_dtype(terms, share, finer_than)
         if dtype is None and self.moments_about_origin:
             dtype = np.dtype(np.float64)
+        steepness = float(terms.steepness.max())
         if dtype is not None:
             theta = self.features.layout(terms.theta, dtype)
-        elif structure.name == "full":
-            panels = lay_panels(factors, panel_edges(self.d), self.dtype)
+        else:
+            dtype = self.dtype
+            if loss_of_differences(dtype, steepness, self.d) >= 1:
+                dtype = np.dtype(np.float64)
+            if structure.name == "full":
+                panels = lay_panels(factors, panel_edges(self.d), dtype)
         return GaussianParams(
-            weights, means, covariances, choleskys, factors, terms.log_constants, theta, panels
+            weights,
+            means,
+            covariances,
+            choleskys,
+            factors,
+            terms.log_constants,
+            theta,
+            panels,
+            dtype,
+            steepness,
         )
 
-    def _features_dtype(self, terms: DensityTerms, share: float) -> np.dtype | None:
+    def refine(self, params: GaussianParams, new: GaussianParams | None) -> GaussianParams | None:
+        """The same parameters in a form that loses fewer digits, if their M step needs it.
+
+        Moments lose what features lose of the densities under the *new* parameters: a component
+        that becomes narrow far from the origin has a variance that is a difference of large
+        numbers. None is a new covariance that is not positive definite.
+        """
+        if params.theta is None or (self.tied and self.structure.name == "full"):
+            return None
+        if new is not None and new.steepness < steepest(params.dtype, self.d):
+            return None
+        finer = self.params(*params[:3], finer_than=params.dtype)
+        return None if finer.theta is not None and finer.dtype == params.dtype else finer
+
+    def _features_dtype(
+        self, terms: DensityTerms, share: float, finer_than: np.dtype | None
+    ) -> np.dtype | None:
         """In what features lose few digits; None where differences from the means are better.
 
         Where they lose too many in float32, they are still faster in float64 than differences.
@@ -156,10 +194,12 @@ class GaussianModel(MomentsMixin, CollapseMixin, EMModelBase):
         if differs and differences_pay(self.d, share):
             return None
         for dtype in dict.fromkeys([self.dtype, np.dtype(np.float64)]):
+            if finer_than is not None and dtype.itemsize <= finer_than.itemsize:
+                continue
             if tied:
                 loss = loss_of_whitening(dtype, terms.steepness[0], terms.theta[:, 1:])
             else:
-                loss = loss_of_features(dtype, terms.steepness, self.d)
+                loss = float(terms.steepness.max()) / steepest(dtype, self.d)
             if loss < 1:
                 return dtype
         return None
@@ -213,9 +253,8 @@ class GaussianModel(MomentsMixin, CollapseMixin, EMModelBase):
         return float((statistics.log_likelihood + self.log_prior(params)) / statistics.weight)
 
     def rounding(self, statistics: GaussianStatistics, params: GaussianParams) -> float:
-        dtype = self.dtype if params.theta is None else params.theta.dtype
+        dtype, steepness = params.dtype, params.steepness
         eps = np.finfo(dtype).eps
-        steepness = np.square(params.factors).reshape(len(params.factors), -1).sum(-1).max()
         if params.theta is None and not self.incomplete:
             steepness = np.sqrt(steepness)
         elif self.tied and self.structure.name == "full" and not self.incomplete:
@@ -227,7 +266,7 @@ class GaussianModel(MomentsMixin, CollapseMixin, EMModelBase):
 
     def rounding_at(self, dtype: np.dtype, steepness: float, bound: float) -> float:
         """Rounding error of a bound whose terms are computed so, and lose digits by steepness."""
-        of_sums = 4 * np.finfo(dtype).eps * (1 + self.d * (1 + steepness))
+        of_sums = 4 * np.finfo(dtype).eps * (1 + self.d * (1 + steepness) + abs(bound))
         return float(of_sums + 64 * np.finfo(np.float64).eps * max(1.0, abs(bound)))
 
     # ------------------------------------------------------------------ coordinates

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
 from numpy.typing import NDArray
 
 
@@ -19,6 +20,8 @@ class GaussianParams(NamedTuple):
     log_constants: NDArray  # (k,) log weight + log normaliser - blur, without the quadratic form
     theta: NDArray | None  # coefficients of the features, laid out; None: by differences
     panels: NDArray | None  # factors of full covariances as `centred_e_step` takes them, or None
+    dtype: np.dtype  # in which the E step computes
+    steepness: float  # of the steepest component, see `DensityTerms`
 
 
 class GaussianStatistics(NamedTuple):

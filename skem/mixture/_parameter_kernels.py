@@ -204,9 +204,13 @@ def solve(choleskys, strength, q):
     return out
 
 
+LOG_NONE = -1e5
+"""In the place of the log of a weight of zero: kernels add it up, and no row finds it."""
+
+
 @njit(nogil=True, cache=True)
 def _log_weight(weight):
-    return math.log(weight) if weight > 0 else -np.inf
+    return math.log(weight) if weight > 0 else LOG_NONE
 
 
 @njit(nogil=True, cache=True)
@@ -230,7 +234,7 @@ def full_terms(weights, means, covariances, factors, reg, base, shared):
                 blur[j] += w * reg[b]
     for j in range(k):
         h = min(j, g - 1)
-        log_constants[j] = max(_log_weight(weights[j]) + base + log_det[h] - blur[h] / 2, -1e5)
+        log_constants[j] = _log_weight(weights[j]) + base + log_det[h] - blur[h] / 2
     if shared:
         theta = np.zeros((k, 1 + d))
         for j in range(k):
@@ -243,15 +247,17 @@ def full_terms(weights, means, covariances, factors, reg, base, shared):
     precisions = precisions_of(factors)
     theta = np.zeros((k, 1 + d + d * (d + 1) // 2))
     for j in range(k):
-        theta[j, 0] = log_constants[j]
+        whitened = 0.0
         f = 1 + d
         for a in range(d):
             for b in range(d):
                 theta[j, 1 + a] += precisions[j, a, b] * means[j, b]
-            theta[j, 0] -= theta[j, 1 + a] * means[j, a] / 2
+            whitened += theta[j, 1 + a] * means[j, a]
             for b in range(a + 1):
                 theta[j, f] = precisions[j, a, b] * (-0.5 if a == b else -1.0)
                 f += 1
+        theta[j, 0] = log_constants[j] - whitened / 2
+        steepness[j] = max(steepness[j], whitened / d)
     return log_constants, steepness, relative, theta
 
 
@@ -263,6 +269,7 @@ def diagonal_terms(weights, means, factors, reg, base, shared):
     log_constants = np.empty(k)
     steepness = np.zeros(g)
     theta = np.zeros((k, 1 + d + (0 if shared else d)))
+    steepest = 0.0
     for j in range(k):
         h = min(j, g - 1)
         constant, linear = _log_weight(weights[j]) + base, 0.0
@@ -277,6 +284,11 @@ def diagonal_terms(weights, means, factors, reg, base, shared):
                 theta[j, 1 + d + a] = -precision / 2
             if h == j:
                 steepness[h] += precision
-        log_constants[j] = max(constant, -1e5)
-        theta[j, 0] = log_constants[j] - linear / 2
+        log_constants[j] = constant
+        theta[j, 0] = constant - linear / 2
+        steepest = max(steepest, linear / d)
+        if not shared:
+            steepness[j] = max(steepness[j], linear / d)
+    if shared:
+        steepness[0] = max(steepness[0], steepest)
     return log_constants, steepness, theta

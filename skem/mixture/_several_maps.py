@@ -43,18 +43,25 @@ def several_maps(
     units = model.center.astype(dtype), model.scale.astype(dtype)
     given = (X, weight, labels, *units, height, total, model.reg, model.base)
     start = (steepest(dtype, model.d), params.weights, params.means, params.covariances)
-    if full:
-        found = _map_kernels.full_maps(*given, *start, n_maps, model.features.pairs)
-    else:
-        found = _map_kernels.diagonal_maps(*given, *start, n_maps)
-    done, bounds, sizes, steepness, *parameters = found
-    if done == 0:
-        return None
+    while True:
+        if full:
+            found = _map_kernels.full_maps(*given, *start, n_maps, model.features.pairs)
+        else:
+            found = _map_kernels.diagonal_maps(*given, *start, n_maps)
+        done, bounds, sizes, steepness, *parameters = found
+        if done == 0:
+            return None
+        new = model.params(*parameters, share=1.0)
+        if model.refine(params, new) is None:
+            break
+        if done == 1:
+            return None
+        n_maps = done - 1  # the last one has lost too many digits
     rounding = [
         model.rounding_at(dtype, s, b) for s, b in zip(steepness[:done], bounds[:done], strict=True)
     ]
     return ManyMaps(
-        model.params(*parameters, share=1.0),
+        new,
         bounds[:done].tolist(),
         rounding,
         sizes[:done].tolist(),

@@ -68,7 +68,7 @@ class ThreeCoinMixture(BernoulliRows):
         to an exchange of B and C. With one toss a row the rank is at most 1 and with two at most
         2, whatever the data; with three or more it is 3 unless p = q or pi is 0 or 1.
     converged_ : bool
-        Whether ``optimality_gap_ <= tol``.
+        Whether ``optimality_gap_ <= tol`` on several EM maps running.
     n_iter_ : int
         EM maps of the best start.
     lower_bound_ : float

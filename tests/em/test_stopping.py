@@ -50,3 +50,20 @@ def test_two_rates_the_slow_one_counts():
     bounds = [-(0.2**t) - 0.01 * 0.95**t for t in range(14)]
     estimates = feed(bounds)
     assert estimates[-1] == pytest.approx(-bounds[-1], rel=0.05)
+
+
+def test_a_long_step_has_no_length():
+    """Gradient x step is below zero for some long steps: that says nothing of the limit."""
+    estimator = GapEstimator()
+    for bound, size in ((-9.0, 3.0), (-7.0, 1.0), (-6.0, 0.3), (-5.9, 0.1)):
+        estimator.update(bound, plain=True, rounding=1e-12, size=size)
+    assert math.isinf(estimator.update(-5.8, plain=True, rounding=1e-12, size=-0.003))
+    assert math.isinf(GapEstimator().update(-1.0, plain=True, rounding=1e-12, size=-0.003))
+    # nor has the next one a rate against it
+    rates = [estimator.update(b, plain=True, rounding=1e-12, size=0.002) for b in (-5.2, -4.0)]
+    assert all(gap < 0 or gap > 0.1 for gap in rates)
+
+
+@pytest.mark.parametrize("size", [0.0, 1e-17, -1e-17])
+def test_a_step_of_rounding_is_none(size):
+    assert GapEstimator().update(-1.0, plain=True, rounding=1e-12, size=size) < 1e-16
