@@ -109,7 +109,7 @@ def complete_statistics(
         )
     elif tied and structure.name == "full":
         log_likelihood, moments = _whitened(params, rows, center, scale)
-        counts, sums, pairs = moments[:, 0], moments[:, 1:], moments.size
+        counts, sums, pairs = moments[:, 0], moments[:, 1:], len(moments) * len(rows.X)
         squares = structure.pack(scatter(rows, structure, center, scale)[None])
     else:
         log_likelihood, moments, pairs = linear_e_step(rows, params.theta, features, center, scale)
