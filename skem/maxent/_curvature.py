@@ -26,6 +26,10 @@ from skem.maxent._objective import Objective
 # A curvature of which the inverse might overflow: of rows whose classes are certain.
 _FLAT = 1e-250
 
+# Mean of p(1 - p) below which a class is certain: its gradient, a mean of differences of
+# probabilities, is then rounding.
+CERTAIN = float(np.finfo(np.float64).eps) ** 2
+
 # Rows at a time, of which products are taken.
 _CACHED_ROWS = 2048
 
@@ -77,13 +81,16 @@ class _Linear:
         raise NotImplementedError
 
     def _units(self, D: NDArray) -> tuple[NDArray, NDArray, NDArray]:
-        """Weight of each class, weighted means and deviations of its columns."""
-        total = np.maximum(D.sum(1), 1e-300)
+        """One over the weight of each class, weighted means and deviations of its columns.
+
+        All are zero for a class that is certain.
+        """
+        inverse = inverse_diagonal(D.sum(1), CERTAIN)
         first, second = self.design.moments(D)
-        mean = first / total[:, None] if self.design.intercept else np.zeros_like(first)
+        mean = first * inverse[:, None] if self.design.intercept else np.zeros_like(first)
         spread = second - mean * first
-        spread = np.where(spread > 1e-13 * second, spread, 0.0)
-        return total, mean, np.sqrt(spread)
+        spread = np.where((spread > 1e-13 * second) & (inverse > 0)[:, None], spread, 0.0)
+        return inverse, mean, np.sqrt(spread)
 
 
 class DiagonalCurvature(_Linear):
@@ -94,19 +101,19 @@ class DiagonalCurvature(_Linear):
     def __init__(self, objective: Objective, damping: float = 0.0):
         super().__init__(objective)
         D = (self.design.curvature_weights() + damping) / self.total
-        self.totals, self.means, deviations = self._units(D)
+        self.inverse_totals, self.means, deviations = self._units(D)
         self.inverse = inverse_diagonal(np.square(deviations) + self.l2)
 
     def _solve(self, G: NDArray, gb: NDArray) -> tuple[NDArray, NDArray]:
         W = (G - self.means * gb[:, None]) * self.inverse
         if not self.design.intercept:
             return W, gb
-        return W, gb / self.totals - (self.means * W).sum(1)
+        return W, gb * self.inverse_totals - (self.means * W).sum(1)
 
 
-def inverse_diagonal(diagonal: NDArray) -> NDArray:
+def inverse_diagonal(diagonal: NDArray, flat: float = _FLAT) -> NDArray:
     """1 / diagonal, and zero for what is flat: nothing tells how far to go there, nor whether."""
-    return np.divide(1, diagonal, out=np.zeros_like(diagonal), where=diagonal > _FLAT)
+    return np.divide(1, diagonal, out=np.zeros_like(diagonal), where=diagonal > flat)
 
 
 class BlockCurvature(_Linear):
@@ -130,7 +137,7 @@ class BlockCurvature(_Linear):
     ):
         super().__init__(objective)
         D = (self.design.curvature_weights() + damping) / self.total
-        self.totals, self.means, deviations = self._units(D)
+        self.inverse_totals, self.means, deviations = self._units(D)
         self.scales = np.where(deviations > 0, deviations, 1.0)
         rows, weights = self._sample(D, deviations, n_sampled, rng)
         X = np.asarray(self.design.X[rows], dtype=np.float64)
@@ -174,7 +181,7 @@ class BlockCurvature(_Linear):
             W[k] = solution * (size / self.scales[k])
         if not self.design.intercept:
             return W, gb
-        return W, gb / self.totals - (self.means * W).sum(1)
+        return W, gb * self.inverse_totals - (self.means * W).sum(1)
 
 
 class FullCurvature(_Linear):

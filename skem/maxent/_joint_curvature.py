@@ -19,7 +19,7 @@ import scipy.linalg
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from skem.maxent._curvature import inverse_diagonal
+from skem.maxent._curvature import CERTAIN, inverse_diagonal
 from skem.maxent._joint import JointDesign
 from skem.maxent._objective import Objective
 
@@ -64,11 +64,11 @@ class JointDiagonal(_Joint):
             squares += squared.T @ total[rows]
         spread = second - squares
         self.inverse = inverse_diagonal(np.where(spread > 1e-13 * second, spread, 0.0) + self.l2)
-        self.totals = np.maximum((D * (1 - D / total)).sum(1), 1e-300)
+        self.inverse_totals = inverse_diagonal((D * (1 - D / total)).sum(1), CERTAIN)
 
     def _solve(self, gradient: NDArray) -> NDArray:
         w, b = self.design.split(gradient)
-        return self.design.join(w * self.inverse, b / self.totals)
+        return self.design.join(w * self.inverse, b * self.inverse_totals)
 
 
 class JointFull(_Joint):
