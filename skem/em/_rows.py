@@ -113,12 +113,17 @@ def one_blas_thread() -> Iterator[None]:
 class BlockMap:
     """Maps a function over blocks with a pool of threads; a context manager.
 
+    BLAS has one thread meanwhile. A single block is small, and so are the matrices of an M step:
+    threads gain nothing there (measured with up to 600 columns), and cost a hundredfold where
+    they have to wait for each other, on a busy machine or in a container that shows more cores
+    than it grants.
+
     Parameters
     ----------
     n_jobs : int or None
         Threads; None is all that joblib's context allows.
     n_blocks : int
-        Number of blocks to come; a single one needs no pool, and BLAS may use the threads.
+        Number of blocks to come; a single one needs no pool.
     """
 
     def __init__(self, n_jobs: int | None, n_blocks: int):
@@ -126,13 +131,11 @@ class BlockMap:
             raise ValueError("n_jobs must be None, a positive number of threads, or negative.")
         self.allowed = effective_n_jobs(n_jobs)
         self.n_threads = max(1, min(self.allowed, n_blocks))
-        self._hold_blas = n_blocks > 1 or self.allowed == 1
         self._stack = contextlib.ExitStack()
         self._pool: ThreadPoolExecutor | None = None
 
     def __enter__(self) -> BlockMap:
-        if self._hold_blas:
-            self._stack.enter_context(one_blas_thread())
+        self._stack.enter_context(one_blas_thread())
         if self.n_threads > 1:
             self._pool = ThreadPoolExecutor(self.n_threads, thread_name_prefix="skem")
             self._stack.callback(self._pool.shutdown, wait=True, cancel_futures=True)
