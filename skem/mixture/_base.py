@@ -15,7 +15,6 @@ from skem._validation import check_weights
 from skem.em._estimator import EMEstimatorMixin
 from skem.em._rows import map_rows
 
-
 _NEARER = 2.0**-64
 """Share of the way to a row whose densities overflow, at which they are compared in its place."""
 
@@ -82,7 +81,7 @@ class BaseMixture(EMEstimatorMixin, DensityMixin, BaseEstimator):
         return posterior(self._comparable(X))
 
     def _comparable(self, X: NDArray) -> NDArray:
-        """log p(x, z) of a block of rows, up to a number for each row.
+        """Log p(x, z) of a block of rows, up to a number for each row.
 
         A row may be so far away that the squares overflow and all are -inf; its components are
         then compared at a point on the way there, where they rank as they do farther out.

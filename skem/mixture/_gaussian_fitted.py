@@ -208,6 +208,7 @@ class FittedGaussianMixture(BaseMixture):
             collapsed_=np.empty(0, int),
             n_features_in_=d,
             _total_weight=0.0,
+            _weight_unit=1.0,
         )
         if names is not None:
             self.feature_names_in_ = names
