@@ -12,6 +12,7 @@ from sklearn.utils import check_random_state
 from skem._callbacks import with_callbacks
 from skem._sklearn import Interval, StrOptions, fit_context
 from skem._validation import check_numbers, unchanged_on_error
+from skem._warnings import warn_user
 from skem.em import StepwiseEM
 from skem.em._estimator import EMEstimatorMixin
 from skem.topics._base import BaseTopicModel
@@ -23,6 +24,9 @@ from skem.topics._starts import INITS, initial_topics
 
 # Steps for each document that is new, and their tolerance (share of its tokens that move).
 _NEW_STEPS, _NEW_TOL = 100, 1e-4
+
+# Topics that differ from their mean by less than this share of their words are alike.
+_ALIKE = 0.1
 
 # Steps for each document in one E step, which begins where the last one ended, and their
 # tolerance in tokens per topic.
@@ -223,7 +227,22 @@ class LatentDirichletAllocationVB(BaseTopicModel):
             total = float(sizes.sum() if weight is None else weight @ sizes)
             self.__dict__.update(attributes, _total_weight=total)
             self._warn_if_not_converged(state)
+            self._warn_if_equal(counts, total)
         return self
+
+    def _warn_if_equal(self, counts: Counts, total: float) -> None:
+        """Say so if the topics are much alike."""
+        apart = np.abs(self.components_ - self.components_.mean(axis=0)).sum(axis=1) / 2
+        if len(apart) > 1 and apart.max() < _ALIKE:
+            warn_user(
+                f"All {len(apart)} topics are alike (to within {apart.max():.1g}): what documents "
+                "say of topics does not outweigh the priors, which count in tokens. A document has "
+                f"{total / counts.shape[0]:.2g} tokens on average and an entry of X is "
+                f"{total / len(counts.data):.2g}, sample_weight included. Give counts rather than "
+                "tf-idf or frequencies, weights with a mean of one, and documents of several "
+                "words; or use PLSA, which has no priors.",
+                UserWarning,
+            )
 
     def _make_model(self) -> LDAModel:
         return make_model(
