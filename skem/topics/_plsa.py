@@ -217,7 +217,11 @@ class PLSA(BaseTopicModel):
             if isinstance(temperature, str):
                 temperature, start, max_iter = held_out_temperature(
                     lambda t: PLSAModel(
-                        temperature=t, doc_prior=doc_prior, word_prior=word_prior, weight=weight
+                        temperature=t,
+                        doc_prior=doc_prior,
+                        word_prior=word_prior,
+                        weight=weight,
+                        unit=unit,
                     ),
                     counts,
                     weight,
@@ -230,7 +234,11 @@ class PLSA(BaseTopicModel):
                 )
                 starts = [start]
             model = PLSAModel(
-                temperature=temperature, doc_prior=doc_prior, word_prior=word_prior, weight=weight
+                temperature=temperature,
+                doc_prior=doc_prior,
+                word_prior=word_prior,
+                weight=weight,
+                unit=unit,
             )
             self._sizes = counts.sizes() if weight is None else weight * counts.sizes()
             with CountBlocks(counts, weight, self.n_jobs) as blocks:
@@ -367,7 +375,11 @@ class PLSA(BaseTopicModel):
         if first:
             rng = check_random_state(self.random_state)
             whole = PLSAModel(
-                temperature=1.0, doc_prior=doc_prior, word_prior=word_prior, weight=weight
+                temperature=1.0,
+                doc_prior=doc_prior,
+                word_prior=word_prior,
+                weight=weight,
+                unit=unit,
             )
             starts = [self._start(counts, weight, rng) for _ in range(self.n_init)]
             begun = self._start_online(whole, blocks, starts)
