@@ -8,6 +8,7 @@ from skem.em._acceleration import (
     Squarem,
     make_acceleration,
 )
+from skem.em._check import check_model
 from skem.em._loop import BoundDecreasedError, DegenerateFitError, EMRun, EMState
 from skem.em._model import EMModel, EMModelBase, ManyMaps, Rows, add, scale, total
 from skem.em._online import StepwiseEM
@@ -34,6 +35,7 @@ __all__ = [
     "Squarem",
     "StepwiseEM",
     "add",
+    "check_model",
     "effective_n_jobs",
     "fit_from_starts",
     "make_acceleration",
