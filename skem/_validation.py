@@ -140,11 +140,12 @@ def in_unit(weight: NDArray | None, unit: float, n_samples: int) -> NDArray | No
     """
     if unit == 1:
         return weight
+    given = np.ones(n_samples) if weight is None else weight
     with np.errstate(over="ignore"):
-        divided = np.full(n_samples, 1 / unit) if weight is None else weight / unit
+        divided = given / unit
     if not np.isfinite(divided).all():
         raise ValueError(
-            f"sample_weight holds {weight.max():.3g}, too much beside the weights of the first "
+            f"sample_weight holds {given.max():.3g}, too much beside the weights of the first "
             f"batch, about {unit:.1g}. Give all batches weights in one unit."
         )
     return divided

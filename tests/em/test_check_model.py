@@ -1,9 +1,19 @@
 """`check_model` passes the models of the package, and finds what is wrong in others."""
 
+import contextlib
+
 import numpy as np
 import pytest
 
-from skem.em import EMModelBase, Geometry, Rows, check_model
+from skem.em import (
+    EMModelBase,
+    Geometry,
+    GeometryError,
+    RowBlocks,
+    Rows,
+    check_model,
+    fit_from_starts,
+)
 from skem.mixture._bernoulli_model import BernoulliModel, BernoulliParams
 from skem.mixture._covariances import COVARIANCE_TYPES
 from skem.mixture._gaussian_model import GaussianModel
@@ -136,3 +146,30 @@ def test_local_parameters_come_back_in_order():
     params = PLSAParams(rng.dirichlet(np.ones(5), 2), rng.dirichlet(np.ones(2), 12))
     with pytest.raises(AssertionError, match="twice the weights"):  # it has none
         check_model(PLSA(), Rows(0, X), params)
+
+
+@pytest.mark.parametrize("acceleration", ["quasi-newton", "squarem", None])
+@pytest.mark.parametrize("spoil", [np.negative, np.zeros_like])
+def test_a_fit_with_a_wrong_gradient_is_not_certified(spoil, acceleration):
+    """It says at the first map already that there is no step left to take."""
+    model = Wrong()
+    model.spoil = spoil
+    right = fit_from_starts(Wrong(), RowBlocks(ROWS.X), [AT], tol=1e-10, max_iter=10_000)
+    with contextlib.suppress(GeometryError):
+        state = fit_from_starts(
+            model, RowBlocks(ROWS.X), [AT], tol=1e-10, max_iter=10_000, acceleration=acceleration
+        )
+        assert not state.converged or state.bound == pytest.approx(right.bound, abs=1e-9)
+
+
+def test_the_error_says_how_to_learn_more():
+    model = Wrong()
+    model.spoil = np.zeros_like
+    with pytest.raises(GeometryError, match=r"no step to take.*check_model"):
+        fit_from_starts(model, RowBlocks(ROWS.X), [AT], tol=1e-10, max_iter=100)
+
+
+def test_no_fit_is_certified_at_its_first_map():
+    start = fit_from_starts(UnitNormals(), RowBlocks(ROWS.X), [AT], tol=0, max_iter=3000).params
+    for model in (UnitNormals(), Wrong()):
+        assert not fit_from_starts(model, RowBlocks(ROWS.X), [start], tol=1, max_iter=1).converged
