@@ -65,14 +65,16 @@ def as_numbers(value: Any) -> NDArray | None:
         return None
 
 
-def check_weights(sample_weight: ArrayLike | None, X: Any) -> NDArray | None:
+def check_weights(sample_weight: ArrayLike | None, X: Any, dtype: Any = None) -> NDArray | None:
     """Weights as float64 of shape (n_samples,), or None for all ones.
+
+    ``dtype`` is that in which they are added up, by default that of X.
 
     Raises
     ------
     ValueError
         If the shape is wrong, or if weights are not numbers, negative, not finite, all zero, or
-        so large or so small that sums over the rows are not finite in the dtype of X.
+        so large or so small that sums over the rows are not finite in that dtype.
     """
     if sample_weight is None:
         return None
@@ -99,7 +101,7 @@ def check_weights(sample_weight: ArrayLike | None, X: Any) -> NDArray | None:
         )
     if not weight.any():
         raise ValueError("sample_weight is zero for all rows. Give some row a positive weight.")
-    _check_total(weight, X.dtype)
+    _check_total(weight, X.dtype if dtype is None else np.dtype(dtype))
     return weight
 
 
@@ -111,10 +113,42 @@ def _check_total(weight: NDArray, dtype: np.dtype) -> None:
         total = float(weight.sum())
     if not low <= total <= high:
         raise ValueError(
-            f"The sum of sample_weight is {total:.3g}; with X of dtype {dtype} it must be from "
-            f"{low:.0e} to {high:.0e}. Only ratios of weights matter to a fit without priors: "
+            f"The sum of sample_weight is {total:.3g}; in {dtype} it must be from {low:.0e} to "
+            f"{high:.0e}. Only ratios of weights matter to a fit without priors: "
             "divide them by their mean."
         )
+
+
+def unit_of(weight: NDArray | None) -> float:
+    """A power of two near the mean of the weights that are not zero; 1 without weights.
+
+    A fit that divides its weights by it, and with them the pseudo-counts of its priors, makes the
+    same parameters of weights in any unit, to the last digit where no limit is near.
+    """
+    if weight is None:
+        return 1.0
+    return float(2.0 ** np.round(np.log2(weight[weight > 0].mean())))
+
+
+def in_unit(weight: NDArray | None, unit: float, n_samples: int) -> NDArray | None:
+    """Weights divided by ``unit``; no weights are ones.
+
+    Raises
+    ------
+    ValueError
+        If a quotient is not finite: batches of one fit differ too much.
+    """
+    if unit == 1:
+        return weight
+    given = np.ones(n_samples) if weight is None else weight
+    with np.errstate(over="ignore"):
+        divided = given / unit
+    if not np.isfinite(divided).all():
+        raise ValueError(
+            f"sample_weight holds {given.max():.3g}, too much beside the weights of the first "
+            f"batch, about {unit:.1g}. Give all batches weights in one unit."
+        )
+    return divided
 
 
 def check_labels(labels: ArrayLike | None, n_samples: int, n_components: int) -> NDArray | None:

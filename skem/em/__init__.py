@@ -8,7 +8,14 @@ from skem.em._acceleration import (
     Squarem,
     make_acceleration,
 )
-from skem.em._loop import BoundDecreasedError, DegenerateFitError, EMRun, EMState
+from skem.em._check import check_model
+from skem.em._loop import (
+    BoundDecreasedError,
+    DegenerateFitError,
+    EMRun,
+    EMState,
+    GeometryError,
+)
 from skem.em._model import EMModel, EMModelBase, ManyMaps, Rows, add, scale, total
 from skem.em._online import StepwiseEM
 from skem.em._rows import RowBlocks, RowSource, effective_n_jobs
@@ -26,6 +33,7 @@ __all__ = [
     "Extrapolation",
     "GapEstimator",
     "Geometry",
+    "GeometryError",
     "ManyMaps",
     "QuasiNewton",
     "RowBlocks",
@@ -34,6 +42,7 @@ __all__ = [
     "Squarem",
     "StepwiseEM",
     "add",
+    "check_model",
     "effective_n_jobs",
     "fit_from_starts",
     "make_acceleration",

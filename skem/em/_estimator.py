@@ -35,6 +35,8 @@ class EMEstimatorMixin(CallbackSupportMixin):
     verbose: int
     verbose_interval: int
     lower_bounds_: list[float]
+    _total_weight: float  # of all rows seen, in the unit below
+    _weight_unit: float  # what the weights were divided by, see `unit_of`
     _attributes: Callable[[Any, Any], dict[str, Any]]
 
     _keep_path = False

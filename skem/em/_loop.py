@@ -20,6 +20,16 @@ CHECKS = 3
 """Plain EM maps that confirm an estimate which an acceleration has made itself."""
 
 
+_SEEN = 1e3
+"""Rounding errors that a gain exceeds which no rounding explains."""
+_AGAINST = 20
+"""EM steps running that a gradient may point against: of long steps some do."""
+
+
+class GeometryError(RuntimeError):
+    """The gradient of a model's ``geometry`` contradicts what its EM maps do."""
+
+
 class BoundDecreasedError(RuntimeError):
     """An EM step lowered the bound: the model's E step and M step do not belong together."""
 
@@ -167,6 +177,8 @@ class EMRun:
             self._gap = DriftEstimator(getattr(self.model, "settled_after", 0))
         self._candidate: Any = None  # where an acceleration wants to go on, instead of params
         self._rounding = 0.0  # of the last bound
+        self._size: float | None = None  # of the last EM step, if the last map was plain
+        self._n_against = 0  # plain maps running whose gradient pointed against the EM step
         self._hits = 0  # consecutive iterations whose estimated gap was at most tol
         self._checks = 0  # plain EM maps still to take, to confirm the gap
         self.state.gap = math.inf
@@ -217,7 +229,7 @@ class EMRun:
                     maps = make(start, block, number)
                     assert maps is not None
                 break
-        state.params = maps.params
+        state.params, self._size = maps.params, None
         return True
 
     def _is_small_for(self, hits: int, rounding: float) -> bool:
@@ -226,13 +238,18 @@ class EMRun:
         Where plain maps confirm another estimate, only the last of them decides.
         """
         gap, tol = self.state.gap, self.tol
-        if gap <= STILL * rounding and self._monotone:
+        if self._no_step_left(rounding):
             return gap <= tol
         self._hits = self._hits + 1 if gap <= tol else 0
         if self._checks:
             self._checks -= 1
             return self._checks == 0 and self._hits >= HITS
         return self._hits >= hits
+
+    def _no_step_left(self, rounding: float) -> bool:
+        """Whether the last map has stood still; never of the first, which nothing confirms."""
+        still = self.state.gap <= STILL * rounding and self._monotone
+        return still and len(self.state.bounds) > 1
 
     def _step(self) -> None:
         """One EM map: E step at the current point, gate, M step, and where to go on."""
@@ -346,17 +363,38 @@ class EMRun:
         size = None
         if em_map is not None and em_map.geometry is not None:
             size = float(em_map.geometry.gradient @ (em_map.image - em_map.x))
+        self._compare_with_gain(size, rounding, plain=plain)
         state.gap = self._gap.update(bound, plain=plain, rounding=rounding, size=size)
         own = None if self._acceleration is None else self._acceleration.gap
         if own is None or self._checks:
             return self._is_small_for(HITS if self._acceleration is None else HITS + 1, rounding)
-        if state.gap <= STILL * rounding and self._monotone:
+        if self._no_step_left(rounding):
             return state.gap <= self.tol
         state.gap = max(own, 0.0)
         self._hits = self._hits + 1 if state.gap <= self.tol else 0
         if self._hits >= HITS:
             self._checks = CHECKS
         return False
+
+    def _compare_with_gain(self, size: float | None, rounding: float, *, plain: bool) -> None:
+        """Refuse a gradient that says the last plain map had no step to take, though it rose."""
+        bounds, last, self._size = self.state.bounds, self._size, size
+        if not plain or last is None or size is None or len(bounds) < 2 or not self._monotone:
+            return
+        gain = bounds[-1] - bounds[-2]
+        against = self._n_against + 1 if size < -rounding else 0
+        self._n_against = against
+        if (abs(last) <= STILL * rounding and gain > _SEEN * rounding) or against > _AGAINST:
+            raise GeometryError(
+                f"The geometry of {type(self.model).__name__} is wrong: its gradient "
+                + (
+                    f"has pointed against {against} EM steps running"
+                    if against > _AGAINST
+                    else f"said that an EM map had no step to take, which raised the bound by "
+                    f"{gain:.3g}"
+                )
+                + ". skem.em.check_model tells more."
+            )
 
     def _go_to(self, proposal: Any) -> None:
         """Make the proposal the next point, if it is one; the EM image stays in the state."""

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import entr, logsumexp
 
+from skem.mixture._base import posterior
 from skem.mixture._density import log_marginal_densities
 
 N_DRAWS = 10_000
@@ -33,8 +34,8 @@ class PlaneMixture(NamedTuple):
     def responsibilities(self, points: NDArray) -> NDArray:
         """p(k | x), (n, k)."""
         log_components = log_marginal_densities(points, self.means, self.covariances)
-        log_prob = logsumexp(log_components, axis=1, b=self.weights, keepdims=True)
-        return self.weights * np.exp(log_components - log_prob)
+        with np.errstate(divide="ignore"):
+            return posterior(log_components + np.log(self.weights))
 
     def draw(self, n: int, seed: int = 0) -> NDArray:
         """Draws, (n, 2), always the same."""

@@ -15,6 +15,9 @@ from skem._validation import check_weights
 from skem.em._estimator import EMEstimatorMixin
 from skem.em._rows import map_rows
 
+_NEARER = 2.0**-64
+"""Share of the way to a row whose densities overflow, at which they are compared in its place."""
+
 
 class BaseMixture(EMEstimatorMixin, DensityMixin, BaseEstimator):
     """Methods that need only log p(x, z) and the number of free parameters.
@@ -73,6 +76,22 @@ class BaseMixture(EMEstimatorMixin, DensityMixin, BaseEstimator):
             dtype=float_type(X) if dtype is None else dtype,
         )
 
+    def _posterior(self, X: NDArray) -> NDArray:
+        """p(z | x) of a block of rows."""
+        return posterior(self._comparable(X))
+
+    def _comparable(self, X: NDArray) -> NDArray:
+        """Log p(x, z) of a block of rows, up to a number for each row.
+
+        A row may be so far away that the squares overflow and all are -inf; its components are
+        then compared at a point on the way there, where they rank as they do farther out.
+        """
+        log_joint = self._log_joint(X)
+        lost = np.flatnonzero(np.isneginf(log_joint.max(axis=1)))
+        if len(lost):
+            log_joint[lost] = self._comparable(X[lost].astype(np.float64) * _NEARER)
+        return log_joint
+
     def score_samples(self, X: ArrayLike) -> NDArray:
         """Log-density of each row, log p(x) in nats.
 
@@ -121,8 +140,7 @@ class BaseMixture(EMEstimatorMixin, DensityMixin, BaseEstimator):
             Rows sum to one.
         """
         return self._map_blocks(
-            lambda block: without_subnormals(posterior(self._log_joint(block)), float_type(block)),
-            X,
+            lambda block: without_subnormals(self._posterior(block), float_type(block)), X
         )
 
     def predict(self, X: ArrayLike) -> NDArray:
@@ -137,7 +155,9 @@ class BaseMixture(EMEstimatorMixin, DensityMixin, BaseEstimator):
         -------
         labels : ndarray of shape (n_samples,)
         """
-        return self._map(lambda log_joint: log_joint.argmax(axis=1), X, dtype=np.intp)
+        return self._map_blocks(
+            lambda block: self._comparable(block).argmax(axis=1), X, dtype=np.intp
+        )
 
     def fit_predict(self, X: ArrayLike, y: Any = None, **fit_params: Any) -> NDArray:
         """Fit the mixture and return the most probable component of each row.
@@ -220,10 +240,10 @@ class BaseMixture(EMEstimatorMixin, DensityMixin, BaseEstimator):
             In twice nats.
         """
 
-        def log_top(log_joint: NDArray) -> NDArray:
-            return log_joint.max(axis=1) - logsumexp(log_joint, axis=1)
+        def log_top(block: NDArray) -> NDArray:
+            return np.log(self._posterior(block).max(axis=1))
 
-        certainty = self._map(log_top, X, dtype=np.float64)
+        certainty = self._map_blocks(log_top, X, dtype=np.float64)
         weight = check_weights(sample_weight, certainty)
         total = certainty.sum() if weight is None else weight @ certainty
         return float(self.bic(X, sample_weight) - 2 * total)
@@ -235,8 +255,13 @@ def float_type(X: NDArray) -> np.dtype:
 
 
 def posterior(log_joint: NDArray) -> NDArray:
-    """p(z | x) out of log p(x, z), both of shape (n_rows, n_components)."""
-    return np.exp(log_joint - logsumexp(log_joint, axis=1, keepdims=True))
+    """p(z | x) out of log p(x, z), both of shape (n_rows, n_components).
+
+    Divided by their sum: log p(x) may be so large that its last digit is more than a nat.
+    """
+    shares = np.exp(log_joint - log_joint.max(axis=1, keepdims=True))
+    shares /= shares.sum(axis=1, keepdims=True)
+    return shares
 
 
 def without_subnormals(values: NDArray, dtype: np.dtype) -> NDArray:

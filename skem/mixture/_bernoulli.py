@@ -149,9 +149,15 @@ class BernoulliMixtureEM(BernoulliRows):
         self.verbose_interval = verbose_interval
 
     def _training_data(
-        self, X: ArrayLike, sample_weight: ArrayLike | None, *, reset: bool, first: bool
+        self,
+        X: ArrayLike,
+        sample_weight: ArrayLike | None,
+        *,
+        reset: bool,
+        first: bool,
+        unit: float | None = None,
     ) -> BinaryData:
-        data = super()._training_data(X, sample_weight, reset=reset, first=first)
+        data = super()._training_data(X, sample_weight, reset=reset, first=first, unit=unit)
         if first and data.n_rows < self.n_components:
             raise ValueError(
                 f"Expected n_samples >= n_components but got n_components = {self.n_components}, "
@@ -170,12 +176,13 @@ class BernoulliMixtureEM(BernoulliRows):
             raise ValueError(
                 f"beta_prior must be two numbers (a, b), each at least 1, got {self.beta_prior!r}."
             )
+        a, b = 1 + (beta - 1) / data.unit
         return BernoulliModel(
             data.X.shape[1],
             threshold=self._threshold,
             masked=data.masked if masked is None else masked,
-            beta=(float(beta[0]), float(beta[1])),
-            concentration=float(self.weight_concentration_prior),
+            beta=(float(a), float(b)),
+            concentration=1 + (float(self.weight_concentration_prior) - 1) / data.unit,
             dtype=data.dtype,
         )
 
@@ -236,7 +243,7 @@ class BernoulliMixtureEM(BernoulliRows):
         }
 
     def _finish(self, model: BernoulliModel, state: EMState, data: BinaryData) -> None:
-        self._total_weight = data.total_weight
+        self._total_weight, self._weight_unit = data.total_weight, data.unit
 
     def _probabilities(self) -> NDArray:
         return np.clip(np.asarray(self.probabilities_, np.float64), MARGIN, 1 - MARGIN)
@@ -265,7 +272,8 @@ class BernoulliMixtureEM(BernoulliRows):
         """
         with unchanged_on_error(self):
             first = not hasattr(self, "weights_")
-            data = self._training_data(X, sample_weight, reset=first, first=first)
+            unit = None if first else self._weight_unit
+            data = self._training_data(X, sample_weight, reset=first, first=first, unit=unit)
             online: StepwiseEM | None = getattr(self, "_online", None)
             if online is None:
                 model = self._make_model(data, masked=True)
@@ -284,6 +292,7 @@ class BernoulliMixtureEM(BernoulliRows):
                 online = online.copy()
             with self._row_blocks(data) as rows:
                 self._update_online(online, rows)
+            self._weight_unit = data.unit
         return self
 
     def sample(self, n_samples: int = 1) -> tuple[NDArray, NDArray]:

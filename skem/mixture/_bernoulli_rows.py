@@ -13,7 +13,13 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skem._callbacks import with_callbacks
 from skem._sklearn import Interval, fit_context
-from skem._validation import check_positive_integer, check_weights, unchanged_on_error
+from skem._validation import (
+    check_positive_integer,
+    check_weights,
+    in_unit,
+    unchanged_on_error,
+    unit_of,
+)
 from skem.em import EMState, RowBlocks
 from skem.em._estimator import EMEstimatorMixin
 from skem.mixture._base import BaseMixture, float_type
@@ -121,11 +127,18 @@ class BernoulliRows(BaseMixture):
         """Set what a subclass adds to the fitted attributes."""
 
     def _training_data(
-        self, X: ArrayLike, sample_weight: ArrayLike | None, *, reset: bool, first: bool
+        self,
+        X: ArrayLike,
+        sample_weight: ArrayLike | None,
+        *,
+        reset: bool,
+        first: bool,
+        unit: float | None = None,
     ) -> BinaryData:
         """Validated rows and weights."""
         X = self._check_X(X, reset=reset, min_samples=2 if first else 1)
-        data = BinaryData(X, check_weights(sample_weight, np.empty((len(X), 0), float_type(X))))
+        weight = check_weights(sample_weight, X, np.float64)
+        data = BinaryData(X, weight, unit)
         unseen = data.n_known == 0
         if (first and self._needs_every_column and unseen.any()) or unseen.all():
             raise ValueError(
@@ -175,19 +188,25 @@ class BinaryData:
     ----------
     X : ndarray of shape (n_samples, n_features)
         Any real type; NaN where missing.
+    unit : float
+        Of the weights, see `unit_of`.
     weight : ndarray of shape (n_samples,) or None
+        In that unit.
     order : ndarray of shape (n_rows,) or None
         The rows that are kept; None is all of them.
     n_rows : int
     total_weight : float
+        In that unit.
     n_known : ndarray of shape (n_features,)
         Rows in which the column is known.
     """
 
-    def __init__(self, X: NDArray, weight: NDArray | None):
-        self.X, self.weight, self.order = X, weight, kept_rows(weight)
+    def __init__(self, X: NDArray, weight: NDArray | None, unit: float | None = None):
+        self.unit = unit_of(weight) if unit is None else unit
+        self.X, self.weight = X, in_unit(weight, self.unit, len(X))
+        self.order = kept_rows(self.weight)
         self.n_rows = len(X) if self.order is None else len(self.order)
-        self.total_weight = float(len(X) if weight is None else weight.sum())
+        self.total_weight = float(len(X) if self.weight is None else self.weight.sum())
         self.n_known = np.full(X.shape[1], self.n_rows)
         if X.dtype.kind == "f":
             self.n_known = np.sum([known(part).sum(0) for part in self.parts()], axis=0)

@@ -69,6 +69,7 @@ class BernoulliStarts:
             bits.append(~np.isnan(sample))
         self.n_bits = len(bits) * model.d
         self.bits, self.weight = distinct_rows(np.packbits(np.hstack(bits), axis=1), w)
+        self.weight = self.weight / self.weight.mean()  # beside rows that are added
 
     def make(self) -> BernoulliParams:
         """One M step on the parts, and on two rows of average composition in each of them.

@@ -44,28 +44,47 @@ class CollapseMixin:
         """Components that hold less than one row, or whose variance is all regularisation.
 
         In some direction the component's own variance is below ``reg`` (its covariance, of which
-        ``reg`` is a part, below `AT_FLOOR` times that), while the component's peers have a hundred
-        times that: the likelihood would be infinite there without ``reg``.
+        ``reg`` is a part, below `AT_FLOOR` times that), while all rows together have a hundred
+        times that, or the component has too few rows to have a variance there: the likelihood
+        would be infinite without ``reg``. Columns that are constant or follow from others have
+        none for any model, and no component is blamed for that. With a shared covariance all
+        components collapse together.
         """
         starved = counts < self.row_weight
-        if self.tied or len(counts) == 1:
-            return np.flatnonzero(starved)
         if self.structure.name != "full":
-            variances = params.covariances.reshape(len(counts), -1)
-            pooled = params.weights @ variances
-            floor = np.maximum(AT_FLOOR * self.reg[: pooled.size], 1e-12 * pooled.mean())
-            at_floor = ((variances < floor) & (pooled > 100 * floor)).any(axis=1)
-            return np.flatnonzero(starved | at_floor)
-        dense = params.covariances
-        pooled = np.einsum("k,kij->ij", params.weights, dense)
-        at_floor = np.zeros(len(counts), bool)
+            at_floor = self._at_floor_of_columns(params)
+        else:
+            at_floor = self._at_floor_of_directions(params, counts)
+        return np.flatnonzero(starved | at_floor)
+
+    def _at_floor_of_columns(self, params: GaussianParams) -> NDArray:
+        variances = params.covariances.reshape(len(params.covariances), -1)
+        mean = params.weights @ params.means
+        between = params.weights @ np.square(params.means - mean)
+        share = np.full(1, 1.0) if self.tied else params.weights
+        within = share @ variances
+        total = within + (between.mean() if variances.shape[1] == 1 else between)
+        floor = np.maximum(AT_FLOOR * self.reg[: total.size], 1e-12 * within.mean())
+        return ((variances < floor) & (total > 100 * floor)).any(axis=1)
+
+    def _at_floor_of_directions(self, params: GaussianParams, counts: NDArray) -> NDArray:
+        dense, weights = params.covariances, params.weights
+        offsets = params.means - weights @ params.means
+        within = dense[0] if self.tied else np.einsum("k,kij->ij", weights, dense)
+        total = within + (offsets.T * weights) @ offsets
+        n_varied = np.count_nonzero(np.diagonal(total) > 100 * AT_FLOOR * self.reg)
+        n_rows = counts / self.row_weight
+        free = np.atleast_1d(n_rows.sum() - len(counts) if self.tied else n_rows - 1)
+        at_floor = np.zeros(len(dense), bool)
         for k, covariance in enumerate(dense):
             values, vectors = np.linalg.eigh(covariance)
             reg = np.square(vectors.T) @ self.reg
-            floor = np.maximum(AT_FLOOR * reg, 1e-12 * np.trace(pooled) / self.d)
-            spread = np.einsum("ji,jk,ki->i", vectors, pooled, vectors)
-            at_floor[k] = ((values < floor) & (spread > 100 * floor)).any()
-        return np.flatnonzero(starved | at_floor)
+            floor = np.maximum(AT_FLOOR * reg, 1e-12 * np.trace(within) / self.d)
+            spread = np.einsum("ji,jk,ki->i", vectors, total, vectors)
+            low = values < floor
+            few = low.any() and free[k] < n_varied
+            at_floor[k] = few or (low & (spread > 100 * floor)).any()
+        return at_floor
 
     def repair(self, state: EMState) -> GaussianParams | None:
         """Restart or remove collapsed components, if that was asked for."""

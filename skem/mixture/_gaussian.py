@@ -296,14 +296,19 @@ class GaussianMixtureEM(FittedGaussianMixture):
                 sample=sample,
             )
             if self.standard_errors:
-                attributes["standard_errors_"] = gaussian_standard_errors(
-                    model, rows, state.params, self.covariance_type
-                )
+                errors = gaussian_standard_errors(model, rows, state.params, self.covariance_type)
+                scaled = {name: error / data.unit**0.5 for name, error in errors.items()}
+                attributes["standard_errors_"] = scaled
         counts = state.params.weights * data.total_weight
         attributes["collapsed_"] = model.collapsed(state.params, counts)
         for name in ("standard_errors_", "_online"):
             self.__dict__.pop(name, None)
-        self.__dict__.update(attributes, _total_weight=data.total_weight, _mean_of_fit=model.center)
+        self.__dict__.update(
+            attributes,
+            _total_weight=data.total_weight,
+            _weight_unit=data.unit,
+            _mean_of_fit=model.center,
+        )
         self._warn_if_not_converged(state)
         self._warn_if_collapsed()
 
@@ -353,7 +358,15 @@ class GaussianMixtureEM(FittedGaussianMixture):
 
     def _partial_fit(self, X: Any, sample_weight: Any, labels: Any) -> None:
         fitted = hasattr(self, "weights_")
-        data = TrainingData(self, X, sample_weight, labels, reset=not fitted, first=not fitted)
+        data = TrainingData(
+            self,
+            X,
+            sample_weight,
+            labels,
+            reset=not fitted,
+            first=not fitted,
+            unit=self._weight_unit if fitted else None,
+        )
         online: StepwiseEM | None = getattr(self, "_online", None)
         if online is None:
             rng = check_random_state(self.random_state)
@@ -378,4 +391,5 @@ class GaussianMixtureEM(FittedGaussianMixture):
         online.model.incomplete |= data.incomplete
         with data.row_blocks(self) as rows:
             params = self._update_online(online, rows)
+        self._weight_unit = data.unit
         self.collapsed_ = online.model.collapsed(params, params.weights * online.weight)

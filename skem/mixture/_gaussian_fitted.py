@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skem._validation import check_positive_integer
 from skem.mixture import _density
-from skem.mixture._base import BaseMixture, posterior, without_subnormals
+from skem.mixture._base import BaseMixture, without_subnormals
 from skem.mixture._covariances import n_free_parameters, structure_of
 from skem.mixture._gaussian_model import GaussianModel
 from skem.mixture._gaussian_params import GaussianParams
@@ -114,7 +114,7 @@ class FittedGaussianMixture(BaseMixture):
         incomplete = np.flatnonzero(np.isnan(X).any(axis=1))
         if not len(incomplete):
             return X
-        shares = posterior(self._log_joint(X[incomplete]))
+        shares = self._posterior(X[incomplete])
         if self._full:
             X[incomplete] = _density.conditional_means(
                 X[incomplete], shares, means, self._dense_covariances()
@@ -142,8 +142,7 @@ class FittedGaussianMixture(BaseMixture):
         observed = ~np.isnan(row)
         means = np.asarray(self.means_, dtype=np.float64)
         covariances = self._dense_covariances()
-        log_joint = self._log_joint(row[None])[0]
-        weights = without_subnormals(np.exp(log_joint - log_joint.max()), self.means_.dtype)
+        weights = without_subnormals(self._posterior(row[None])[0], self.means_.dtype)
         parts = [_density.regress(covariance, observed) for covariance in covariances]
         new_means = np.array(
             [
@@ -209,6 +208,7 @@ class FittedGaussianMixture(BaseMixture):
             collapsed_=np.empty(0, int),
             n_features_in_=d,
             _total_weight=0.0,
+            _weight_unit=1.0,
         )
         if names is not None:
             self.feature_names_in_ = names

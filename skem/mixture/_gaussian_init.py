@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skem._validation import check_labels, check_numbers, check_weights
+from skem._validation import check_labels, check_numbers, check_weights, in_unit, unit_of
 from skem.em import RowBlocks
 from skem.mixture._covariances import NotPositiveDefiniteError, Structure, structure_of
 from skem.mixture._features import plain_features, plain_rows
@@ -160,8 +160,9 @@ def make_priors(
         concentration=1.0 if concentration is None else float(concentration),
         mean=mean,
         mean_precision=0.0 if kappa is None else float(kappa),
+        mean_rows=0.0 if kappa is None else 1.0,
         scatter=scatter,
-        degrees=0.0 if degrees is None else float(degrees),
+        scatter_rows=0.0 if degrees is None else float(degrees) + d + 1,
     )
 
 
@@ -175,7 +176,10 @@ class TrainingData:
     Attributes
     ----------
     X : ndarray of shape (n_samples, n_features)
+    unit : float
+        Of the weights, see `unit_of`.
     weight : ndarray of shape (n_samples,) or None
+        In that unit.
     labels : ndarray of shape (n_samples,) or None
     order : ndarray of shape (n_rows,) or None
         The rows that are kept, in order; None is all of them, as they come.
@@ -183,6 +187,7 @@ class TrainingData:
     incomplete : bool
         Whether values are missing.
     total_weight : float
+        In that unit.
     """
 
     def __init__(
@@ -194,9 +199,12 @@ class TrainingData:
         *,
         reset: bool = True,
         first: bool = True,
+        unit: float | None = None,
     ):
         self.X = X = estimator._check_X(X, reset=reset, min_samples=2 if first else 1)
-        self.weight = check_weights(sample_weight, X)
+        weight = check_weights(sample_weight, X, np.float64)  # until they are in their unit
+        self.unit = unit_of(weight) if unit is None else unit
+        self.weight = in_unit(weight, self.unit, len(X))
         self.labels = check_labels(labels, len(X), estimator.n_components)
         kept = kept_rows(self.weight)
         structure, _ = structure_of(estimator.covariance_type)

@@ -310,9 +310,9 @@ class GaussianModel(MomentsMixin, CollapseMixin, EMModelBase):
         degrees = strength.sum(keepdims=True) if self.tied else strength
         if priors.mean is not None:
             strength = strength + priors.mean_precision / weight
-            degrees = degrees + (k if self.tied else 1) / weight
+            degrees = degrees + priors.mean_rows * (k if self.tied else 1) / weight
         if priors.scatter is not None:
-            degrees = degrees + (priors.degrees + d + 1) / weight
+            degrees = degrees + priors.scatter_rows / weight
         if structure.name == "spherical":
             degrees = degrees * d  # one variance, d directions
         move = new.means - params.means

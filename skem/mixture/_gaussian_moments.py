@@ -64,10 +64,10 @@ class MomentsMixin:
             pull = pull * expand(kappa * counts / (counts + kappa), pull)
             squares = squares + (pull.sum(0, keepdims=True) if self.tied else pull)
             means = (counts[:, None] * means + kappa * priors.mean) / (counts + kappa)[:, None]
-            degrees += len(counts) if self.tied else 1
+            degrees += priors.mean_rows * (len(counts) if self.tied else 1)
         if priors.scatter is not None:
             squares = squares + priors.scatter
-            degrees += priors.degrees + self.d + 1
+            degrees += priors.scatter_rows
         if self.tied:
             counts = counts.sum(keepdims=True)
         squares = squares + expand(counts, squares) * structure.diagonal(self.reg)
@@ -122,9 +122,9 @@ class MomentsMixin:
         if priors.mean is not None:
             sums = sums + kappa * (params.means - priors.mean)
             own = own - kappa * structure.square(priors.mean - reference)
-            degrees += k if self.tied else 1
+            degrees += priors.mean_rows * (k if self.tied else 1)
         if priors.scatter is not None:
-            degrees += priors.degrees + self.d + 1
+            degrees += priors.scatter_rows
         group = counts.sum(keepdims=True) if self.tied else counts
         n = self.d if structure.name == "spherical" else 1
         squares = params.covariances * n * expand(group + degrees, params.covariances)
@@ -168,10 +168,11 @@ class MomentsMixin:
         if priors.mean is not None:
             squares = structure.square(params.means - priors.mean)
             quadratic = structure.trace(precisions, squares)
-            value += float((log_det - priors.mean_precision * quadratic).sum()) / 2
+            of_means = priors.mean_rows * log_det - priors.mean_precision * quadratic
+            value += float(of_means.sum()) / 2
         if priors.scatter is not None:
             traces = structure.trace(precisions, priors.scatter[None])
-            value += float(((priors.degrees + self.d + 1) * log_det - traces).sum()) / 2
+            value += float((priors.scatter_rows * log_det - traces).sum()) / 2
         return value
 
 

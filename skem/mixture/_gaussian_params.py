@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -41,13 +41,27 @@ class Priors:
 
     weights ~ Dirichlet(concentration); mu_k | Sigma_k ~ N(mean, Sigma_k / mean_precision);
     Sigma_k ~ inverse Wishart(scatter, degrees of freedom), restricted to the structure.
+
+    What they add to the rows is counted in the unit of the weights.
     """
 
     concentration: float = 1.0
     mean: NDArray | None = None
     mean_precision: float = 0.0
+    mean_rows: float = 0.0  # that the density of a mean adds to the degrees of freedom
     scatter: NDArray | None = None
-    degrees: float = 0.0
+    scatter_rows: float = 0.0  # that the density of a covariance adds to them, nu + d + 1
+
+    def per(self, unit: float) -> Priors:
+        """The same beside weights that were divided by ``unit``."""
+        return replace(
+            self,
+            concentration=1 + (self.concentration - 1) / unit,
+            mean_precision=self.mean_precision / unit,
+            mean_rows=self.mean_rows / unit,
+            scatter=None if self.scatter is None else self.scatter / unit,
+            scatter_rows=self.scatter_rows / unit,
+        )
 
     @property
     def any(self) -> bool:

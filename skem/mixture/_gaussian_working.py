@@ -53,12 +53,12 @@ def make_model(
         center=center,
         scale=scale,
         reg=np.full(d, float(estimator.reg_covar)) * scale**2,
-        priors=priors,
+        priors=priors.per(data.unit),
         dtype=data.X.dtype,
         collapse=estimator.collapse,
         rng=rng,
         protected=protected,
-        row_weight=min(1.0, data.total_weight / data.n_rows),
+        row_weight=min(1.0 / data.unit, data.total_weight / data.n_rows),
         incomplete=data.incomplete,
     )
 

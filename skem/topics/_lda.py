@@ -12,6 +12,7 @@ from sklearn.utils import check_random_state
 from skem._callbacks import with_callbacks
 from skem._sklearn import Interval, StrOptions, fit_context
 from skem._validation import check_numbers, unchanged_on_error
+from skem._warnings import warn_user
 from skem.em import StepwiseEM
 from skem.em._estimator import EMEstimatorMixin
 from skem.topics._base import BaseTopicModel
@@ -23,6 +24,10 @@ from skem.topics._starts import INITS, initial_topics
 
 # Steps for each document that is new, and their tolerance (share of its tokens that move).
 _NEW_STEPS, _NEW_TOL = 100, 1e-4
+
+# Topics that differ from their mean by less than this share of their words are alike; a mean entry
+# below the other is not one of counts.
+_ALIKE, _FRACTION = 0.1, 0.5
 
 # Steps for each document in one E step, which begins where the last one ended, and their
 # tolerance in tokens per topic.
@@ -223,7 +228,22 @@ class LatentDirichletAllocationVB(BaseTopicModel):
             total = float(sizes.sum() if weight is None else weight @ sizes)
             self.__dict__.update(attributes, _total_weight=total)
             self._warn_if_not_converged(state)
+            self._warn_if_alike(counts, total)
         return self
+
+    def _warn_if_alike(self, counts: Counts, total: float) -> None:
+        """Say so if fractions in the place of counts have made topics that are much alike."""
+        entry = total / len(counts.data)
+        apart = np.abs(self.components_ - self.components_.mean(axis=0)).sum(axis=1) / 2
+        if len(apart) > 1 and entry < _FRACTION and apart.max() < _ALIKE:
+            warn_user(
+                f"All {len(apart)} topics are alike (to within {apart.max():.1g}): what documents "
+                "say of topics does not outweigh the priors, which count in tokens, for an entry "
+                f"of X is {entry:.2g} on average, sample_weight included. Give counts rather than "
+                "tf-idf or frequencies, and weights with a mean of one; or use PLSA, which has no "
+                "priors.",
+                UserWarning,
+            )
 
     def _make_model(self) -> LDAModel:
         return make_model(

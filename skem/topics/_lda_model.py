@@ -217,8 +217,10 @@ class CVB0Model(LDAModel):
 
         alpha, eta = params.alpha, params.eta
         if self._learning(params, _LEARN_EVERY):
-            alpha = np.clip(alpha * statistics.gains / statistics.loss, SMALLEST, LARGEST)
+            if statistics.loss > 0:  # documents of next to no tokens tell nothing of priors
+                alpha = np.clip(alpha * statistics.gains / statistics.loss, SMALLEST, LARGEST)
             gain, loss = symmetric_minka_terms(statistics.words, eta)
-            eta = float(np.clip(eta * gain / loss, SMALLEST, LARGEST))
+            if gain > 0 and loss > 0:
+                eta = float(np.clip(eta * gain / loss, SMALLEST, LARGEST))
         docs = np.concatenate(statistics.local)
         return LDAParams(statistics.words, docs, alpha, eta, params.age + 1)

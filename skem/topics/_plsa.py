@@ -11,7 +11,7 @@ from sklearn.utils import check_random_state
 
 from skem._callbacks import with_callbacks
 from skem._sklearn import Interval, StrOptions, fit_context
-from skem._validation import check_numbers, unchanged_on_error
+from skem._validation import check_numbers, in_unit, unchanged_on_error, unit_of
 from skem.em import EMState, StepwiseEM
 from skem.em._estimator import EMEstimatorMixin
 from skem.topics._base import BaseTopicModel
@@ -208,14 +208,20 @@ class PLSA(BaseTopicModel):
         """
         with unchanged_on_error(self):
             counts, weight = self._training_counts(X, sample_weight, reset=True)
+            unit = unit_of(weight)
+            weight = in_unit(weight, unit, counts.shape[0])
             rng = check_random_state(self.random_state)
-            doc_prior, word_prior = self._exponents(self.n_components, counts.n_features)
+            doc_prior, word_prior = self._exponents(self.n_components, counts.n_features, unit)
             starts = [self._start(counts, weight, rng) for _ in range(self.n_init)]
             temperature, max_iter = self.temperature, self.max_iter
             if isinstance(temperature, str):
                 temperature, start, max_iter = held_out_temperature(
                     lambda t: PLSAModel(
-                        temperature=t, doc_prior=doc_prior, word_prior=word_prior, weight=weight
+                        temperature=t,
+                        doc_prior=doc_prior,
+                        word_prior=word_prior,
+                        weight=weight,
+                        unit=unit,
                     ),
                     counts,
                     weight,
@@ -228,7 +234,11 @@ class PLSA(BaseTopicModel):
                 )
                 starts = [start]
             model = PLSAModel(
-                temperature=temperature, doc_prior=doc_prior, word_prior=word_prior, weight=weight
+                temperature=temperature,
+                doc_prior=doc_prior,
+                word_prior=word_prior,
+                weight=weight,
+                unit=unit,
             )
             self._sizes = counts.sizes() if weight is None else weight * counts.sizes()
             with CountBlocks(counts, weight, self.n_jobs) as blocks:
@@ -242,7 +252,8 @@ class PLSA(BaseTopicModel):
                     max_iter=max_iter,
                 )
             self.__dict__.pop("_online", None)
-            self.__dict__.update(attributes, _total_weight=float(self._sizes.sum()))
+            total = float(self._sizes.sum())
+            self.__dict__.update(attributes, _total_weight=total, _weight_unit=unit)
             del self._sizes
             self._say_how_it_ended(state)
         return self
@@ -251,8 +262,11 @@ class PLSA(BaseTopicModel):
         if self.temperature != "held-out" or state.interrupted:  # which stops before the limit
             self._warn_if_not_converged(state)
 
-    def _exponents(self, k: int, p: int) -> tuple[NDArray, NDArray]:
-        """Exponents of the Dirichlet densities: of topics in documents (k,), of words (p, k)."""
+    def _exponents(self, k: int, p: int, unit: float = 1.0) -> tuple[NDArray, NDArray]:
+        """Exponents of the Dirichlet densities: of topics in documents (k,), of words (p, k).
+
+        Those of words beside documents whose weights were divided by ``unit``.
+        """
         doc = check_prior(self.doc_topic_prior, "doc_topic_prior", {"(n_components,)": (k,)})
         word = check_prior(
             self.topic_word_prior,
@@ -261,8 +275,8 @@ class PLSA(BaseTopicModel):
         )
         doc = np.zeros(k) if doc is None else np.array(np.broadcast_to(doc - 1, (k,)))
         if word is None or word.ndim == 0:
-            return doc, np.full((1, 1), 0.0 if word is None else word - 1)
-        return doc, np.array(np.broadcast_to(word - 1, (k, p)).T)
+            return doc, np.full((1, 1), 0.0 if word is None else (word - 1) / unit)
+        return doc, np.array(np.broadcast_to((word - 1) / unit, (k, p)).T)
 
     def _start(
         self, counts: Counts, weight: NDArray | None, rng: np.random.RandomState
@@ -331,28 +345,41 @@ class PLSA(BaseTopicModel):
         with unchanged_on_error(self):
             first = not hasattr(self, "components_")
             counts, weight = self._training_counts(X, sample_weight, reset=first)
+            unit = unit_of(weight) if first else self._weight_unit
+            weight = in_unit(weight, unit, counts.shape[0])
             online = getattr(self, "_online", None)
             with CountBlocks(counts, weight, self.n_jobs) as blocks:
                 if online is not None:
                     online = online.copy()
                 else:
-                    online = self._begin_online(counts, weight, blocks, first=first)
+                    online = self._begin_online(counts, weight, blocks, unit, first=first)
                 self._update_online(online, blocks)
+            self._weight_unit = unit
         return self
 
     def _begin_online(
-        self, counts: Counts, weight: NDArray | None, blocks: CountBlocks, *, first: bool
+        self,
+        counts: Counts,
+        weight: NDArray | None,
+        blocks: CountBlocks,
+        unit: float,
+        *,
+        first: bool,
     ) -> StepwiseEM:
         """Online EM after a fit, or after a short fit of the first batch."""
         k = self.n_components if first else len(self.components_)
-        doc_prior, word_prior = self._exponents(k, counts.n_features)
-        model = OnlinePLSAModel(doc_prior, word_prior)
+        doc_prior, word_prior = self._exponents(k, counts.n_features, unit)
         sizes = counts.sizes() if weight is None else weight * counts.sizes()
         batch = float(sizes.sum())
+        model = OnlinePLSAModel(doc_prior, word_prior, batch, (counts.n_features, k))
         if first:
             rng = check_random_state(self.random_state)
             whole = PLSAModel(
-                temperature=1.0, doc_prior=doc_prior, word_prior=word_prior, weight=weight
+                temperature=1.0,
+                doc_prior=doc_prior,
+                word_prior=word_prior,
+                weight=weight,
+                unit=unit,
             )
             starts = [self._start(counts, weight, rng) for _ in range(self.n_init)]
             begun = self._start_online(whole, blocks, starts)

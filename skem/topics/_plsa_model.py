@@ -56,6 +56,8 @@ class PLSAModel(EMModelBase):
         The same of p(w|z); of shape (1, 1) where all are equal.
     weight : ndarray of shape (n,) or None
         Weights of the documents, whose priors they weigh too.
+    unit : float
+        What the weights were divided by.
     """
 
     def __init__(
@@ -65,11 +67,14 @@ class PLSAModel(EMModelBase):
         doc_prior: NDArray,
         word_prior: NDArray,
         weight: NDArray | None,
+        unit: float = 1.0,
     ):
         self.temperature = temperature
         self.doc_prior = doc_prior
         self.word_prior = word_prior
         self.doc_weight = weight
+        # in coordinates a weight of 2 is a row twice; extremes would leave the range of float32
+        self._coordinate_unit = float(np.clip(unit, 1e-3, 1e3))
         self._powered: tuple = (None, None, None, None)
 
     def _tempered(self, params: PLSAParams) -> tuple[PLSAParams, NDArray, NDArray]:
@@ -137,7 +142,8 @@ class PLSAModel(EMModelBase):
         """Weights of the documents, (n, 1), in the dtype of the parameters."""
         if self.doc_weight is None:
             return np.ones((1, 1), params.mixtures.dtype)
-        return self.doc_weight.astype(params.mixtures.dtype)[:, None]
+        scale = self._coordinate_unit * self.doc_weight
+        return scale.astype(params.mixtures.dtype)[:, None]
 
     def from_vector(self, vector: NDArray, params: PLSAParams) -> PLSAParams:
         split = params.topics.size

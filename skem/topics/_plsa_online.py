@@ -14,8 +14,8 @@ from skem.topics._plsa_model import FLOOR, PLSAParams
 # Steps of EM for each document of a batch, and their tolerance in nats per token.
 _STEPS, _TOL = 50, 1e-4
 
-# Expected count that every word has beforehand in each topic: without it, words that the first
-# batches do not have could never enter.
+# Share of the tokens of the first batch that all words in all topics have beforehand: without it,
+# words that the first batches do not have could never enter.
 _BEFOREHAND = 0.01
 
 
@@ -47,11 +47,18 @@ class OnlinePLSAModel(EMModelBase):
     ----------
     doc_prior, word_prior : ndarray
         Exponents of Dirichlet densities, see `PLSAModel`.
+    size : float
+        Tokens of the first batch, times the weights of their documents.
+    shape : tuple
+        (p, k).
     """
 
-    def __init__(self, doc_prior: NDArray, word_prior: NDArray):
+    def __init__(
+        self, doc_prior: NDArray, word_prior: NDArray, size: float, shape: tuple[int, int]
+    ):
         self.doc_prior = doc_prior
-        self.word_prior = np.where(word_prior == 0, _BEFOREHAND, word_prior)
+        beforehand = _BEFOREHAND * size / (shape[0] * shape[1])
+        self.word_prior = np.where(word_prior == 0, beforehand, word_prior)
 
     def expected_statistics(self, params: TopicParams, rows: Rows) -> TopicStatistics:
         from skem.topics._fold_in import fold_in

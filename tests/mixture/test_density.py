@@ -184,3 +184,37 @@ def test_tight_clusters_far_apart_lose_no_digits(spread):
                     ((0, slice(0, 200)), (200, slice(200, 400)))])  # fmt: skip
     order = np.argsort(mixture.means_[:, 0])
     np.testing.assert_allclose(mixture.covariances_[order], own, rtol=1e-5, atol=1e-7 * spread**2)
+
+
+@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_posteriors_of_far_rows_sum_to_one(covariance_type, dtype):
+    """However far a row is: log p(x) may be known to no nat, or overflow."""
+    rng = np.random.default_rng(0)
+    X = np.column_stack(
+        [np.r_[rng.normal(0, 1, 100), rng.normal(8, 1, 100)], rng.normal(size=200), np.zeros(200)]
+    ).astype(dtype)
+    mixture = GaussianMixtureEM(2, covariance_type=covariance_type, random_state=0).fit(X)
+    largest = 150 if dtype == np.float64 else 37
+    far = 10.0 ** np.arange(0, largest, 3, dtype=np.float64)
+    rows = np.vstack([np.outer(far, direction) for direction in (*np.eye(3), -np.eye(3)[0])])
+    rows = np.vstack([rows, 1e3 * rows if dtype == np.float64 else rows]).astype(dtype)
+    posteriors = mixture.predict_proba(rows)
+    assert np.isfinite(posteriors).all()
+    eps = float(np.finfo(dtype).eps)
+    np.testing.assert_allclose(posteriors.sum(1), 1, atol=4 * eps, rtol=0)
+    assert (posteriors.max(1) <= 1).all()
+    assert (mixture.predict(rows) == posteriors.argmax(1)).all()
+    missing = rows.copy()
+    missing[:, 1] = np.nan
+    with np.errstate(over="ignore"):  # what is imputed may overflow, as the regression does
+        assert not np.isnan(mixture.impute(missing)).any()
+
+
+def test_a_row_whose_density_is_zero_goes_to_the_wider_component():
+    mixture = mixture_of(np.array([np.eye(2), 9 * np.eye(2)]), np.zeros((2, 2)), [0.9, 0.1])
+    far = np.array([[1e200, 0.0], [1e200, -1e300]])
+    assert (mixture.score_samples(far) == -np.inf).all()
+    np.testing.assert_array_equal(mixture.predict_proba(far), [[0, 1], [0, 1]])
+    np.testing.assert_array_equal(mixture.predict(far), [1, 1])
+    assert mixture.conditional({0: 1e200}).weights_.tolist() == [0, 1]

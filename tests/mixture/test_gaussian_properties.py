@@ -273,7 +273,11 @@ def test_a_row_of_weight_zero_is_left_out(gaussian, **problem):
 
 
 @settings(max_examples=15)
-@given(**shapes, factor=st.sampled_from([1e-3, 7.0, 1e4]))
+@given(
+    **shapes,
+    factor=st.sampled_from([1e-200, 1e-30, 1e-11, 1e-3, 7.0, 1e4, 1e30, 1e200]),
+    missing=st.sampled_from([0.0, 0.3]),
+)
 def test_weights_in_another_unit_change_nothing(gaussian, factor, **problem):
     problem = make_problem(gaussian.draw, acceleration=None, weighted=True, max_iter=25, **problem)
     a, b = problem.fit(), problem._replace(weight=problem.weight * factor).fit()

@@ -189,3 +189,23 @@ def test_a_parameter_that_changes_after_the_fit_does_not_break_what_was_fitted(e
     fitted.set_params(n_components=2)
     np.testing.assert_array_equal(fitted.transform(X), before)
     assert fitted.partial_fit(X).components_.shape == (3, 25)
+
+
+@pytest.mark.parametrize("inference", ["cvb0", "vb"])
+@pytest.mark.parametrize("of", ["tf-idf", "tiny weights", "tiny counts"])
+def test_topics_that_priors_make_alike_are_said_to_be(inference, of):
+    rng = np.random.default_rng(0)
+    topics = rng.dirichlet(np.full(40, 0.1), size=3)
+    X = np.array([rng.multinomial(60, topics[i % 3]) for i in range(90)]).astype(float)
+    model = LatentDirichletAllocationVB(3, inference=inference, max_iter=5000, random_state=0)
+    weight = None
+    if of == "tf-idf":
+        X = np.array([rng.multinomial(60, np.full(40, 1 / 40)) for _ in range(90)]).astype(float)
+        X /= np.sqrt(np.square(X).sum(1, keepdims=True))
+    elif of == "tiny weights":
+        weight = np.full(90, 1e-20)
+    else:
+        X *= 1e-30
+    with pytest.warns(UserWarning, match=r"topics are alike.*counts.*weights"):
+        model.fit(X, sample_weight=weight)
+    assert np.isfinite(model.components_).all()

@@ -150,3 +150,21 @@ def test_sparse_priors_hold_on_batches_too():
     assert (sparse.components_ < 1e-6).mean() > 0.05
     np.testing.assert_allclose(sparse.components_.sum(axis=1), 1, rtol=1e-9)
     assert np.isfinite(sparse.lower_bounds_).all()
+
+
+@pytest.mark.parametrize("factor", [1e-100, 1e-11, 1e-3, 7.0, 1e100])
+@pytest.mark.parametrize("of", ["X", "sample_weight"])
+def test_batches_of_plsa_are_the_same_in_any_unit(of, factor):
+    fits = []
+    for c in (1.0, factor):
+        estimator = PLSA(3, random_state=0)
+        for start in range(0, 300, 60):
+            counts = TRAIN[start : start + 60]
+            if of == "X":
+                estimator.partial_fit(c * counts)
+            else:
+                estimator.partial_fit(counts, sample_weight=np.full(60, c))
+        fits.append(estimator)
+    # the fit of the first batch is accelerated in coordinates that the weights stretch
+    np.testing.assert_allclose(fits[0].components_, fits[1].components_, atol=1e-3)
+    np.testing.assert_allclose(fits[0].topic_prior_, fits[1].topic_prior_, atol=1e-3)

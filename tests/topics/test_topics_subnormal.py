@@ -13,6 +13,9 @@ from skem.topics._limits import at_least, counts_of_type, least, relative_powers
 from skem.topics._plsa_model import PLSAModel
 from tests.topics.corpora import quietly, random_topics
 
+# Counts here may be fractions that say nothing.
+pytestmark = pytest.mark.filterwarnings(r"ignore:All \d+ topics are alike:UserWarning")
+
 DTYPES = [np.float32, np.float64]
 every_dtype = pytest.mark.parametrize("dtype", DTYPES)
 
