@@ -149,3 +149,37 @@ def test_a_component_without_weight_takes_no_rows():
         mixture.fit(X)
     assert mixture.weights_[1] == pytest.approx(0, abs=1e-12)
     assert mixture.predict_proba(X)[:, 1].max() < 1e-12
+
+
+def collapsed(X, k, covariance_type, **options):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        mixture = GaussianMixtureEM(k, covariance_type=covariance_type, random_state=0, **options)
+        return mixture.fit(X).collapsed_.tolist()
+
+
+@pytest.mark.parametrize("covariance_type", ["full", "tied"])
+@pytest.mark.parametrize("k", [1, 2])
+def test_fewer_rows_than_columns_make_no_full_covariance(covariance_type, k):
+    X = normal(0, 40, 60)
+    assert collapsed(X, k, covariance_type) == list(range(k))
+    assert collapsed(X, k, covariance_type, covariance_prior=60 * np.eye(60)) == []
+    assert collapsed(X, k, "diag") == []
+
+
+@pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "tied_diag"])
+def test_clusters_in_planes_collapse_together(covariance_type):
+    """None has peers that are wider: the likelihood is unbounded for all of them alike."""
+    X = normal(0, 200, 2)
+    X[:, 1] = np.arange(200) % 2
+    assert collapsed(X, 2, covariance_type) == [0, 1]
+
+
+@pytest.mark.parametrize("covariance_type", TYPES)
+def test_constant_and_dependent_columns_are_no_collapse(covariance_type):
+    X = np.r_[normal(0, 100, 3), normal(1, 100, 3) + 5]
+    constant = np.column_stack([X, np.full(200, 7.0)])
+    twice = np.column_stack([X, X[:, 0] - X[:, 1]])
+    for rows in (constant, twice):
+        for k in (1, 2):
+            assert collapsed(rows, k, covariance_type) == []
