@@ -150,10 +150,10 @@ class GaussianMixtureEM(FittedGaussianMixture):
     --------
     >>> import numpy as np
     >>> from skem import GaussianMixtureEM
-    >>> X = np.array([[1, 2], [1, 4], [1, 0], [10, 2], [10, 4], [10, np.nan]])
-    >>> mixture = GaussianMixtureEM(2, random_state=0).fit(X)
+    >>> X = np.array([[1, 2], [2, 4], [1, 0], [10, 2], [12, 4], [11, np.nan]])
+    >>> mixture = GaussianMixtureEM(2, covariance_type="diag", random_state=0).fit(X)
     >>> mixture.means_[:, 0].round(3)
-    array([10.,  1.])
+    array([11.   ,  1.333])
     >>> mixture.predict([[0, 0], [np.nan, 3], [12, 3]])
     array([1, 0, 0])
     """
