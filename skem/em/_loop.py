@@ -23,7 +23,8 @@ CHECKS = 3
 _SEEN = 1e3
 """Rounding errors that a gain exceeds which no rounding explains."""
 _AGAINST = 20
-"""EM steps running that a gradient may point against: of long steps some do."""
+"""EM steps running that a gradient may point against: of long steps some do, of 2600 fits of data
+with far rows at most two running."""
 
 
 class GeometryError(RuntimeError):
@@ -384,17 +385,16 @@ class EMRun:
         gain = bounds[-1] - bounds[-2]
         against = self._n_against + 1 if size < -rounding else 0
         self._n_against = against
-        if (abs(last) <= STILL * rounding and gain > _SEEN * rounding) or against > _AGAINST:
-            raise GeometryError(
-                f"The geometry of {type(self.model).__name__} is wrong: its gradient "
-                + (
-                    f"has pointed against {against} EM steps running"
-                    if against > _AGAINST
-                    else f"said that an EM map had no step to take, which raised the bound by "
-                    f"{gain:.3g}"
-                )
-                + ". skem.em.check_model tells more."
-            )
+        if against > _AGAINST:
+            what = f"has pointed against {against} EM steps running"
+        elif abs(last) <= STILL * rounding and gain > _SEEN * rounding:
+            what = f"said that an EM map had no step to take, which raised the bound by {gain:.3g}"
+        else:
+            return
+        raise GeometryError(
+            f"The geometry of {type(self.model).__name__} is wrong: its gradient {what}. "
+            "skem.em.check_model tells more."
+        )
 
     def _go_to(self, proposal: Any) -> None:
         """Make the proposal the next point, if it is one; the EM image stays in the state."""

@@ -114,9 +114,8 @@ class BlockMap:
     """Maps a function over blocks with a pool of threads; a context manager.
 
     BLAS has one thread meanwhile. A single block is small, and so are the matrices of an M step:
-    threads gain nothing there (measured with up to 600 columns), and cost a hundredfold where
-    they have to wait for each other, on a busy machine or in a container that shows more cores
-    than it grants.
+    threads gain nothing there (measured with up to 600 columns), and took forty times as long on a
+    busy machine, where they wait for each other.
 
     Parameters
     ----------

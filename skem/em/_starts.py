@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import math
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
-
-import numpy as np
 
 from skem.em._loop import DegenerateFitError, EMRun, EMState, Observer, makes_maps_at_once
 from skem.em._rows import RowSource, one_blas_thread
@@ -118,20 +117,20 @@ def fit_from_starts(
         if not alive:
             assert failure is not None
             raise failure
-        alive.sort(key=functools.cmp_to_key(_better))
+        alive.sort(key=functools.cmp_to_key(lambda a, b: _better(a.state, b.state)))
         if budget >= max_iter or (len(alive) == 1 and alive[0].finished):
             return alive[0].state
         runs = alive[: (len(alive) + 1) // 2]
         budget = max_iter if len(runs) == 1 else 2 * budget
 
 
-def _better(a: EMRun, b: EMRun) -> int:
+def _better(a: EMState, b: EMState) -> int:
     """Below zero if a is to be preferred, above if b is.
 
     Of equal bounds the earlier start comes first: rounding must not number the components.
     """
-    x, y = a.state.bound, b.state.bound
-    return 0 if np.isclose(x, y, rtol=_TIE, atol=_TIE) else int(np.sign(y - x))
+    x, y = a.bound, b.bound
+    return 0 if math.isclose(x, y, rel_tol=_TIE, abs_tol=_TIE) else -1 if x > y else 1
 
 
 def _run_side_by_side(runs: list[EMRun], rows: Any, max_iter: int) -> None:
@@ -175,6 +174,6 @@ def _best_on_sample(
             continue
         if state.interrupted:
             raise KeyboardInterrupt
-        if best is None or state.bound > best.bound + _TIE * max(1.0, abs(best.bound)):
+        if best is None or _better(state, best) < 0:
             best = state
     return starts[0] if best is None else best.params

@@ -87,9 +87,13 @@ class BaseMixture(EMEstimatorMixin, DensityMixin, BaseEstimator):
         then compared at a point on the way there, where they rank as they do farther out.
         """
         log_joint = self._log_joint(X)
-        lost = np.flatnonzero(np.isneginf(log_joint.max(axis=1)))
-        if len(lost):
-            log_joint[lost] = self._comparable(X[lost].astype(np.float64) * _NEARER)
+        share = _NEARER
+        while share > 0:
+            lost = np.flatnonzero(np.isneginf(log_joint.max(axis=1)))
+            if not len(lost):
+                break
+            log_joint[lost] = self._log_joint(X[lost].astype(np.float64) * share)
+            share *= _NEARER
         return log_joint
 
     def score_samples(self, X: ArrayLike) -> NDArray:

@@ -148,23 +148,6 @@ class BernoulliMixtureEM(BernoulliRows):
         self.verbose = verbose
         self.verbose_interval = verbose_interval
 
-    def _training_data(
-        self,
-        X: ArrayLike,
-        sample_weight: ArrayLike | None,
-        *,
-        reset: bool,
-        first: bool,
-        unit: float | None = None,
-    ) -> BinaryData:
-        data = super()._training_data(X, sample_weight, reset=reset, first=first, unit=unit)
-        if first and data.n_rows < self.n_components:
-            raise ValueError(
-                f"Expected n_samples >= n_components but got n_components = {self.n_components}, "
-                f"n_samples = {data.n_rows}. Lower n_components."
-            )
-        return data
-
     def _make_model(self, data: BinaryData, *, masked: bool | None = None) -> BernoulliModel:
         beta = as_numbers(self.beta_prior)
         if (

@@ -139,6 +139,12 @@ class BernoulliRows(BaseMixture):
         X = self._check_X(X, reset=reset, min_samples=2 if first else 1)
         weight = check_weights(sample_weight, X, np.float64)
         data = BinaryData(X, weight, unit)
+        k = getattr(self, "n_components", 1)
+        if first and data.n_rows < k:
+            raise ValueError(
+                f"Expected n_samples >= n_components but got n_components = {k}, n_samples = "
+                f"{data.n_rows}. Lower n_components."
+            )
         unseen = data.n_known == 0
         if (first and self._needs_every_column and unseen.any()) or unseen.all():
             raise ValueError(

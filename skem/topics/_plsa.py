@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from numbers import Integral, Real
 from typing import Any
 
@@ -212,17 +213,14 @@ class PLSA(BaseTopicModel):
             weight = in_unit(weight, unit, counts.shape[0])
             rng = check_random_state(self.random_state)
             doc_prior, word_prior = self._exponents(self.n_components, counts.n_features, unit)
+            make = functools.partial(
+                PLSAModel, doc_prior=doc_prior, word_prior=word_prior, weight=weight, unit=unit
+            )
             starts = [self._start(counts, weight, rng) for _ in range(self.n_init)]
             temperature, max_iter = self.temperature, self.max_iter
             if isinstance(temperature, str):
                 temperature, start, max_iter = held_out_temperature(
-                    lambda t: PLSAModel(
-                        temperature=t,
-                        doc_prior=doc_prior,
-                        word_prior=word_prior,
-                        weight=weight,
-                        unit=unit,
-                    ),
+                    lambda t: make(temperature=t),
                     counts,
                     weight,
                     starts[0],
@@ -233,13 +231,7 @@ class PLSA(BaseTopicModel):
                     n_jobs=self.n_jobs,
                 )
                 starts = [start]
-            model = PLSAModel(
-                temperature=temperature,
-                doc_prior=doc_prior,
-                word_prior=word_prior,
-                weight=weight,
-                unit=unit,
-            )
+            model = make(temperature=temperature)
             self._sizes = counts.sizes() if weight is None else weight * counts.sizes()
             with CountBlocks(counts, weight, self.n_jobs) as blocks:
                 state, attributes = self._run_em(
