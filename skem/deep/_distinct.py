@@ -7,6 +7,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from skem._warnings import warn_user
+
+_MANY, _MOST = 10, 2e9  # times as many rows as were given; rows of an epoch
+
 _BLOCK = 1 << 17  # numbers that are keyed at once, in cache
 _ODD = np.uint64(0x9E3779B97F4A7C15)
 
@@ -63,6 +67,53 @@ def distinct(
         return order, None
     w = np.ones(len(order)) if weight is None else weight[order]
     return order[new], np.add.reduceat(w, np.flatnonzero(new))
+
+
+def repeated(weight: NDArray | None, n_given: int) -> tuple[NDArray | None, NDArray | None]:
+    """How rows that were put together come in an epoch: as often as their weights say.
+
+    Parameters
+    ----------
+    weight : ndarray of shape (n,) or None
+        Weights of different rows; None is one for each.
+    n_given : int
+        Rows before equal ones were put together.
+
+    Returns
+    -------
+    rows : ndarray of int of shape (n_times,) or None
+        Numbers of the rows, each at least once; None is each once.
+    weight : ndarray of shape (n,) or None
+        Weight of a row each time, with a mean of one over the times; None is one for each.
+
+    Raises
+    ------
+    ValueError
+        If the weights are so large that an epoch would have more than two billion rows.
+
+    Warns
+    -----
+    UserWarning
+        If an epoch has more than ten times as many rows as were given.
+    """
+    if weight is None:
+        return None, None
+    total = float(np.maximum(np.rint(weight), 1).sum())
+    if total > _MOST:
+        raise ValueError(
+            f"sample_weight counts rows, and an epoch would have {total:.3g} of them. Divide the "
+            "weights by their mean."
+        )
+    times = np.maximum(np.rint(weight), 1).astype(np.int64)
+    if total > _MANY * n_given:
+        warn_user(
+            f"sample_weight counts rows: an epoch has {int(total)} of them, and X has {n_given}. "
+            "If the weights are no counts, divide them by their mean.",
+            UserWarning,
+        )
+    each = weight / times
+    rows = None if (times == 1).all() else np.repeat(np.arange(len(times)), times)
+    return rows, None if (each == each[0]).all() else each * (total / weight.sum())
 
 
 def arranged(X: Rows, labels: NDArray | None) -> NDArray:

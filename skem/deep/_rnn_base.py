@@ -139,8 +139,8 @@ class SequenceEstimatorMixin(DeepEstimatorMixin):
         n_held_out = max(1, round(self.validation_fraction * n))
         if n_held_out >= n:
             raise ValueError(
-                f"validation_fraction={self.validation_fraction:g} of {n} different sequences "
-                "leaves none to train on. Lower it, or set early_stopping=False."
+                f"validation_fraction={self.validation_fraction:g} of {n} sequences leaves none "
+                "to train on. Lower it, or set early_stopping=False."
             )
         order = torch.randperm(n).numpy()
         return np.sort(order[n_held_out:]), np.sort(order[:n_held_out])

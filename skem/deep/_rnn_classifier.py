@@ -20,6 +20,7 @@ from skem.deep._device import resolve_device
 from skem.deep._labelled import Labelled
 from skem.deep._random import draw_seed, local_seed
 from skem.deep._rnn_labels import CONSTRAINTS, LabelledSequencesMixin
+from skem.deep._distinct import repeated
 from skem.deep._text import Sequences, Vocabulary, check_lengths, distinct_sequences
 from skem.deep.modules.sequence import POOLINGS, SequenceClassifier
 
@@ -125,7 +126,7 @@ class RNNClassifier(LabelledSequencesMixin, ClassifierMixin, BaseEstimator):
 
     Notes
     -----
-    Equal sequences of one class are put together, so that a weight of 2 is a sequence twice. What
+    An epoch has each sequence as often as its weight says, so that a weight of 2 is one twice. What
     is predicted of a sequence does not depend on those beside it.
 
     References
@@ -255,9 +256,15 @@ class RNNClassifier(LabelledSequencesMixin, ClassifierMixin, BaseEstimator):
         goes_on = self.warm_start and hasattr(self, "net_")
         data = {"X": X, "y": y, "metadata": {"sample_weight": sample_weight}}
         vocabulary, sequences, codes, weight, classes = self._training(X, y, sample_weight, goes_on)
+        by_class = self._class_weights(classes, codes, weight)
         rows, weight = distinct_sequences(sequences, weight, codes)
+        times, weight = repeated(weight, len(sequences))
+        if times is not None:
+            rows, weight = rows[times], None if weight is None else weight[times]
         sequences, codes = sequences.take(rows), codes[rows]
-        weight = None if weight is None else weight / weight.mean()
+        if by_class is not None:
+            weight = by_class[codes] * (1.0 if weight is None else weight)
+            weight = weight / weight.mean()
         with local_seed(draw_seed(self.random_state), resolve_device(self.device)):
             train, valid = self._datasets(sequences, codes, weight)
             module = SequenceClassifier(
@@ -299,8 +306,8 @@ class RNNClassifier(LabelledSequencesMixin, ClassifierMixin, BaseEstimator):
         classes = np.unique(y[present])
         self._check_classes(classes, goes_on)
         codes = np.searchsorted(classes, y[present])
-        own = self._weights_of_classes(classes, codes, None if weight is None else weight[present])
-        return vocabulary, sequences.take(np.flatnonzero(present)), codes, own, classes
+        weight = None if weight is None else weight[present]
+        return vocabulary, sequences.take(np.flatnonzero(present)), codes, weight, classes
 
     def _check_y(self, y: Any, n: int) -> NDArray:
         if y is None:

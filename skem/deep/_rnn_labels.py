@@ -109,12 +109,12 @@ class LabelledSequencesMixin(SequenceEstimatorMixin):
                     f"with {self.classes_.tolist()}. Give the same, or set warm_start=False."
                 )
 
-    def _weights_of_classes(
+    def _class_weights(
         self, classes: NDArray, codes: NDArray, weight: NDArray | None = None
     ) -> NDArray | None:
-        """Weights of labels, by ``class_weight``, times their own; None for all ones."""
+        """Weight of each class, by ``class_weight``; None for all ones."""
         if self.class_weight is None:
-            return weight
+            return None
         if isinstance(self.class_weight, dict):
             unknown = [c for c in self.class_weight if c not in set(classes.tolist())]
             if unknown:
@@ -129,7 +129,7 @@ class LabelledSequencesMixin(SequenceEstimatorMixin):
             raise ValueError(
                 f"class_weight must be numbers of 0 or more, not all zero; got {by_class.tolist()}."
             )
-        return by_class[codes] * (1.0 if weight is None else weight)
+        return by_class
 
     # ------------------------------------------------------------------ module
     def _make_embedding(self, vocabulary: Vocabulary) -> Embedding:

@@ -287,7 +287,8 @@ class RNNTagger(TaggerUseMixin, BaseEstimator):
         classes = self.classes_ if goes_on else tags.classes
         number = np.searchsorted(classes, tags.classes).astype(id_type(len(classes)))
         codes = looked_up(number, tags.codes)
-        weight = self._weights_of_classes(classes, codes)
+        by_class = self._class_weights(classes, codes)
+        weight = None if by_class is None else by_class[codes]
         weight = None if weight is None else weight / weight.mean()
         vocabulary, letters = (
             (self.vocabulary_, self.letters_) if goes_on else self._vocabularies(texts)

@@ -274,8 +274,9 @@ class VAETransformer(VAEFitMixin, BaseEstimator):
     ) -> VAETransformer:
         """Train encoder and decoder.
 
-        Equal rows are put together with the sum of their weights, and rows are put into an order
-        of their own before random batches are drawn, so that a weight of 2 is a row twice.
+        An epoch has each row as often as its weight says, rounded, but at least once (what is left
+        weighs its loss), and rows are put into an order of their own before random batches are
+        drawn, so that a weight of 2 is a row twice.
 
         Parameters
         ----------
@@ -309,6 +310,7 @@ class VAETransformer(VAEFitMixin, BaseEstimator):
         data = {"X": X, "metadata": {k: v for k, v in seen.items() if v is not None} or None}
         with unchanged_on_error(self):
             X, weight, codes, classes = self._training(X, sample_weight, labels)
+            n_given = len(X)
             rows, weight = distinct(X, weight, codes)
             codes = None if codes is None else codes[rows]
             goes_on = self.warm_start and hasattr(self, "net_")
@@ -320,7 +322,7 @@ class VAETransformer(VAEFitMixin, BaseEstimator):
             device = resolve_device(self.device)
             self._seed = draw_seed(self.random_state)
             with local_seed(self._seed, device):
-                train, valid = self._datasets(X, codes, weight, device)
+                train, valid = self._datasets(X, codes, weight, device, n_given)
                 self._check_warmup(train)
                 module = self._make_module(X, weight, len(classes))
                 if goes_on:

@@ -16,7 +16,7 @@ from skem._validation import check_weights
 from skem._warnings import warn_user
 from skem.deep._base import GOES_ON, WAY_OUT
 from skem.deep._data import TensorRows
-from skem.deep._distinct import arranged
+from skem.deep._distinct import arranged, repeated
 from skem.deep._vae_parts import (
     COLUMN_LIKELIHOODS,
     LIKELIHOODS,
@@ -136,25 +136,31 @@ class VAEFitMixin(VAEUseMixin):
         return inside.in_order(order), codes, weight
 
     def _datasets(
-        self, X: NDArray, codes: NDArray | None, weight: NDArray | None, device: torch.device
+        self,
+        X: NDArray,
+        codes: NDArray | None,
+        weight: NDArray | None,
+        device: torch.device,
+        n_given: int,
     ) -> tuple[TensorRows, TensorRows | None]:
-        """Training rows and, with early stopping, rows that are held out."""
+        """Training rows and, with early stopping, rows that are held out; by weight."""
         tensors: list[Tensor | None] = [torch.from_numpy(X).to(device)]
         tensors.append(None if codes is None else torch.from_numpy(codes).to(device))
-        if weight is None or (weight == weight[0]).all():
-            tensors.append(None)
-        else:
-            w = (weight / weight.mean()).astype(np.float32)
-            tensors.append(torch.from_numpy(w).to(device))
+        times, each = repeated(weight, n_given)
+        w = None if each is None else torch.from_numpy(each.astype(np.float32)).to(device)
+        tensors.append(w)
+        rows = None if times is None else torch.from_numpy(times)
         if not self.early_stopping:
-            return TensorRows(*tensors), None
-        n_held_out = max(1, round(self.validation_fraction * len(X)))
-        if n_held_out == len(X):
+            return TensorRows(*tensors, rows=rows), None
+        n_rows = len(X) if rows is None else len(rows)
+        n_held_out = max(1, round(self.validation_fraction * n_rows))
+        if n_held_out == n_rows:
             raise ValueError(
-                f"validation_fraction={self.validation_fraction:g} of {len(X)} different rows "
-                "leaves none to train on. Lower it, or set early_stopping=False."
+                f"validation_fraction={self.validation_fraction:g} of {n_rows} rows leaves none to "
+                "train on. Lower it, or set early_stopping=False."
             )
-        order = torch.randperm(len(X))
+        order = torch.randperm(n_rows)
+        order = order if rows is None else rows[order]
         held_out = TensorRows(*tensors, rows=order[:n_held_out])
         return TensorRows(*tensors, rows=order[n_held_out:]), held_out
 

@@ -22,6 +22,14 @@ from skem.deep.modules.flows import FLOWS, normal_log_density
 from skem.deep.modules.likelihoods import Likelihood
 
 
+LOG_VARIANCES = -30.0, 20.0
+"""Of posteriors, at the least and at the most: beyond, products of exp would leave float32."""
+
+FARTHEST = 1e6
+"""Inputs of the encoder at the most, in units of the columns: a row farther out than that lies
+there for it, so that no sum of its layers is infinite. Its density is that of the row itself."""
+
+
 class VAE(nn.Module):
     """A variational autoencoder that computes its own loss.
 
@@ -106,11 +114,12 @@ class VAE(nn.Module):
         hidden = self.encoder(self._labelled(inputs, labels))
         _check_width("encoder", hidden, self.head.in_features)
         mean, log_variance = self.head(hidden).chunk(2, dim=-1)
-        return mean, log_variance, hidden
+        return mean, log_variance.clamp(*LOG_VARIANCES), hidden
 
     def posterior(self, x: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """Mean and log variance of z before any flow, (n, n_components), and the hidden units."""
-        return self._head(self.likelihood.encode(x), labels)
+        inputs = self.likelihood.encode(x)
+        return self._head(inputs.clamp(-FARTHEST, FARTHEST), labels)
 
     def push(
         self, mean: Tensor, log_variance: Tensor, hidden: Tensor, noise: Tensor
