@@ -17,10 +17,10 @@ from skem._callbacks import with_callbacks
 from skem._sklearn import StrOptions, fit_context
 from skem._validation import check_weights, unchanged_on_error
 from skem.deep._device import resolve_device
+from skem.deep._distinct import repeated
 from skem.deep._labelled import Labelled
 from skem.deep._random import draw_seed, local_seed
 from skem.deep._rnn_labels import CONSTRAINTS, LabelledSequencesMixin
-from skem.deep._distinct import repeated
 from skem.deep._text import Sequences, Vocabulary, check_lengths, distinct_sequences
 from skem.deep.modules.sequence import POOLINGS, SequenceClassifier
 

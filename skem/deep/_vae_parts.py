@@ -98,6 +98,10 @@ def check_codes(X: NDArray, likelihood: Likelihood) -> None:
             )
 
 
+# Units of a column at the most: squares of such numbers are still finite in float32.
+_FARTHEST = 1e15
+
+
 class UnitRows:
     """Rows as networks see them, float32 in units of the columns, made when they are read.
 
@@ -133,6 +137,7 @@ class UnitRows:
         block = self.X[part if self.rows is None else self.rows[part]]
         if self.center is not None:
             block = (block - self.center) / self.scale
+            np.clip(block, -_FARTHEST, _FARTHEST, out=block)
         return np.require(block, np.float32, ["C", "W"])
 
     def in_order(self, order: NDArray | None) -> NDArray:

@@ -21,7 +21,6 @@ from torch.nn import functional
 from skem.deep.modules.flows import FLOWS, normal_log_density
 from skem.deep.modules.likelihoods import Likelihood
 
-
 LOG_VARIANCES = -30.0, 20.0
 """Of posteriors, at the least and at the most: beyond, products of exp would leave float32."""
 
