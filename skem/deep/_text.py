@@ -262,7 +262,8 @@ def learn_vocabulary(
     # A special token in the documents is no other token; nor is a negative integer.
     own = np.array([t not in special and t != NEGATIVE for t in tokens], dtype=bool)
     order = [i for i in _by_frequency(tokens, counts) if own[i]]
-    kept = [i for i in order if counts[i] >= min_frequency][:max_vocabulary]
+    often = order if min_frequency == 1 else [i for i in order if counts[i] >= min_frequency]
+    kept = often[:max_vocabulary]
     _check_left(tokens, counts, order, kept, min_frequency, max_vocabulary)
     dropped = order[len(kept) :] + [i for i in range(len(tokens)) if tokens[i] == NEGATIVE]
     if dropped and not unknown:
