@@ -24,9 +24,10 @@ from skem.maxent._joint import JointDesign
 from skem.maxent._objective import Objective
 from skem.maxent._penalties import penalties
 from skem.maxent._prediction import LogitPredictionMixin
+from skem.maxent._problem import Problem
 from skem.maxent._separable import MESSAGE, SeparationWatch
 from skem.maxent._smooth import Result
-from skem.maxent._solvers import SOLVERS, choose, solver_of
+from skem.maxent._solvers import SCALINGS, SOLVERS, choose, solver_of
 from skem.maxent._training import Training, joint_training, linear_training
 
 
@@ -248,22 +249,21 @@ class MaxEntClassifier(CallbackSupportMixin, LogitPredictionMixin, ClassifierMix
         with unchanged_on_error(self):
             joint = self.feature_function is not None
             data = (joint_training if joint else linear_training)(self, X, y, sample_weight)
-            design = (JointDesign if joint else LinearDesign)(
-                data.X,
-                data.codes,
-                data.weight,
-                n_classes=len(data.classes),
+            problem = Problem(
+                data,
+                joint=joint,
+                textbook=self.solver in SCALINGS,
                 intercept=self.fit_intercept,
                 n_jobs=self.n_jobs,
             )
-            objective = Objective(design, *self._penalties(design))
+            objective = problem.objective(*self._penalties(problem.given))
             name = choose(objective) if self.solver == "auto" else self.solver
-            start = self._start(data.classes, design)
+            start = problem.scaled(self._start(data.classes, problem.given))
             watch = SeparationWatch(objective)
-            with design:
+            with problem.design, problem.given:
                 result = self._solve(name, objective, start, watch, X, sample_weight)
                 watch.after(result)
-                attributes = self._attributes(result, design, data)
+                attributes = self._attributes(result, problem, data)
             attributes |= {"solver_": name, "separable_": watch.kind is not None}
             self._forget(joint)
             self.__dict__.update(attributes)
@@ -320,20 +320,9 @@ class MaxEntClassifier(CallbackSupportMixin, LogitPredictionMixin, ClassifierMix
         callbacks.finish({})
         return result
 
-    def _attributes(
-        self, result: Result, design: LinearDesign | JointDesign, data: Training
-    ) -> dict[str, Any]:
-        dtype = design.X.dtype
-        design.evaluate(result.theta)
-        weights, intercepts = design.split(result.theta)
-        if design.reference == 0:
-            intercepts = intercepts - intercepts.mean()
-        attributes = {
-            "feature_expectations_": design.expectations(),
-            "entropy_": design.entropy(),
+    def _attributes(self, result: Result, problem: Problem, data: Training) -> dict[str, Any]:
+        attributes = problem.fitted(result.theta) | {
             "classes_": data.classes,
-            "coef_": design.matrix(weights).astype(dtype),
-            "intercept_": intercepts.astype(dtype),
             "objective_": result.value,
             "objectives_": result.values,
             "optimality_gap_": result.gap,

@@ -18,6 +18,7 @@ import scipy.linalg
 from numpy.typing import NDArray
 
 from skem.maxent._designs import LinearDesign
+from skem.maxent._newton_step import proven_gap
 from skem.maxent._objective import Objective
 from skem.maxent._smooth import Result
 
@@ -208,7 +209,10 @@ def coordinate_descent(
     while result.n_iter < max_iter:
         step, promised = _step(objective, columns, theta, value, gradient)
         if promised <= 10 * tol or promised * promised <= tol * value:
-            lower = max(lower, value - objective.gap(theta, value, step))
+            gap = proven_gap(
+                objective, theta, value, gradient, step, enough=max(100 * promised, tol)
+            )
+            lower = max(lower, value - gap)
         moved = _search(objective, theta, step, value, promised)
         if moved is not None:
             theta, value, gradient = moved
@@ -218,7 +222,8 @@ def coordinate_descent(
         if moved is None or result.gap <= tol or each(result.n_iter, value, result.gap):
             break
     if not np.isfinite(lower):
-        lower = value - objective.gap(theta, value, np.zeros_like(theta))
+        zero = np.zeros_like(theta)
+        lower = value - proven_gap(objective, theta, value, gradient, zero, enough=tol)
     result.theta, result.value, result.gap = theta, value, max(value - lower, 0.0)
     return result
 

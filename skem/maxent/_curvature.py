@@ -22,9 +22,7 @@ from numpy.typing import NDArray
 
 from skem.maxent._designs import LinearDesign
 from skem.maxent._objective import Objective
-
-# A curvature of which the inverse might overflow: of rows whose classes are certain.
-_FLAT = 1e-250
+from skem.maxent._units import inverse_diagonal
 
 # Mean of p(1 - p) below which a class is certain: its gradient, a mean of differences of
 # probabilities, is then rounding.
@@ -109,11 +107,6 @@ class DiagonalCurvature(_Linear):
         if not self.design.intercept:
             return W, gb
         return W, gb * self.inverse_totals - (self.means * W).sum(1)
-
-
-def inverse_diagonal(diagonal: NDArray, flat: float = _FLAT) -> NDArray:
-    """1 / diagonal, and zero for what is flat: nothing tells how far to go there, nor whether."""
-    return np.divide(1, diagonal, out=np.zeros_like(diagonal), where=diagonal > flat)
 
 
 class BlockCurvature(_Linear):
@@ -216,30 +209,46 @@ class FullCurvature(_Linear):
                 blocks[j, :, k] = blocks[k, :, j]
         H = blocks.reshape(m * q, m * q)
         diagonal = np.diag_indices(m * q)
-        level = np.trace(H) / len(H)
+        levels = H[diagonal].reshape(m, q).mean(0)
         penalty = np.zeros((m, q))
         penalty[:, :p] = self.l2 / self.rows.scale**2
-        H[diagonal] += penalty.ravel() + 1e-13 * level
+        H[diagonal] += penalty.ravel()
         if design.reference == 0:
             # All classes together: any value serves, for solves do not go there.
             for a in np.flatnonzero(np.append(objective.centred, [True] * design.intercept)):
-                H[a::q, a::q] += level / m
-        self.factor, failed = scipy.linalg.lapack.dpotrf(H, lower=1)
-        if failed:  # singular to rounding
-            H[diagonal] += 1e-8 * level
-            self.factor, _ = scipy.linalg.lapack.dpotrf(H, lower=1)
+                H[a::q, a::q] += levels[a] / m
+        # In units of its diagonal: one ridge for all, and no coordinate is lost beside another.
+        self.inverse_units = np.sqrt(inverse_diagonal(H[diagonal], CERTAIN))
+        H *= self.inverse_units[:, None] * self.inverse_units
+        H[diagonal] = 1.0
+        self.factor = positive_factor(H)
 
     def _solve(self, G: NDArray, gb: NDArray) -> tuple[NDArray, NDArray]:
         p, mean, scale = self.design.n_columns, self.rows.mean, self.rows.scale
         right = np.empty((len(G), self.rows.width))
         right[:, :p] = (G - gb[:, None] * mean) / scale
         right[:, p:] = gb[:, None]
-        x, _ = scipy.linalg.lapack.dpotrs(self.factor, right.ravel(), lower=1)
-        x = x.reshape(right.shape)
+        x = scipy.linalg.cho_solve(
+            self.factor, right.ravel() * self.inverse_units, check_finite=False
+        )
+        x = (x * self.inverse_units).reshape(right.shape)
         W = x[:, :p] / scale
         if not self.design.intercept:
             return W, gb
         return W, x[:, p] - W @ mean
+
+
+def positive_factor(H: NDArray) -> tuple:
+    """Cholesky factor of a matrix of unit diagonal, with as small a ridge as it takes."""
+    diagonal = np.diag_indices(len(H))
+    ridge = 1e-13
+    while ridge < 1:
+        H[diagonal] += ridge
+        try:
+            return scipy.linalg.cho_factor(H, lower=True, check_finite=False)
+        except np.linalg.LinAlgError:
+            ridge *= 100
+    return np.eye(len(H)), True  # no covariance: the diagonal alone
 
 
 class StandardRows:

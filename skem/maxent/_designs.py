@@ -6,15 +6,17 @@ on every core. Its parameters are one vector: the weights, then the intercepts (
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
-from scipy.special import xlogy
+from scipy.special import logsumexp, xlogy
 
 from skem.em._rows import BlockMap, cut
+from skem.maxent._units import Sizes, Units, sizes_of
 
 # Values of the rows that a kernel works on at a time, which stay in the cache.
 _CACHED_VALUES = 1 << 16
@@ -33,6 +35,10 @@ class Design:
     n_jobs : int or None
     work : int
         Values that a pass handles per row.
+    reference : bool
+        Whether class 0 has no logit.
+    offset : ndarray of shape (n_classes, n) or None
+        Added to the logits; -inf for classes that a row cannot have.
 
     Attributes
     ----------
@@ -56,7 +62,10 @@ class Design:
         n_jobs: int | None,
         work: int,
         reference: bool,
+        offset: NDArray | None = None,
     ):
+        self.offset = offset
+        self.n_jobs = n_jobs
         self.y = y.astype(np.int64)
         self.weight = np.empty(0) if weight is None else weight.astype(np.float64)
         self.n_rows = len(y)
@@ -114,6 +123,25 @@ class Design:
             entropy -= xlogy(rest, rest)
         return float((self.row_weight * entropy).sum() / self.total_weight)
 
+    def dual_value(self, probabilities: NDArray) -> float:
+        """Mean entropy plus what the offsets are worth beside those of the observed classes."""
+        value = self.entropy(probabilities)
+        if self.offset is None:
+            return value
+        P = np.vstack([1 - probabilities.sum(0), probabilities][1 - self.reference :])
+        possible = np.isfinite(self.offset)
+        if (P[~possible] > 0).any():
+            return -np.inf
+        worth = (np.where(possible, P, 0.0) * np.where(possible, self.offset, 0.0)).sum(0)
+        worth -= self.offset[self.y, np.arange(self.n_rows)]
+        return value + float((self.row_weight * worth).sum() / self.total_weight)
+
+    def possible(self) -> NDArray:
+        """Which classes that have a logit each row can have, (n_logits, n)."""
+        if self.offset is None:
+            return np.ones((self.n_logits, self.n_rows), dtype=bool)
+        return np.isfinite(self.offset[self.reference :])
+
     def matrix(self, weights: NDArray) -> NDArray:
         """Weights in the shape of the estimator's."""
         raise NotImplementedError
@@ -140,7 +168,40 @@ class Design:
 
     def evaluate(self, theta: NDArray) -> tuple[float, NDArray]:
         """Weighted sum of -log p(y|x) in nats, and its gradient; sets ``probabilities``."""
+        L = self.logits(theta)
+        if self.reference:
+            L = np.vstack([np.zeros(self.n_rows), L])
+        if self.offset is not None:
+            L += self.offset
+        norm = logsumexp(L, axis=0)
+        own = self.y, np.arange(self.n_rows)
+        loss = float((self.row_weight * (norm - L[own])).sum())
+        R = np.exp(L - norm)
+        self.probabilities[:] = R[self.reference :]
+        R[own] -= 1
+        return loss, self.pull(R[self.reference :] * self.row_weight)
+
+    @property
+    def sizes(self) -> Sizes:
+        """Sizes of the columns."""
         raise NotImplementedError
+
+    def in_units(self, units: Units) -> Design:
+        """The same design with columns in these units."""
+        raise NotImplementedError
+
+    def raw(self, theta: NDArray, units: Units) -> NDArray:
+        """Parameters for the columns as they were, out of those for columns in these units."""
+        weights, b = self.split(theta)
+        W = self.matrix(weights) / units.unit
+        return self.join(W, b - (W @ units.offset if units.offset.any() else 0.0))
+
+    def scaled(self, theta: NDArray, units: Units) -> NDArray:
+        """Parameters for columns in these units, out of those for the columns as they are."""
+        weights, b = self.split(theta)
+        W = self.matrix(weights)
+        b = b + W @ units.offset if units.offset.any() else b
+        return self.join(W * units.unit, b)
 
     def logits(self, theta: NDArray) -> NDArray:
         """Logits (n_logits, n)."""
@@ -167,6 +228,7 @@ class LinearDesign(Design):
         n_classes: int,
         intercept: bool,
         n_jobs: int | None,
+        offset: NDArray | None = None,
     ):
         self.X = X
         self.sparse = sp.issparse(X)
@@ -181,6 +243,7 @@ class LinearDesign(Design):
             n_jobs=n_jobs,
             work=6 * (per_row + 8) * n_logits,
             reference=n_classes == 2,
+            offset=offset,
         )
         self.n_weights = self.n_logits * self.n_columns
         self.height = int(np.clip(_CACHED_VALUES // X.shape[1], 16, 512))
@@ -207,6 +270,8 @@ class LinearDesign(Design):
     def evaluate(self, theta: NDArray) -> tuple[float, NDArray]:
         from skem.maxent import _kernels, _sparse_kernels
 
+        if self.offset is not None:
+            return super().evaluate(theta)
         weights, b = self.split(theta)
         W = self.matrix(weights)
         transposed = self._transposed(W) if self.sparse else W
@@ -292,6 +357,24 @@ class LinearDesign(Design):
 
         first, second = self._sums(one)
         return first, second
+
+    @functools.cached_property
+    def sizes(self) -> Sizes:
+        weight = np.broadcast_to(self.row_weight, self.n_rows) / self.total_weight
+        with np.errstate(over="ignore", invalid="ignore"):
+            first, second = self.moments(weight[None])
+        return sizes_of(self.X, weight, second[0], first[0] if self.intercept else 0 * first[0])
+
+    def in_units(self, units: Units) -> LinearDesign:
+        return LinearDesign(
+            units.of(self.X),
+            self.y,
+            self.weight if self.weight.size else None,
+            n_classes=self.n_logits + self.reference,
+            intercept=self.intercept,
+            n_jobs=self.n_jobs,
+            offset=self.offset,
+        )
 
     def leverages(self, D: NDArray, mean: NDArray, inverse: NDArray) -> NDArray:
         """sum_k D_ki |x_i - mean_k|^2 in the metric of the diagonals ``inverse``; dense rows."""

@@ -19,9 +19,10 @@ import scipy.linalg
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from skem.maxent._curvature import CERTAIN, inverse_diagonal
+from skem.maxent._curvature import CERTAIN, positive_factor
 from skem.maxent._joint import JointDesign
 from skem.maxent._objective import Objective
+from skem.maxent._units import inverse_diagonal
 
 # Rows whose dense features are worked on at a time.
 _HEIGHT = 2048
@@ -36,7 +37,7 @@ class _Joint:
         self.objective, self.design = objective, design
         self.l2 = objective.l2[: design.n_weights]
         weight = design.row_weight / design.total_weight
-        self.D = (design.probabilities + damping) * weight
+        self.D = (design.probabilities + damping * design.possible()) * weight
 
     def solve(self, gradient: NDArray) -> NDArray:
         # On both sides, so that the whole is symmetric.
@@ -101,15 +102,17 @@ class JointFull(_Joint):
             H[m:, m:] += np.trace(H[m:, m:]) / n_classes**2
         else:
             H = H[:m, :m]
+        diagonal = np.diag_indices(len(H))
         H[np.arange(m), np.arange(m)] += self.l2
-        diagonal = H.diagonal()
-        self.scale = np.sqrt(np.where(diagonal > 1e-14 * diagonal.max(), diagonal, 1.0))
-        H /= self.scale[:, None] * self.scale
+        self.inverse_units = np.sqrt(inverse_diagonal(H[diagonal]))
+        H *= self.inverse_units[:, None] * self.inverse_units
+        H[diagonal] = 1.0
         self.factor = positive_factor(H)
 
     def _solve(self, gradient: NDArray) -> NDArray:
-        right = gradient / self.scale
-        return scipy.linalg.cho_solve(self.factor, right, check_finite=False) / self.scale
+        right = gradient * self.inverse_units
+        solution = scipy.linalg.cho_solve(self.factor, right, check_finite=False)
+        return solution * self.inverse_units
 
 
 def mean_features(design: JointDesign, rows: Any, D: NDArray) -> Any:
@@ -140,16 +143,3 @@ def covariance(design: JointDesign, rows: NDArray, D: NDArray) -> NDArray:
     H[m:, :m] = H[:m, m:].T
     H[m:, m:] = np.diag(D.sum(1)) - (D / D.sum(0)) @ D.T
     return H
-
-
-def positive_factor(H: NDArray) -> tuple:
-    """Cholesky factor of a matrix of unit diagonal, with as small a ridge as it takes."""
-    diagonal = np.diag_indices(len(H))
-    ridge = 1e-13
-    while ridge < 1:
-        H[diagonal] += ridge
-        try:
-            return scipy.linalg.cho_factor(H, lower=True, check_finite=False)
-        except np.linalg.LinAlgError:
-            ridge *= 100
-    return np.eye(len(H)), True  # no covariance: the diagonal alone

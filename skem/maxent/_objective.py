@@ -11,9 +11,12 @@ expectations of the features are from the empirical ones, u = (1/S) sum_i s_i A_
 
 and u_j within [-l1_j, l1_j] where l2_j = 0. Every alpha gives a lower bound, D(alpha) <= min F
 <= F(theta), so F - D is a proof of how far F is from its minimum (Lebanon & Lafferty 2001;
-Dudik, Phillips & Schapire 2007). The distribution of the model itself, alpha = p, is loose where
-the penalty is light. One Newton step on the dual makes it as tight as F: alpha = p + J A v, with J
-the curvature of a row and v a Newton step of theta.
+Dudik, Phillips & Schapire 2007). An excess e_j of |u_j| over l1_j that is rounding beside the size
+of its feature, where l2_j is too light to pay for it, costs e_j |theta*_j| at the minimum theta*:
+it is charged for the weight now, twice the Newton step, and as much more as moves logits by one.
+Nothing in this depends on the units of features. The distribution of the model itself, alpha = p,
+is loose where the penalty is light. One Newton step on the dual makes it as tight as F:
+alpha = p + J A v, with J the curvature of a row and v a Newton step of theta.
 """
 
 from __future__ import annotations
@@ -24,10 +27,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skem.maxent._designs import Design
+from skem.maxent._units import inverse_diagonal
 
-# Expectations of features without penalty may miss the data's by this share of their size. What
-# that costs is their weight times it, which is added to the gap.
-_MISSED = 1e-6
+# Expectations may exceed their tolerance by this share of the size of their feature, for what that
+# costs.
+_MISSED = 1e-10
 
 
 class Objective:
@@ -108,27 +112,29 @@ class Objective:
         alpha = self._dual_point(step)
         targets = design.targets()
         u = design.pull(design.row_weight * (targets - alpha)) / design.total_weight
-        free = (self.l2 == 0) & (self.l1 == 0)
-        slack = float(np.abs(u[free] * theta[free]).sum())  # zero but for rounding
-        if (np.abs(u[free]) > _MISSED * self._sizes[free]).any():
-            return np.inf
+        reach = np.abs(theta) + 2 * np.abs(step) + self._unit_logits
         best = -np.inf
         for share in self._shares(u):
             moved = alpha if share == 1 else targets + share * (alpha - targets)
-            best = max(best, design.entropy(moved) - self._price(share * u))
-        return max(value - best + slack, 0.0)
+            price = self._price(share * u, reach)
+            if np.isfinite(price):
+                best = max(best, design.dual_value(moved) - price)
+        return max(value - best, 0.0) if np.isfinite(best) else np.inf
 
     @functools.cached_property
     def _sizes(self) -> NDArray:
         """Root mean square of the feature of each parameter, (n_params,); of intercepts, one."""
+        return self._per_parameter(self.design.sizes.size)
+
+    @functools.cached_property
+    def _unit_logits(self) -> NDArray:
+        """By how much each parameter moves for logits to move by one; zero where they cannot."""
+        return inverse_diagonal(self._per_parameter(self.design.sizes.deviation))
+
+    def _per_parameter(self, columns: NDArray) -> NDArray:
         design = self.design
         sizes = np.ones(design.n_params)
-        if (self.l2 + self.l1 == 0)[: design.n_weights].any():
-            shares = np.broadcast_to(
-                design.row_weight / design.total_weight, design.probabilities.shape
-            )
-            _, second = design.moments(np.ascontiguousarray(shares))
-            sizes[: design.n_weights] = np.sqrt(second).ravel()
+        design.matrix(sizes[: design.n_weights])[...] = columns
         return sizes
 
     def _dual_point(self, step: NDArray) -> NDArray:
@@ -168,16 +174,22 @@ class Objective:
         shift = np.linalg.lstsq(curvature, rest, rcond=None)[0]
         return alpha + design.change_of_probabilities(np.broadcast_to(shift[:, None], P.shape))
 
-    def _price(self, u: NDArray) -> float:
-        """sum_j max(|u_j| - l1_j, 0)^2 / (2 l2_j) where there is l2."""
+    def _price(self, u: NDArray, reach: NDArray) -> float:
+        """What the excess of |u_j| over l1_j costs, in all; infinite where nothing pays for it."""
+        excess = np.maximum(np.abs(u) - self.l1, 0.0)
+        light = np.where(excess <= _MISSED * self._sizes, excess * reach, np.inf)
         curved = self.l2 > 0
-        excess = np.maximum(np.abs(u[curved]) - self.l1[curved], 0.0)
-        return float((excess**2 / self.l2[curved]).sum()) / 2
+        paid = np.where(excess > 0, np.inf, 0.0)
+        with np.errstate(over="ignore"):
+            paid[curved] = np.square(excess[curved] / np.sqrt(self.l2[curved])) / 2
+        return float(np.minimum(paid, light).sum())
 
     def _shares(self, u: NDArray) -> list[float]:
         """How far from the observed classes alpha may be, or had better be, for |u| <= l1."""
-        limits = []
-        for some in ((self.l1 > 0) & (self.l2 == 0), self.l1 > 0):
-            over = (np.abs(u[some]) / self.l1[some]).max(initial=1.0)
-            limits.append(1 / over)
-        return limits[:1] if limits[0] == limits[1] else limits
+        limits = [1.0]
+        over = np.abs(u) - self.l1 > _MISSED * self._sizes
+        for some in ((self.l1 > 0) & (self.l2 == 0) & over, self.l1 > 0):
+            ratio = (np.abs(u[some]) / self.l1[some]).max(initial=1.0)
+            if 1 / ratio not in limits:
+                limits.append(1 / ratio)
+        return limits

@@ -15,10 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skem.maxent._curvature import Curvature
-from skem.maxent._newton_step import newton_step
+from skem.maxent._newton_step import newton_step, proven_gap
 from skem.maxent._objective import Objective
 
 _PATIENCE = 8
+
+# A gap so many times the Newton decrement is that of an expectation that misses the data's.
+_LOOSE = 100.0
 
 
 @dataclass
@@ -118,7 +121,7 @@ def minimise(
         step = -pairs.solve(gradient, curvature)
         slope = float(gradient @ step)
         if -slope / 2 <= promising:
-            gap = objective.gap(theta, value, step)
+            gap = _proof(objective, theta, value, gradient, step, curvature, tol)
             result.gap = min(result.gap, gap)
             if result.gap <= tol:
                 break
@@ -150,13 +153,35 @@ def minimise(
     result.theta, result.value = theta, value
     at_end = result.n_iter >= max_iter and not result.converged(tol)  # the last step is unproven
     if at_end or not np.isfinite(result.gap):
-        steps = -pairs.solve(gradient, curvature), np.zeros_like(theta)
-        result.gap = min(result.gap, *(objective.gap(theta, value, step) for step in steps))
+        step = -pairs.solve(gradient, curvature)
+        near = -float(gradient @ step) / 2 <= tol
+        if near:
+            gap = _proof(objective, theta, value, gradient, step, curvature, tol)
+        else:
+            gap = objective.gap(theta, value, step)
+        result.gap = min(result.gap, gap, objective.gap(theta, value, np.zeros_like(theta)))
     if result.n_iter < max_iter and not result.converged(tol):  # at the optimum, but no proof yet
         _, gradient = objective.smooth(theta)
         gap = objective.gap(theta, value, newton_step(objective, gradient).step)
         result.gap = min(result.gap, gap)
     return result
+
+
+def _proof(
+    objective: Objective,
+    theta: NDArray,
+    value: float,
+    gradient: NDArray,
+    step: NDArray,
+    curvature: Curvature,
+    tol: float,
+) -> float:
+    """The gap, made exact if it is far above what the Newton decrement says."""
+    decrement = -float(gradient @ step) / 2
+    enough = max(tol, _LOOSE * max(decrement, tol))
+    return proven_gap(
+        objective, theta, value, gradient, step, enough=enough, precondition=curvature.solve
+    )
 
 
 def _next_damping(damping: float, scales: list[float]) -> float:

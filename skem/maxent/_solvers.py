@@ -60,7 +60,7 @@ def choose(objective: Objective) -> str:
     n, p, m = design.n_rows, design.n_columns, design.n_logits
     if m * (p + 1) <= 2000 and _full_flops(design) <= max(10 * _pass_flops(design), 2e7):
         return "newton-cholesky"
-    if not design.sparse and p > n and n <= _MAX_GRAM and np.ptp(_weights_penalty(objective)) == 0:
+    if not design.sparse and p > n and n <= _MAX_GRAM and _column_penalty(objective) is not None:
         return "row-space"
     if design.sparse or p > _MAX_BLOCK:
         return "diagonal-lbfgs"
@@ -98,10 +98,10 @@ def check_solver(name: str, objective: Objective) -> None:
             )
     if name == "row-space":
         assert isinstance(design, LinearDesign)
-        if design.sparse or np.ptp(_weights_penalty(objective)) > 0:
+        if design.sparse or _column_penalty(objective) is None:
             raise ValueError(
-                "solver='row-space' is for dense X with one L2 penalty for all weights. Use "
-                "solver='auto', or leave prior_variance out."
+                "solver='row-space' is for dense X with an L2 penalty for each column, the same "
+                "for all classes. Use solver='auto', or leave prior_variance out."
             )
     if name in SCALINGS:
         check_scalable(name, objective)
@@ -192,8 +192,12 @@ def _block_lbfgs(
     return minimise(objective, theta, make_curvature=block, **options)
 
 
-def _weights_penalty(objective: Objective) -> NDArray:
-    return objective.l2[: objective.design.n_weights]
+def _column_penalty(objective: Objective) -> NDArray | None:
+    """L2 penalty of each column, (n_columns,), all positive or all zero; None if not so."""
+    design = objective.design
+    l2 = design.matrix(objective.l2[: design.n_weights])
+    alike = (l2 == l2[:1]).all() and ((l2 > 0).all() or not l2.any())
+    return l2[0] if alike else None
 
 
 def _row_space(
@@ -209,18 +213,22 @@ def _row_space(
     """Solve for weights w = X' a, where those of least norm are, and prove it for all weights.
 
     With X X' = U diag(s^2) U', the rows in an orthonormal basis of their space are U diag(s):
-    as many columns as rows.
+    as many columns as rows. Columns are in units in which they have one penalty.
     """
     design = objective.design
     assert isinstance(design, LinearDesign)
-    X = np.asarray(design.X, dtype=np.float64)
+    l2 = _column_penalty(objective)
+    assert l2 is not None
+    level = float(np.median(l2))
+    units = np.sqrt(l2 / level) if level else np.ones(design.n_columns)
+    X = np.asarray(design.X, dtype=np.float64) / units
     squares, U = scipy.linalg.eigh(X @ X.T, check_finite=False, driver="evd")
     keep = squares > max(squares[-1], 0.0) * len(X) * np.finfo(np.float64).eps
     if not keep.any():  # no row is other than zero, and so no weight
         return _diagonal(objective)(objective, theta, tol=tol, max_iter=max_iter, each=each)
     scale, U = np.sqrt(squares[keep]), U[:, keep]
     weights, intercepts = design.split(theta)
-    start = (design.matrix(weights) @ X.T) @ U / scale
+    start = ((design.matrix(weights) * units) @ X.T) @ U / scale
     reduced = LinearDesign(
         U * scale,
         design.y,
@@ -228,16 +236,17 @@ def _row_space(
         n_classes=design.n_logits + design.reference,
         intercept=design.intercept,
         n_jobs=n_jobs,
+        offset=design.offset,
     )
     with reduced:
-        l2 = np.full(reduced.n_weights, objective.l2[0])
-        problem = Objective(reduced, l2, np.zeros_like(l2))
+        penalty = np.full(reduced.n_weights, level)
+        problem = Objective(reduced, penalty, np.zeros_like(penalty))
         solve = solver_of(choose(problem), problem, rng, n_jobs)
         inner = solve(
             problem, reduced.join(start, intercepts), tol=tol / 2, max_iter=max_iter, each=each
         )
     weights, intercepts = reduced.split(inner.theta)
-    full = design.join(((reduced.matrix(weights) / scale) @ U.T) @ X, intercepts)
+    full = design.join(((reduced.matrix(weights) / scale) @ U.T) @ X / units, intercepts)
     result = _diagonal(objective)(
         objective,
         full,

@@ -14,7 +14,7 @@ import numpy as np
 import scipy.optimize
 from numpy.typing import NDArray
 
-from skem.maxent._newton_step import newton_step
+from skem.maxent._newton_step import newton_step, proven_gap
 from skem.maxent._objective import Objective
 from skem.maxent._smooth import Result
 
@@ -145,7 +145,14 @@ class _Run:
             _, self.gradient = self.objective.smooth(theta)
             step, promised = self._step(theta)
             if promised <= max(10 * tol, 1e-3 * value):
-                gap = self.objective.gap(theta, value, step)
+                gap = proven_gap(
+                    self.objective,
+                    theta,
+                    value,
+                    self.gradient,
+                    step,
+                    enough=max(100 * promised, tol),
+                )
                 self.lower = max(self.lower, value - gap)
                 self.result.gap = value - self.lower
             if self.result.gap <= tol or self.result.n_iter >= self.max_iter:
@@ -182,8 +189,10 @@ class _Run:
         """The result, with a gap at its parameters where there is none yet."""
         result = self.result
         if not np.isfinite(self.lower):
-            self.objective.smooth(result.theta)
-            zero = np.zeros_like(result.theta)
-            self.lower = result.value - self.objective.gap(result.theta, result.value, zero)
+            theta, value = result.theta, result.value
+            _, gradient = self.objective.smooth(theta)
+            zero = np.zeros_like(theta)
+            gap = proven_gap(self.objective, theta, value, gradient, zero, enough=0.0)
+            self.lower = value - gap
         result.gap = max(result.value - self.lower, 0.0)
         return result

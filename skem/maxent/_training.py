@@ -23,6 +23,7 @@ class Training(NamedTuple):
     codes: NDArray  # (n,) classes 0 ... n_classes - 1
     weight: NDArray | None  # (n,)
     classes: NDArray  # (n_classes,)
+    offset: NDArray | None  # (n_classes, n) added to the logits
     vectorizer: DictVectorizer | None  # of joint features in dictionaries
 
 
@@ -33,7 +34,7 @@ def linear_training(estimator: Any, X: Any, y: Any, sample_weight: ArrayLike | N
     )
     check_classification_targets(y)
     rows, codes, weight, classes = _classes(y, sample_weight, estimator.class_weight, X)
-    return Training(X if rows.all() else X[rows], codes, weight, classes, None)
+    return Training(X if rows.all() else X[rows], codes, weight, classes, None, None)
 
 
 def joint_training(estimator: Any, X: Any, y: Any, sample_weight: ArrayLike | None) -> Training:
@@ -50,7 +51,7 @@ def joint_training(estimator: Any, X: Any, y: Any, sample_weight: ArrayLike | No
     pairs, vectorizer = joint_features(estimator.feature_function, X, classes)
     if not rows.all():
         pairs = pairs[np.tile(rows, len(classes))]
-    return Training(pairs, codes, weight, classes, vectorizer)
+    return Training(pairs, codes, weight, classes, None, vectorizer)
 
 
 def _classes(

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import scipy.optimize
+from sklearn.base import clone
 from sklearn.datasets import load_iris
 
 from skem import MaxEntClassifier
@@ -144,9 +145,14 @@ def test_the_l2_part_adds_to_the_tolerance():
     np.testing.assert_allclose(off[fit.coef_ != 0], wanted[fit.coef_ != 0], atol=1e-5)
 
 
-def test_row_space_has_one_penalty_for_all():
-    with pytest.raises(ValueError, match="solver='row-space' is for dense X with one L2 penalty"):
-        MaxEntClassifier(prior_variance=[1, 2, 3, 4], solver="row-space").fit(X, y)
+def test_row_space_has_one_penalty_a_column():
+    per_column = MaxEntClassifier(prior_variance=[1, 2, 3, 4], solver="row-space", tol=1e-10)
+    newton = clone(per_column).set_params(solver="newton-cholesky").fit(X, y)
+    assert per_column.fit(X, y).objective_ == pytest.approx(newton.objective_, abs=2e-10)
+    per_class = np.ones((len(np.unique(y)), X.shape[1]))
+    per_class[0] = 2.0
+    with pytest.raises(ValueError, match="row-space' is for dense X with an L2 penalty for each"):
+        per_column.set_params(prior_variance=per_class).fit(X, y)
 
 
 def test_penalties_in_nats_per_unit_of_weight():
