@@ -9,26 +9,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
-from sklearn.utils.extmath import safe_sparse_dot
-from sklearn.utils.validation import _num_samples, check_is_fitted, validate_data
 
-from skem._callbacks import CallbackSupportMixin, IterationCallbacks, with_callbacks
+from skem._callbacks import CallbackSupportMixin, with_callbacks
 from skem._sklearn import Interval, StrOptions, fit_context
 from skem._validation import unchanged_on_error
-from skem._warnings import warn_user
 from skem.maxent._designs import LinearDesign
-from skem.maxent._feature_function import joint_features
+from skem.maxent._information import standard_errors
 from skem.maxent._joint import JointDesign
-from skem.maxent._objective import Objective
-from skem.maxent._penalties import penalties
+from skem.maxent._monitor import Monitor
+from skem.maxent._penalties import penalties, signs_of
 from skem.maxent._prediction import LogitPredictionMixin
 from skem.maxent._problem import Problem
-from skem.maxent._separable import MESSAGE, SeparationWatch
-from skem.maxent._smooth import Result
+from skem.maxent._separable import SeparationWatch
 from skem.maxent._solvers import SCALINGS, SOLVERS, choose, solver_of
-from skem.maxent._training import Training, joint_training, linear_training
+from skem.maxent._training import joint_training, linear_training
 
 
 class MaxEntClassifier(CallbackSupportMixin, LogitPredictionMixin, ClassifierMixin, BaseEstimator):
@@ -65,7 +60,12 @@ class MaxEntClassifier(CallbackSupportMixin, LogitPredictionMixin, ClassifierMix
         of X, which may be anything that has a length, and returns either a dense or sparse matrix
         of shape (n_samples, n_features), or one dictionary for each row, from names to numbers or
         strings (a string value s of a name is the feature "name=s"), in which classes may have
-        features of their own. One vector of weights serves all classes. None is x_j 1[y = c].
+        features of their own. One vector of weights serves all classes. Minus infinity among the
+        features of a row says that it cannot have the class, as an alternative that is not
+        available. Columns of data frames go by their names. None is x_j 1[y = c].
+    weight_signs : int or array-like, default=None
+        1 for weights of at least zero, -1 for those of at most zero, 0 for any, in the shapes of
+        ``prior_variance``.
     fit_intercept : bool, default=True
         Add the features 1[y = c], which have no penalty.
     class_weight : dict or 'balanced', default=None
@@ -76,6 +76,8 @@ class MaxEntClassifier(CallbackSupportMixin, LogitPredictionMixin, ClassifierMix
         'coordinate-descent' or, for joint features, 'split-lbfgs'. 'gis' and 'iis' are
         generalized and improved iterative scaling as the textbooks have them, for study: slow, and
         for features that are not negative.
+    standard_errors : bool, default=False
+        Whether `fit` computes `standard_errors_`.
     tol : float, default=1e-6
         The fit ends when its duality gap, in nats per unit of sample weight, is at most this.
     max_iter : int, default=1000
@@ -85,7 +87,8 @@ class MaxEntClassifier(CallbackSupportMixin, LogitPredictionMixin, ClassifierMix
     n_jobs : int or None, default=None
         Threads; None is all that joblib's context allows.
     random_state : int, RandomState instance or None, default=None
-        For the rows that a preconditioner is made of.
+        For the rows that a preconditioner is made of. None is the same draw at each fit, so that
+        fits are repeatable by default.
     verbose : int, default=0
         Print each step.
 
@@ -118,8 +121,14 @@ class MaxEntClassifier(CallbackSupportMixin, LogitPredictionMixin, ClassifierMix
         features each of shape (n_features,).
     entropy_ : float
         Mean entropy of p(y|x) over the rows, in nats.
+    standard_errors_ : dict
+        With ``standard_errors=True``: 'coef' and 'intercept', in the shapes of ``coef_`` and
+        ``intercept_``, by the observed information: without a penalty those of maximum likelihood,
+        with an L2 penalty the deviations of the normal approximation to the posterior. Infinite
+        where the data say nothing. Weights without penalty of three classes or more, and
+        intercepts, are those that sum to zero over the classes.
     feature_names_ : ndarray of shape (n_features,)
-        Names of joint features in dictionaries.
+        Names of joint features in dictionaries and data frames.
     n_features_in_ : int
         Not with joint features.
     feature_names_in_ : ndarray of shape (n_features,)
@@ -165,9 +174,11 @@ class MaxEntClassifier(CallbackSupportMixin, LogitPredictionMixin, ClassifierMix
         "prior_variance": [Interval(Real, 0, None, closed="right"), "array-like", None],
         "expectation_box": [Interval(Real, 0, None, closed="left"), "array-like", None],
         "feature_function": [callable, None],
+        "weight_signs": [Integral, "array-like", None],
         "fit_intercept": ["boolean"],
         "class_weight": [dict, StrOptions({"balanced"}), None],
         "solver": [StrOptions({"auto", *SOLVERS})],
+        "standard_errors": ["boolean"],
         "tol": [Interval(Real, 0, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "warm_start": ["boolean"],
@@ -184,9 +195,11 @@ class MaxEntClassifier(CallbackSupportMixin, LogitPredictionMixin, ClassifierMix
         prior_variance: ArrayLike | None = None,
         expectation_box: ArrayLike | None = None,
         feature_function: Callable[[Any, Any], Any] | None = None,
+        weight_signs: ArrayLike | None = None,
         fit_intercept: bool = True,
         class_weight: dict | str | None = None,
         solver: str = "auto",
+        standard_errors: bool = False,
         tol: float = 1e-6,
         max_iter: int = 1000,
         warm_start: bool = False,
@@ -199,9 +212,11 @@ class MaxEntClassifier(CallbackSupportMixin, LogitPredictionMixin, ClassifierMix
         self.prior_variance = prior_variance
         self.expectation_box = expectation_box
         self.feature_function = feature_function
+        self.weight_signs = weight_signs
         self.fit_intercept = fit_intercept
         self.class_weight = class_weight
         self.solver = solver
+        self.standard_errors = standard_errors
         self.tol = tol
         self.max_iter = max_iter
         self.warm_start = warm_start
@@ -218,7 +233,13 @@ class MaxEntClassifier(CallbackSupportMixin, LogitPredictionMixin, ClassifierMix
     # ------------------------------------------------------------------ fit
     @with_callbacks
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> MaxEntClassifier:
+    def fit(
+        self,
+        X: Any,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        offset: ArrayLike | None = None,
+    ) -> MaxEntClassifier:
         """Fit the weights.
 
         Parameters
@@ -229,6 +250,10 @@ class MaxEntClassifier(CallbackSupportMixin, LogitPredictionMixin, ClassifierMix
             Classes.
         sample_weight : array-like of shape (n_samples,), default=None
             A weight of 2 is a row twice, of 0 a row left out.
+        offset : array-like of shape (n_samples, n_classes) or (n_samples,), default=None
+            Added to the logits, with a coefficient of one; classes in sorted order. With two
+            classes one column is that of the second against the first. Minus infinity is for a
+            class that a row cannot have. New rows need theirs in ``predict``.
 
         Returns
         -------
@@ -243,12 +268,12 @@ class MaxEntClassifier(CallbackSupportMixin, LogitPredictionMixin, ClassifierMix
         Warns
         -----
         ConvergenceWarning
-            If the duality gap is above ``tol`` after ``max_iter`` steps, or if the data are
-            separable in weights that have no penalty.
+            If the duality gap is above ``tol`` at the end, which says whether ``max_iter`` was
+            reached, or if the data are separable in weights that have no penalty.
         """
         with unchanged_on_error(self):
             joint = self.feature_function is not None
-            data = (joint_training if joint else linear_training)(self, X, y, sample_weight)
+            data = (joint_training if joint else linear_training)(self, X, y, sample_weight, offset)
             problem = Problem(
                 data,
                 joint=joint,
@@ -258,27 +283,52 @@ class MaxEntClassifier(CallbackSupportMixin, LogitPredictionMixin, ClassifierMix
             )
             objective = problem.objective(*self._penalties(problem.given))
             name = choose(objective) if self.solver == "auto" else self.solver
+            rng = check_random_state(0 if self.random_state is None else self.random_state)
+            solve = solver_of(name, objective, rng, self.n_jobs)
             start = problem.scaled(self._start(data.classes, problem.given))
             watch = SeparationWatch(objective)
-            with problem.design, problem.given:
-                result = self._solve(name, objective, start, watch, X, sample_weight)
+            monitor = Monitor(self, problem, watch, data, X=X, y=y, sample_weight=sample_weight)
+            with problem:
+                result = solve(objective, start, tol=self.tol, max_iter=self.max_iter, each=monitor)
                 watch.after(result)
-                attributes = self._attributes(result, problem, data)
-            attributes |= {"solver_": name, "separable_": watch.kind is not None}
+                attributes = problem.fitted(result.theta) | data.attributes()
+                if self.standard_errors:
+                    errors = standard_errors(problem, objective, result.theta)
+                    attributes["standard_errors_"] = errors
+            attributes |= {
+                "objective_": result.value,
+                "objectives_": result.values,
+                "optimality_gap_": result.gap,
+                "converged_": result.converged(self.tol),
+                "n_iter_": max(1, result.n_iter),
+                "solver_": name,
+                "separable_": watch.kind is not None,
+            }
+            monitor.finish(attributes)
             self._forget(joint)
             self.__dict__.update(attributes)
-            self._warn(result, watch)
+            monitor.warn(result, self.tol, self.max_iter)
         return self
 
-    def _penalties(self, design: LinearDesign | JointDesign) -> tuple[NDArray, NDArray]:
-        return penalties(
-            design.matrix(np.zeros(design.n_weights)).shape,
+    def _penalties(self, design: LinearDesign | JointDesign) -> tuple[NDArray, NDArray, NDArray]:
+        """L2, L1 and signs of the weights."""
+        shape = design.matrix(np.zeros(design.n_weights)).shape
+        l2, l1 = penalties(
+            shape,
             design.total_weight,
             C=self.C,
             l1_ratio=self.l1_ratio,
             prior_variance=self.prior_variance,
             expectation_box=self.expectation_box,
         )
+        signs = signs_of(self.weight_signs, shape)
+        if self.standard_errors and (l1.any() or signs.any()):
+            raise ValueError(
+                "standard_errors=True has no meaning with absolute values or signs of weights: "
+                "estimates at a bound are not normal. Give l1_ratio=0, expectation_box=None and "
+                "weight_signs=None, or standard_errors=False."
+            )
+        return l2, l1, signs
 
     def _start(self, classes: NDArray, design: LinearDesign | JointDesign) -> NDArray:
         """Weights and intercepts of the last fit if they are asked for and fit, else zeros."""
@@ -290,97 +340,8 @@ class MaxEntClassifier(CallbackSupportMixin, LogitPredictionMixin, ClassifierMix
             return zeros
         return design.join(self.coef_, self.intercept_).astype(np.float64)
 
-    def _solve(
-        self,
-        name: str,
-        objective: Objective,
-        start: NDArray,
-        watch: SeparationWatch,
-        X: Any,
-        sample_weight: Any,
-    ) -> Result:
-        solve = solver_of(name, objective, check_random_state(self.random_state), self.n_jobs)
-        callbacks = IterationCallbacks(
-            self,
-            n_starts=1,
-            max_iter=self.max_iter,
-            X=X,
-            metadata=None if sample_weight is None else {"sample_weight": sample_weight},
-        )
-
-        def each(n_iter: int, value: float, gap: float) -> bool:
-            if self.verbose:
-                print(f"  Iteration {n_iter}: objective {value:.10g}, gap {gap:.2g}")
-            stop = watch.complete()
-            if callbacks.active:
-                stop |= callbacks.end(callbacks.begin(0), dict)
-            return stop
-
-        result = solve(objective, start, tol=self.tol, max_iter=self.max_iter, each=each)
-        callbacks.finish({})
-        return result
-
-    def _attributes(self, result: Result, problem: Problem, data: Training) -> dict[str, Any]:
-        attributes = problem.fitted(result.theta) | {
-            "classes_": data.classes,
-            "objective_": result.value,
-            "objectives_": result.values,
-            "optimality_gap_": result.gap,
-            "converged_": result.converged(self.tol),
-            "n_iter_": max(1, result.n_iter),
-        }
-        if data.vectorizer is not None:
-            attributes["_vectorizer"] = data.vectorizer
-            attributes["feature_names_"] = data.vectorizer.get_feature_names_out()
-        return attributes
-
     def _forget(self, joint: bool) -> None:
         """Remove what an earlier fit with other kinds of features has left."""
-        names = ["_vectorizer", "feature_names_"]
+        names = ["_vectorizer", "feature_names_", "standard_errors_"]
         for name in names + ["n_features_in_", "feature_names_in_"] * joint:
             self.__dict__.pop(name, None)
-
-    def _warn(self, result: Result, watch: SeparationWatch) -> None:
-        if watch.kind is not None:
-            warn_user(MESSAGE.format(kind=watch.kind), ConvergenceWarning)
-        elif not self.converged_:
-            warn_user(
-                f"The fit stopped after {result.n_iter} steps with a duality gap of "
-                f"{result.gap:.3g} nats per unit of sample weight, more than tol={self.tol:.3g}. "
-                "Increase max_iter, or tol if that is near enough.",
-                ConvergenceWarning,
-            )
-
-    # ------------------------------------------------------------------ predict
-    def decision_function(self, X: Any) -> NDArray:
-        """Logits.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            With ``feature_function`` whatever that takes.
-
-        Returns
-        -------
-        scores : ndarray of shape (n_samples,) or (n_samples, n_classes)
-            With two classes, log p(second class) - log p(first class).
-        """
-        check_is_fitted(self)
-        if self.coef_.ndim == 1:
-            return self._joint_decision(X)
-        X = validate_data(self, X, accept_sparse="csr", dtype=[np.float64, np.float32], reset=False)
-        scores = safe_sparse_dot(X, self.coef_.T, dense_output=True) + self.intercept_
-        return scores.ravel() if scores.shape[1] == 1 else scores
-
-    def _joint_decision(self, X: Any) -> NDArray:
-        assert self.feature_function is not None
-        pairs, _ = joint_features(
-            self.feature_function,
-            X,
-            self.classes_,
-            vectorizer=getattr(self, "_vectorizer", None),
-            n_features=len(self.coef_),
-        )
-        scores = (pairs @ self.coef_).reshape(len(self.classes_), _num_samples(X)).T
-        scores = scores + self.intercept_
-        return scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else scores

@@ -10,7 +10,6 @@ costs what a few hundred passes do.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,7 +19,7 @@ from numpy.typing import NDArray
 from skem.maxent._designs import LinearDesign
 from skem.maxent._newton_step import proven_gap
 from skem.maxent._objective import Objective
-from skem.maxent._smooth import Result
+from skem.maxent._smooth import Each, Result, at, go_on
 
 if TYPE_CHECKING:
     from skem.maxent._coordinate_kernels import Model
@@ -182,7 +181,7 @@ def coordinate_descent(
     *,
     tol: float,
     max_iter: int,
-    each: Callable[[int, float, float], bool] = lambda n, value, gap: False,
+    each: Each = go_on,
 ) -> Result:
     """Minimise until the duality gap is at most ``tol``.
 
@@ -197,7 +196,7 @@ def coordinate_descent(
     max_iter : int
         Proximal Newton steps at the most.
     each : callable
-        Called as ``each(n_iter, value, gap)``; True stops.
+        Called after each step; True stops.
     """
     design = objective.design
     assert isinstance(design, LinearDesign)
@@ -219,7 +218,8 @@ def coordinate_descent(
             result.n_iter += 1
             result.values.append(value)
         result.gap = value - lower
-        if moved is None or result.gap <= tol or each(result.n_iter, value, result.gap):
+        asked = moved is not None and each(result.n_iter, value, result.gap, at(theta))
+        if moved is None or asked or result.gap <= tol:
             break
     if not np.isfinite(lower):
         zero = np.zeros_like(theta)

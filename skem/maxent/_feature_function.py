@@ -4,13 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sized
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 from sklearn.feature_extraction import DictVectorizer
-from sklearn.utils.validation import _num_samples
+from sklearn.utils.validation import _get_feature_names, _num_samples
+
+from skem._warnings import warn_user
+from skem.maxent._joint import centred
+
+
+class Pairs(NamedTuple):
+    """Features of all pairs of a class and a row, class after class."""
+
+    F: Any  # (n_classes * n_samples, n_features) dense or CSR, zeros for pairs that cannot be
+    possible: NDArray | None  # (n_classes, n_samples) pairs that can be; None for all
+    vectorizer: DictVectorizer | None  # of dictionaries
+    names: NDArray | None  # (n_features,) of dictionaries and frames
+
+    @property
+    def offset(self) -> NDArray | None:
+        """-inf for pairs that cannot be, else zero, (n_classes, n_samples)."""
+        return None if self.possible is None else np.where(self.possible, 0.0, -np.inf)
 
 
 def joint_features(
@@ -19,7 +36,8 @@ def joint_features(
     classes: NDArray,
     vectorizer: DictVectorizer | None = None,
     n_features: int | None = None,
-) -> tuple[Any, DictVectorizer | None]:
+    names: NDArray | None = None,
+) -> Pairs:
     """Features of all pairs of a row and a class.
 
     Parameters
@@ -35,18 +53,23 @@ def joint_features(
         That of the fit, if it had dictionaries.
     n_features : int or None
         Features of the fit; None while it is fitted.
+    names : ndarray of shape (n_features,) or None
+        Names of the columns that the fit had. Columns of frames are put into their order.
 
     Returns
     -------
-    F : ndarray or CSR matrix of shape (n_classes * n_samples, n_features)
-        Class after class.
-    vectorizer : DictVectorizer or None
-        None for matrices.
+    pairs : Pairs
 
     Raises
     ------
     ValueError, TypeError
-        If what ``feature_function`` returns has not that shape, or is not finite.
+        If what ``feature_function`` returns has not that shape or these names, or holds NaN or
+        infinity. Minus infinity says that the row cannot have the class.
+
+    Warns
+    -----
+    UserWarning
+        If columns have names now and had none in the fit, or the other way round.
     """
     n = _num_samples(X)
     values = [feature_function(X, c) for c in classes]
@@ -61,16 +84,88 @@ def joint_features(
         raise ValueError(f"feature_function returned {got}; in fit it returned {expected}.")
     if any(kinds):
         F, vectorizer = _vectorised(values, classes, n, vectorizer)
+        names = vectorizer.get_feature_names_out()
     else:
-        F = _stacked([_matrix(v, c, n) for v, c in zip(values, classes, strict=True)], classes)
+        order, names = _columns(values, classes, names, fitted=n_features is not None)
+        matrices = [_matrix(v, c, n) for v, c in zip(values, classes, strict=True)]
+        F = _stacked([m[:, i] for m, i in zip(matrices, order, strict=True)], classes)
     if n_features is not None and F.shape[1] != n_features:
         raise ValueError(
             f"feature_function returned {F.shape[1]} features; in fit it returned {n_features}."
         )
-    _check_finite(F, classes, n, vectorizer)
+    F, possible = _without_impossible(F, len(classes))
+    pairs = Pairs(F, possible, vectorizer, names)
+    _check_finite(pairs, classes, n)
     if n_features is None:
-        _check_informative(F, classes, n)
-    return F, vectorizer
+        _check_informative(pairs, classes, n)
+    return pairs
+
+
+def _columns(
+    values: list, classes: NDArray, names: NDArray | None, fitted: bool
+) -> tuple[list, NDArray | None]:
+    """For each class the order of its columns, and their names, which frames have."""
+    found = [_names(value) for value in values]
+    if any(f is None for f in found) != all(f is None for f in found):
+        raise ValueError(
+            "feature_function returned frames with names of columns for some classes and matrices "
+            "without them for others. Return the same for every class."
+        )
+    if found[0] is None or (names is None and fitted):
+        if fitted and (found[0] is None) != (names is None):
+            now, then = ("no names", "names") if found[0] is None else ("names", "no names")
+            warn_user(
+                f"feature_function returned columns with {now}; in fit they had {then}. Their "
+                "order is taken for that of the fit.",
+                UserWarning,
+            )
+        return [slice(None)] * len(values), names
+    where = "in fit" if fitted else f"for class {named(classes[0])}"
+    known: NDArray = found[0] if names is None else names
+    orders = []
+    for c, value in zip(classes, values, strict=True):
+        own = np.asarray(_names(value))
+        if set(own) != set(known):
+            missing = sorted(set(known) - set(own))
+            others = sorted(set(own) - set(known))
+            raise ValueError(
+                f"feature_function returned, for class {named(c)}, other columns than {where}: "
+                f"missing {missing}, unexpected {others}. Classes share one weight for each "
+                "feature: give zeros for features that a class does not have, or return "
+                "dictionaries, in which classes may have features of their own."
+            )
+        place = {name: j for j, name in enumerate(own)}
+        orders.append([place[name] for name in known])
+    return orders, known
+
+
+def _names(value: Any) -> NDArray | None:
+    """Names of the columns of a frame; None if there are none, or not one for each column."""
+    if sp.issparse(value) or isinstance(value, (np.ndarray, list)):
+        return None
+    names = _get_feature_names(value)
+    return None if names is None or len(set(names)) < len(names) else names
+
+
+def _without_impossible(F: Any, n_classes: int) -> tuple[Any, NDArray | None]:
+    """Zeros for pairs with a feature of minus infinity, and which pairs have none."""
+    if sp.issparse(F):
+        at = np.flatnonzero(np.isneginf(F.data))
+        impossible = np.unique(np.searchsorted(F.indptr, at, side="right") - 1)
+    else:
+        impossible = np.flatnonzero(np.isneginf(F).any(axis=1))
+    if not impossible.size:
+        return F, None
+    possible = np.ones(F.shape[0], dtype=bool)
+    possible[impossible] = False
+    F = F.copy()
+    if sp.issparse(F):
+        # Where other features of such a pair are NaN, the pair still cannot be.
+        F.data[np.repeat(~possible, np.diff(F.indptr))] = 0.0
+        F.eliminate_zeros()
+    else:
+        F[~possible] = 0.0
+    return F, possible.reshape(n_classes, -1)
 
 
 def named(c: Any) -> str:
@@ -156,7 +251,14 @@ def _stacked(matrices: list, classes: NDArray) -> Any:
     return np.ascontiguousarray(np.vstack(matrices))
 
 
-def _check_finite(F: Any, classes: NDArray, n: int, vectorizer: DictVectorizer | None) -> None:
+def _check_finite(pairs: Pairs, classes: NDArray, n: int) -> None:
+    F = pairs.F
+    if pairs.possible is not None and not pairs.possible.any(axis=0).all():
+        row = int(np.flatnonzero(~pairs.possible.any(axis=0))[0])
+        raise ValueError(
+            f"feature_function returned minus infinity for all classes of row {row}, which says "
+            "that the row can have none. Leave such rows out."
+        )
     finite = np.isfinite(F.data if sp.issparse(F) else F)
     if finite.all():
         return
@@ -167,20 +269,25 @@ def _check_finite(F: Any, classes: NDArray, n: int, vectorizer: DictVectorizer |
     else:
         pair, j = np.argwhere(~finite)[0]
         value = F[pair, j]
-    name = j if vectorizer is None else repr(str(vectorizer.feature_names_[j]))
+    name = j if pairs.names is None else repr(str(pairs.names[j]))
     raise ValueError(
         f"feature_function returned {'NaN' if np.isnan(value) else 'infinity'} for class "
         f"{named(classes[pair // n])}, row {pair % n}, feature {name}. Features must be finite; "
-        "leave out, or set to zero, what is missing."
+        "leave out, or set to zero, what is missing. Minus infinity says that a row cannot have "
+        "the class: its probability is then zero."
     )
 
 
-def _check_informative(F: Any, classes: NDArray, n: int) -> None:
-    if F.shape[1] == 0:
+def _check_informative(pairs: Pairs, classes: NDArray, n: int) -> None:
+    if pairs.F.shape[1] == 0:
         raise ValueError("feature_function returned no features: give at least one.")
-    for c in range(1, len(classes)):
-        if (F[c * n : (c + 1) * n] != F[:n]).sum():
-            return
+    if pairs.possible is not None:
+        alike = (centred(pairs.F, pairs.offset, len(classes))[0] != 0).sum() == 0
+    else:
+        rest = (pairs.F[c * n : (c + 1) * n] != pairs.F[:n] for c in range(1, len(classes)))
+        alike = not any(differ.sum() for differ in rest)
+    if not alike:
+        return
     raise ValueError(
         "feature_function returned the same features for every class, and such features cancel in "
         "p(y|x). Let them depend on the class, for instance by its name in theirs: "

@@ -114,7 +114,7 @@ def proven_gap(
     if gap <= enough:
         return gap
     aim = theta + step
-    free = (aim != 0) | (objective.l1 == 0)
+    free = (aim != 0) | ~objective.kinked
     left = gradient + objective.l1 * np.sign(aim) + objective.curvature_product(step)
     rest = newton_step(objective, left, free, precondition=precondition).step
     return min(gap, objective.gap(theta, value, step + rest))

@@ -42,14 +42,24 @@ class Objective:
     design : Design
     l2, l1 : ndarray of shape (n_weights,)
         Penalties of the weights, in nats per unit of sample weight; intercepts have none.
+    signs : ndarray of shape (n_weights,), default=None
+        1 for weights of at least zero, -1 for those of at most zero, 0 for any. In the dual, only
+        an expectation that is off in the direction of the sign has a price.
     """
 
-    def __init__(self, design: Design, l2: NDArray, l1: NDArray):
+    def __init__(self, design: Design, l2: NDArray, l1: NDArray, signs: NDArray | None = None):
         n_free = design.n_params - design.n_weights
         self.design = design
         self.l2 = np.concatenate([l2, np.zeros(n_free)])
         self.l1 = np.concatenate([l1, np.zeros(n_free)])
+        self.signs = np.zeros(design.n_params)
+        self.signs[: design.n_weights] = 0.0 if signs is None else signs
         self.n_evaluations = 0
+
+    @property
+    def kinked(self) -> NDArray:
+        """Parameters whose penalty or bound has a kink at zero, (n_params,)."""
+        return (self.l1 > 0) | (self.signs != 0)
 
     @functools.cached_property
     def centred(self) -> NDArray:
@@ -58,10 +68,11 @@ class Objective:
         They do where each class has a logit of its own and the same penalty, without absolute
         values: there is no curvature but that penalty where all classes move together.
         """
-        l2, l1 = (self.design.matrix(v[: self.design.n_weights]) for v in (self.l2, self.l1))
+        n_weights, kinked = self.design.n_weights, self.kinked
+        l2, kinks = (self.design.matrix(v[:n_weights]) for v in (self.l2, kinked))
         if l2.ndim == 1 or self.design.reference:  # joint features; two classes with one logit
             return np.zeros(l2.shape[-1], dtype=bool)
-        return (l2 == l2[:1]).all(0) & (l1 == 0).all(0)
+        return (l2 == l2[:1]).all(0) & ~kinks.any(0)
 
     def centre(self, theta: NDArray) -> NDArray:
         """The parameters of the same distribution with the least penalty, or a step to such."""
@@ -176,7 +187,7 @@ class Objective:
 
     def _price(self, u: NDArray, reach: NDArray) -> float:
         """What the excess of |u_j| over l1_j costs, in all; infinite where nothing pays for it."""
-        excess = np.maximum(np.abs(u) - self.l1, 0.0)
+        excess = self._excess(u)
         light = np.where(excess <= _MISSED * self._sizes, excess * reach, np.inf)
         curved = self.l2 > 0
         paid = np.where(excess > 0, np.inf, 0.0)
@@ -184,11 +195,17 @@ class Objective:
             paid[curved] = np.square(excess[curved] / np.sqrt(self.l2[curved])) / 2
         return float(np.minimum(paid, light).sum())
 
+    def _excess(self, u: NDArray) -> NDArray:
+        """By how much expectations are off beyond their tolerance."""
+        above = np.where(self.signs < 0, 0.0, np.maximum(u - self.l1, 0.0))
+        return np.where(self.signs > 0, above, np.maximum(above, -u - self.l1))
+
     def _shares(self, u: NDArray) -> list[float]:
         """How far from the observed classes alpha may be, or had better be, for |u| <= l1."""
         limits = [1.0]
-        over = np.abs(u) - self.l1 > _MISSED * self._sizes
-        for some in ((self.l1 > 0) & (self.l2 == 0) & over, self.l1 > 0):
+        excess = self._excess(u)
+        over = (self.l1 > 0) & (excess > _MISSED * self._sizes)
+        for some in (over & (self.l2 == 0), (self.l1 > 0) & (excess > 0)):
             ratio = (np.abs(u[some]) / self.l1[some]).max(initial=1.0)
             if 1 / ratio not in limits:
                 limits.append(1 / ratio)

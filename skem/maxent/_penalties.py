@@ -75,6 +75,26 @@ def penalties(
     return l2.ravel(), l1.ravel()
 
 
+def signs_of(value: Any, shape: tuple[int, ...]) -> NDArray:
+    """Signs of weights, (n_weights,), of -1, 0 and 1; zeros for None.
+
+    Raises
+    ------
+    ValueError
+        If they have not that shape, or hold other numbers.
+    """
+    if value is None:
+        return np.zeros(shape).ravel()
+    signs = _per_weight(value, "weight_signs", shape)
+    if not np.isin(signs, (-1, 0, 1)).all():
+        bad = signs[~np.isin(signs, (-1, 0, 1))][0]
+        raise ValueError(
+            f"weight_signs must hold 1 (weights of at least zero), -1 (of at most zero) and 0 (of "
+            f"any sign), got {bad:g}."
+        )
+    return signs.ravel()
+
+
 def _per_weight(value: Any, name: str, shape: tuple[int, ...]) -> NDArray:
     """Numbers of that shape, out of one, of one a feature, or of one a weight."""
     array = as_numbers(value)

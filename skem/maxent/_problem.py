@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from skem.maxent._units import units_of
 
 
 class Problem:
-    """A design with columns in units of their own, and the way back.
+    """A design with columns in units of their own, and the way back; holds the threads.
 
     Parameters
     ----------
@@ -57,17 +58,33 @@ class Problem:
         self.units = None if textbook else units_of(self.given.sizes, centre)
         self.design: Any = self.given if self.units is None else self.given.in_units(self.units)
 
-    def objective(self, l2: NDArray, l1: NDArray) -> Objective:
-        """With penalties of the weights as they were given, each (n_weights,)."""
+    def __enter__(self) -> Problem:
+        self._designs = contextlib.ExitStack()
+        for design in {id(d): d for d in (self.design, self.given)}.values():
+            self._designs.enter_context(design)
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._designs.close()
+
+    def objective(self, l2: NDArray, l1: NDArray, signs: NDArray) -> Objective:
+        """With penalties and signs of the weights as they were given, each (n_weights,)."""
         if self.units is not None:
             unit = self.given.matrix(np.ones(self.given.n_weights)) * self.units.unit
             l1 = l1 / unit.ravel()
             l2 = l2 / unit.ravel() / unit.ravel()
-        return Objective(self.design, l2, l1)
+        return Objective(self.design, l2, l1, signs)
 
     def scaled(self, theta: NDArray) -> NDArray:
         """Parameters of the design, out of those for the columns as they were given."""
         return theta if self.units is None else self.given.scaled(theta, self.units)
+
+    def derivative(self) -> NDArray:
+        """Of the fitted weights and intercepts by parameters of the design, square."""
+        identity = np.eye(self.design.n_params)
+        if self.units is None:
+            return identity
+        return np.array([self.given.raw(column, self.units) for column in identity]).T
 
     def fitted(self, theta: NDArray) -> dict[str, Any]:
         """Fitted attributes out of parameters of the design, in the dtype of the columns."""

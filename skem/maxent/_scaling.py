@@ -28,7 +28,6 @@ T.shape = (L, J), expectations of f_j over the pairs at each level.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +36,7 @@ from skem.maxent._designs import LinearDesign
 from skem.maxent._joint import JointDesign
 from skem.maxent._newton_step import newton_step
 from skem.maxent._objective import Objective
-from skem.maxent._smooth import Result
+from skem.maxent._smooth import Each, Result, at, go_on
 
 # A step multiplies the expectation of a feature by e^7 at the most: one that never occurs with
 # its class would ask for a weight of -inf at once.
@@ -54,7 +53,7 @@ def _scale(
     n_levels: int,
     tol: float,
     max_iter: int,
-    each: Callable[[int, float, float], bool] = lambda n, value, gap: False,
+    each: Each = go_on,
 ) -> Result:
     """Iterative scaling until the duality gap is at most ``tol``."""
     design = objective.design
@@ -84,7 +83,7 @@ def _scale(
         if small and result.n_iter >= next_proof:
             next_proof = 1.2 * result.n_iter + 5
             result.gap = min(result.gap, _gap(objective, theta, value, gradient))
-        if each(result.n_iter, value, result.gap) or result.gap <= tol:
+        if each(result.n_iter, value, result.gap, at(theta)) or result.gap <= tol:
             break
     result.theta, result.value = theta, value
     if result.gap > tol:

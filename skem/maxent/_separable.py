@@ -63,13 +63,16 @@ class SeparationWatch:
     def __init__(self, objective: Objective):
         self.objective = objective
         self.free = (objective.l2 == 0) & (objective.l1 == 0)
+        offset = objective.design.offset
+        # With offsets the logits of weights alone are not those of the model.
+        self.alone = offset is None or not offset[np.isfinite(offset)].any()
         self.kind: str | None = None
         # A solver may work on another design at first: NaN separates nothing.
         objective.design.probabilities.fill(np.nan)
 
     def complete(self) -> bool:
         """Whether the parameters evaluated last separate all rows, with no penalty on any."""
-        return bool(self.free.all()) and _all_right(self.objective.design)
+        return self.alone and bool(self.free.all()) and _all_right(self.objective.design)
 
     def after(self, result: Result) -> None:
         """Set ``kind``, and the gap where the loss can go to zero."""
@@ -81,7 +84,7 @@ class SeparationWatch:
             self.kind = "complete separation"
             result.gap = min(result.gap, result.value)
         elif not _overlap_is_proven(self.objective, result.theta, self.free):
-            self.kind = _programme(design, self.free)
+            self.kind = _programme(design, self.free, self.objective.signs)
 
 
 def _all_right(design: Any) -> bool:
@@ -101,8 +104,10 @@ def _overlap_is_proven(objective: Objective, theta: NDArray, free: NDArray) -> b
         P = design.probabilities
         if design.reference:
             others = np.where(design.y == 1, 1 - P[0], P[0])
+            if design.offset is not None:
+                others = np.where(np.isfinite(design.offset).all(0), others, np.inf)
         else:
-            others = np.where(design.targets() == 1, np.inf, P)
+            others = np.where((design.targets() == 1) | ~design.possible(), np.inf, P)
         smallest = (design.row_weight * others).min() / design.total_weight
         if smallest <= _ROUNDING:
             return False
@@ -113,19 +118,21 @@ def _overlap_is_proven(objective: Objective, theta: NDArray, free: NDArray) -> b
     return False
 
 
-def _programme(design: Any, free: NDArray) -> str | None:
+def _programme(design: Any, free: NDArray, signs: NDArray) -> str | None:
     """Step 3; None if there is no separation, or if the programme is too large to tell."""
     if design.n_logits * design.n_rows > _LARGEST_PROGRAMME:
         return None
     D = _differences(design)[:, free]
-    if D.nnz > _LARGEST_PROGRAMME:
+    if not 0 < D.nnz <= _LARGEST_PROGRAMME:
         return None
     largest = abs(D).max(axis=0).toarray().ravel()
     D = D @ sp.diags_array(1 / np.where(largest > 0, largest, 1.0))
     answer = milp(
         -np.asarray(D.sum(axis=0)).ravel(),
         constraints=LinearConstraint(D, 0, 1),
-        bounds=Bounds(-np.inf, np.inf),
+        bounds=Bounds(
+            np.where(signs[free] > 0, 0.0, -np.inf), np.where(signs[free] < 0, 0.0, np.inf)
+        ),
         options={"time_limit": _SECONDS},
     )
     if answer.x is None:
@@ -140,8 +147,12 @@ def _differences(design: Any) -> sp.csr_array:
     """f(x_i, y_i) - f(x_i, c) for all rows and other classes, one a row, (n_pairs, n_params)."""
     features = [_features(design, c) for c in range(design.n_logits + design.reference)]
     own = sum(sp.diags_array((design.y == c) * 1.0) @ F for c, F in enumerate(features))
+    other = design.y != np.arange(len(features))[:, None]
+    if design.offset is not None:
+        other &= np.isfinite(design.offset)
     return sp.vstack(
-        [(own - F)[np.flatnonzero(design.y != c)] for c, F in enumerate(features)], format="csr"
+        [(own - F)[np.flatnonzero(rows)] for F, rows in zip(features, other, strict=True)],
+        format="csr",
     )
 
 

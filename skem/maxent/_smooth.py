@@ -49,6 +49,21 @@ class Result:
         return bool(self.gap <= max(tol, 1e-13 * max(1.0, abs(self.value))))
 
 
+# Called after each step with its number, value, gap, and a function that gives the parameters (of
+# the objective as the estimator knows it); True stops.
+Each = Callable[[int, float, float, Callable[[], NDArray]], bool]
+
+
+def go_on(n_iter: int, value: float, gap: float, where: Callable[[], NDArray]) -> bool:
+    """Nothing stops the solver."""
+    return False
+
+
+def at(theta: NDArray) -> Callable[[], NDArray]:
+    """A function that gives these parameters."""
+    return lambda: theta
+
+
 class Pairs:
     """Steps and changes of the gradient, for the two-loop recursion."""
 
@@ -90,7 +105,7 @@ def minimise(
     tol: float,
     max_iter: int,
     first_damping: float = 1e-3,
-    each: Callable[[int, float, float], bool] = lambda n, value, gap: False,
+    each: Each = go_on,
 ) -> Result:
     """Minimise until the duality gap is at most ``tol``.
 
@@ -108,7 +123,7 @@ def minimise(
     first_damping : float
         Added to each p (1 - p) by the first curvature; for the next ones see `_next_damping`.
     each : callable
-        Called as ``each(n_iter, value, gap)``; True stops.
+        Called after each step; True stops.
     """
     theta = objective.centre(theta)  # where steps stay
     value, gradient = objective.smooth(theta)
@@ -142,7 +157,7 @@ def minimise(
             n_steps += 1
             result.n_iter += 1
             result.values.append(value)
-            if each(result.n_iter, value, result.gap):
+            if each(result.n_iter, value, result.gap, at(theta)):
                 break
         if stuck or n_steps >= curvature.lasting * curvature.growth**n_renewals:
             n_renewals += 1

@@ -26,7 +26,7 @@ from skem.maxent._scaling import (
     generalized_iterative_scaling,
     improved_iterative_scaling,
 )
-from skem.maxent._smooth import Result, minimise
+from skem.maxent._smooth import Each, Result, minimise
 from skem.maxent._split import split_lbfgs
 
 SMOOTH_SOLVERS = ("newton-cholesky", "block-lbfgs", "diagonal-lbfgs", "row-space")
@@ -52,6 +52,8 @@ def choose(objective: Objective) -> str:
     """The solver measured best for a problem of that shape and penalty (benchmarks/maxent.py)."""
     design = objective.design
     linear = isinstance(design, LinearDesign)
+    if objective.signs.any():
+        return "split-lbfgs"
     if objective.l1.any():
         return "coordinate-descent" if linear else "split-lbfgs"
     if isinstance(design, JointDesign):
@@ -76,6 +78,11 @@ def check_solver(name: str, objective: Objective) -> None:
         With the solvers that do.
     """
     design, absolute = objective.design, bool(objective.l1.any())
+    if objective.signs.any() and name != "split-lbfgs":
+        raise ValueError(
+            f"solver={name!r} cannot bound signs of weights. With weight_signs use solver='auto' "
+            "or 'split-lbfgs'."
+        )
     if name in LINEAR_ONLY and not isinstance(design, LinearDesign):
         suited = L1_SOLVERS if absolute else SOLVERS
         others = ", ".join(repr(other) for other in suited if other not in LINEAR_ONLY)
@@ -208,7 +215,7 @@ def _row_space(
     n_jobs: int | None,
     tol: float,
     max_iter: int,
-    each: Callable[[int, float, float], bool],
+    each: Each,
 ) -> Result:
     """Solve for weights w = X' a, where those of least norm are, and prove it for all weights.
 
@@ -238,21 +245,29 @@ def _row_space(
         n_jobs=n_jobs,
         offset=design.offset,
     )
+
+    def back(theta: NDArray) -> NDArray:
+        weights, intercepts = reduced.split(theta)
+        return design.join(((reduced.matrix(weights) / scale) @ U.T) @ X / units, intercepts)
+
     with reduced:
         penalty = np.full(reduced.n_weights, level)
         problem = Objective(reduced, penalty, np.zeros_like(penalty))
         solve = solver_of(choose(problem), problem, rng, n_jobs)
         inner = solve(
-            problem, reduced.join(start, intercepts), tol=tol / 2, max_iter=max_iter, each=each
+            problem,
+            reduced.join(start, intercepts),
+            tol=tol / 2,
+            max_iter=max_iter,
+            each=lambda n_iter, value, gap, where: each(n_iter, value, gap, lambda: back(where())),
         )
-    weights, intercepts = reduced.split(inner.theta)
-    full = design.join(((reduced.matrix(weights) / scale) @ U.T) @ X / units, intercepts)
+    full = back(inner.theta)
     result = _diagonal(objective)(
         objective,
         full,
         tol=tol,
         max_iter=max(1, max_iter - inner.n_iter),
-        each=lambda n_iter, value, gap: each(inner.n_iter + n_iter, value, gap),
+        each=lambda n_iter, value, gap, where: each(inner.n_iter + n_iter, value, gap, where),
     )
     result.n_iter += inner.n_iter
     result.values = inner.values + result.values[1:]

@@ -1,14 +1,13 @@
 """Minimise an objective with absolute values for any design: split weights, then Newton steps.
 
 A weight with an absolute value is the difference of two that are not negative, w = w+ - w-, with
-|w| = w+ + w-: a smooth problem with bounds (Kazama & Tsujii 2003), for L-BFGS-B. It finds which
+|w| = w+ + w-: a smooth problem with bounds (Kazama & Tsujii 2003), for L-BFGS-B; where the sign of
+a weight is given, one of the two is zero. It finds which
 weights are zero. Newton steps of the others by conjugate gradients, with signs kept, then make
 the optimum as exact as the duality gap asks.
 """
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import numpy as np
 import scipy.optimize
@@ -16,9 +15,7 @@ from numpy.typing import NDArray
 
 from skem.maxent._newton_step import newton_step, proven_gap
 from skem.maxent._objective import Objective
-from skem.maxent._smooth import Result
-
-Each = Callable[[int, float, float], bool]
+from skem.maxent._smooth import Each, Result, go_on
 
 _MEMORY = 20
 # Rounds of L-BFGS-B and Newton steps, with ever less tolerance.
@@ -35,7 +32,7 @@ def split_lbfgs(
     *,
     tol: float,
     max_iter: int,
-    each: Each = lambda n, value, gap: False,
+    each: Each = go_on,
 ) -> Result:
     """Minimise until the duality gap is at most ``tol``.
 
@@ -49,7 +46,7 @@ def split_lbfgs(
     max_iter : int
         Steps of L-BFGS-B and Newton steps at the most.
     each : callable
-        Called as ``each(n_iter, value, gap)``; True stops.
+        Called after each step; True stops.
     """
     run = _Run(objective, theta, max_iter, each)
     precision = 1e-5
@@ -73,11 +70,12 @@ class _Run:
 
     def __init__(self, objective: Objective, theta: NDArray, max_iter: int, each: Each):
         self.objective, self.max_iter, self.each = objective, max_iter, each
+        theta = np.where(theta * objective.signs < 0, 0.0, theta)
         smooth, self.gradient = objective.smooth(theta)
         value = smooth + objective.absolute(theta)
         self.lower = -np.inf
         self.result = Result(theta, value, np.inf, 0, [value])
-        self.split = np.flatnonzero(objective.l1)
+        self.split = np.flatnonzero(objective.kinked)
         self.width = objective.l1[self.split]
 
     def _record(self, theta: NDArray, value: float) -> None:
@@ -85,7 +83,7 @@ class _Run:
         result.theta, result.value, result.gap = theta, value, value - self.lower
         result.n_iter += 1
         result.values.append(value)
-        if self.each(result.n_iter, value, result.gap):
+        if self.each(result.n_iter, value, result.gap, lambda: theta):
             raise _Stop
 
     def _joined(self, v: NDArray) -> NDArray:
@@ -121,12 +119,14 @@ class _Run:
         start[split] = np.maximum(theta[split], 0.0)
         low = np.full(len(start), -np.inf)
         low[split] = low[theta.size :] = 0.0
+        high, signs = np.full(len(start), np.inf), objective.signs[split]
+        high[split[signs < 0]] = high[theta.size :][signs > 0] = 0.0
         scipy.optimize.minimize(
             value_of,
             start,
             jac=True,
             method="L-BFGS-B",
-            bounds=scipy.optimize.Bounds(low, np.inf),
+            bounds=scipy.optimize.Bounds(low, high),
             callback=after,
             options={
                 "maxiter": self.max_iter - self.result.n_iter,
@@ -165,7 +165,7 @@ class _Run:
         """Newton step of the weights that are not zero, and what it would lower F by."""
         objective = self.objective
         slope = self.gradient + objective.l1 * np.sign(theta)
-        free = (theta != 0) | (objective.l1 == 0)
+        free = (theta != 0) | ~objective.kinked
         # Ever more exact: quadratic convergence.
         accuracy = min(1e-3, float(np.linalg.norm(slope[free])))
         step = newton_step(objective, slope, free, accuracy=accuracy).step
@@ -173,10 +173,10 @@ class _Run:
 
     def _search(self, theta: NDArray, value: float, step: NDArray, promised: float) -> bool:
         objective, length = self.objective, 1.0
-        penalised = objective.l1 > 0
+        kinked = objective.kinked
         while promised * length > np.finfo(np.float64).eps * value / 4:
             new = theta + length * step
-            new[penalised & (new * theta < 0)] = 0.0
+            new[kinked & (new * theta < 0)] = 0.0
             smooth, _ = objective.smooth(new)
             new_value = smooth + objective.absolute(new)
             if new_value < value and new_value <= value - 1e-4 * length * promised:

@@ -271,8 +271,9 @@ def test_each_can_stop(minimiser):
     start = np.zeros(objective.design.n_params)
     seen = []
 
-    def each(n_iter, value, gap):
+    def each(n_iter, value, gap, where):
         seen.append(n_iter)
+        assert where().shape == start.shape
         return n_iter == 2
 
     result = minimiser(objective, start, tol=1e-14, max_iter=100, each=each)

@@ -163,4 +163,4 @@ def test_programmes_too_large_are_left(monkeypatch):
     monkeypatch.setattr(_separable, "_LARGEST_PROGRAMME", 10)
     design = LinearDesign(LINE, LINE.ravel() > 3, None, n_classes=2, intercept=True, n_jobs=1)
     free = Objective(design, np.zeros(1), np.zeros(1)).l2 == 0
-    assert _separable._programme(design, free) is None
+    assert _separable._programme(design, free, np.zeros(2)) is None
