@@ -20,7 +20,7 @@ from skem.maxent._joint import JointDesign
 from skem.maxent._monitor import Monitor
 from skem.maxent._penalties import penalties, signs_of
 from skem.maxent._prediction import LogitPredictionMixin
-from skem.maxent._problem import Problem
+from skem.maxent._scaled_problem import Problem
 from skem.maxent._separable import SeparationWatch
 from skem.maxent._solvers import SCALINGS, SOLVERS, choose, solver_of
 from skem.maxent._training import joint_training, linear_training

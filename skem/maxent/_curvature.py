@@ -20,9 +20,9 @@ import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
 
+from skem.maxent._column_units import inverse_diagonal
 from skem.maxent._designs import LinearDesign
 from skem.maxent._objective import Objective
-from skem.maxent._units import inverse_diagonal
 
 # Mean of p(1 - p) below which a class is certain: its gradient, a mean of differences of
 # probabilities, is then rounding.

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp, xlogy
 
 from skem.em._rows import BlockMap, cut
-from skem.maxent._units import Sizes, Units, sizes_of
+from skem.maxent._column_units import Sizes, Units, sizes_of
 
 # Values of the rows that a kernel works on at a time, which stay in the cache.
 _CACHED_VALUES = 1 << 16

@@ -14,9 +14,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from skem.maxent._column_units import inverse_diagonal
 from skem.maxent._objective import Objective
-from skem.maxent._problem import Problem
-from skem.maxent._units import inverse_diagonal
+from skem.maxent._scaled_problem import Problem
 
 # Of a matrix with a unit diagonal, eigenvalues below this times its size are rounding.
 _ROUNDING = 1e-13

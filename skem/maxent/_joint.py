@@ -19,8 +19,8 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from skem.maxent._column_units import Sizes, Units, sizes_of
 from skem.maxent._designs import Design, LinearDesign
-from skem.maxent._units import Sizes, Units, sizes_of
 
 
 class JointDesign(Design):

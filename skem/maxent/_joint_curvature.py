@@ -19,10 +19,10 @@ import scipy.linalg
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from skem.maxent._column_units import inverse_diagonal
 from skem.maxent._curvature import CERTAIN, positive_factor
 from skem.maxent._joint import JointDesign
 from skem.maxent._objective import Objective
-from skem.maxent._units import inverse_diagonal
 
 # Rows whose dense features are worked on at a time.
 _HEIGHT = 2048

@@ -10,7 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skem._callbacks import IterationCallbacks
 from skem._warnings import warn_user
-from skem.maxent._problem import Problem
+from skem.maxent._scaled_problem import Problem
 from skem.maxent._separable import MESSAGE, SeparationWatch
 from skem.maxent._smooth import Result
 from skem.maxent._training import Training

@@ -26,8 +26,8 @@ import functools
 import numpy as np
 from numpy.typing import NDArray
 
+from skem.maxent._column_units import inverse_diagonal
 from skem.maxent._designs import Design
-from skem.maxent._units import inverse_diagonal
 
 # Expectations may exceed their tolerance by this share of the size of their feature, for what that
 # costs.

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from skem.maxent._column_units import units_of
 from skem.maxent._designs import LinearDesign
 from skem.maxent._joint import JointDesign, centred
 from skem.maxent._objective import Objective
 from skem.maxent._training import Training
-from skem.maxent._units import units_of
 
 
 class Problem:
