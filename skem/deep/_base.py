@@ -21,6 +21,7 @@ from skem.deep._device import device_named, resolve_device, same_device, threads
 from skem.deep._net import DivergedError, Net
 from skem.deep._random import local_seed
 from skem.deep._tasks import EpochTasks
+from skem.deep.modules.draws import borrowed
 
 
 def cosine(done: float) -> float:
@@ -264,8 +265,12 @@ class DeepEstimatorMixin(CallbackSupportMixin):
             self.net_.device = str(wanted)
             module.to(wanted)
             device = wanted
-        draws = contextlib.nullcontext() if seed is None else local_seed(seed, device)
-        with torch.inference_mode(), draws:
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(torch.inference_mode())
+            if seed is not None:
+                stack.enter_context(local_seed(seed, device))
+                if getattr(module, "foreign", False):
+                    stack.enter_context(borrowed(device))
             yield device
 
 

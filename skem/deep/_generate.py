@@ -8,6 +8,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from skem.deep.modules import draws
+
 
 class Choice(NamedTuple):
     """Among which tokens is drawn, and how boldly; see `RNNLanguageModel.generate`."""
@@ -54,7 +56,7 @@ def restricted(log_p: Tensor, choice: Choice) -> Tensor:
 
 
 def chosen(log_p: Tensor, choice: Choice) -> Tensor:
-    """Ids that are drawn, (n,), by torch's random state."""
+    """Ids that are drawn, (n,), by the random state of the call."""
     if choice.top_k == 1:
         return log_p.argmax(-1)
-    return torch.multinomial(restricted(log_p, choice).exp(), 1)[:, 0]
+    return draws.choice(restricted(log_p, choice).exp())

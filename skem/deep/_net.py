@@ -5,6 +5,8 @@ batch, a number with a gradient, and sums over the rows without: numbers or tens
 in the order of ``module.parts``, of which the first is the loss and the last the weight of the
 rows. Nothing is read back from the device before the epoch is over.
 
+A module with a true ``foreign`` has layers that draw from torch's global generators.
+
 The module may have a tensor ``step``, which is given the number of batches so far, for schedules
 of its own (a tensor, since a compiled module is compiled anew for another number).
 """
@@ -22,6 +24,8 @@ import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback
 from torch import Tensor
+
+from skem.deep.modules.draws import borrowed, set_aside
 
 
 @dataclasses.dataclass
@@ -108,15 +112,21 @@ class Net(NeuralNet):
         return super().initialize()
 
     def let_go(self) -> None:
-        """Keep what is used after training: no held-out rows, no copies, no compiled module."""
+        """Keep what is used after training: no held-out rows, copies, moments or compiled module."""
         self.module_ = getattr(self.module_, "_orig_mod", self.module_)
         self.module_.eval()
         self.module_.zero_grad(set_to_none=True)
         self.module = None  # would be pickled once more, and bound to the device
         self.train_split = None
         self.good_ = None
+        self.optimizer_.state.clear()  # of Adam twice as large as the module
         self._steps.shown = None
         del self._scaler, self._autocast
+
+    def notify(self, method_name: str, **cb_kwargs: Any) -> Any:
+        """Callbacks may draw: the training goes on with the numbers that it would have had."""
+        with set_aside():
+            return super().notify(method_name, **cb_kwargs)
 
     # ------------------------------------------------------------------ training
     def fit_loop(self, X: Any, y: Any = None, epochs: int | None = None, **fit_params: Any) -> Net:
@@ -210,7 +220,7 @@ class Net(NeuralNet):
         for group in optimizer.param_groups:
             for parameter in group["params"]:
                 parameter.grad = None
-        with self._autocast:
+        with self._draws(), self._autocast:
             loss, parts = module(*batch)
         self._scaler.scale(loss).backward()
         self._scaler.unscale_(optimizer)
@@ -227,8 +237,14 @@ class Net(NeuralNet):
         return parts
 
     def _valid_batch(self, batch: tuple) -> tuple:
-        with torch.inference_mode():
+        with torch.inference_mode(), self._draws():
             return self.module_(*batch)[1]
+
+    def _draws(self) -> contextlib.AbstractContextManager:
+        """Where layers of the user's own may draw, by torch's global generators."""
+        if not getattr(self.module_, "foreign", False):
+            return contextlib.nullcontext()
+        return borrowed(torch.device(self.device))
 
     def _keep_good_weights(self) -> None:
         state = self.module_.state_dict()

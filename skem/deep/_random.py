@@ -10,6 +10,8 @@ import torch
 from sklearn.utils import check_random_state
 from torch import Tensor
 
+from skem.deep.modules.draws import own_generators
+
 _LEAST = 2.0**-25  # half the step of float32 below 1; the normal quantile of 0 is not finite
 
 
@@ -20,23 +22,16 @@ def draw_seed(random_state: Any) -> int:
 
 @contextlib.contextmanager
 def local_seed(seed: int, device: torch.device) -> Iterator[None]:
-    """Torch draws by the seed inside, on the CPU and that device, and goes on as before.
+    """Modules of skem draw by the seed inside, in this thread, on the CPU and that device.
 
-    Other devices are left alone, which `torch.manual_seed` would seed too.
+    torch's global generators are left alone.
 
     Parameters
     ----------
     seed : int
     device : torch.device
     """
-    cuda = device.type == "cuda"
-    with torch.random.fork_rng(devices=[device] if cuda else []):
-        torch.default_generator.manual_seed(seed)
-        if cuda:
-            with torch.cuda.device(device):
-                torch.cuda.manual_seed(seed)
-        elif device.type != "cpu":
-            torch.get_device_module(device).manual_seed(seed)
+    with own_generators(seed, device):
         yield
 
 

@@ -27,6 +27,7 @@ from skem.deep._text import (
     read,
 )
 from skem.deep._text import Documents as Texts
+from skem.deep.modules.draws import generator
 from skem.deep.modules.recurrent import CELLS
 
 _VALUES = 1 << 22  # numbers that a layer may hold for one batch of inference
@@ -142,7 +143,7 @@ class SequenceEstimatorMixin(DeepEstimatorMixin):
                 f"validation_fraction={self.validation_fraction:g} of {n} sequences leaves none "
                 "to train on. Lower it, or set early_stopping=False."
             )
-        order = torch.randperm(n).numpy()
+        order = torch.randperm(n, generator=generator()).numpy()
         return np.sort(order[n_held_out:]), np.sort(order[:n_held_out])
 
     # ------------------------------------------------------------------ use

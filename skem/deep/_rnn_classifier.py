@@ -22,6 +22,7 @@ from skem.deep._labelled import Labelled
 from skem.deep._random import draw_seed, local_seed
 from skem.deep._rnn_labels import CONSTRAINTS, LabelledSequencesMixin
 from skem.deep._text import Sequences, Vocabulary, check_lengths, distinct_sequences
+from skem.deep.modules.draws import OwnInitialisation
 from skem.deep.modules.sequence import POOLINGS, SequenceClassifier
 
 
@@ -267,13 +268,12 @@ class RNNClassifier(LabelledSequencesMixin, ClassifierMixin, BaseEstimator):
             weight = weight / weight.mean()
         with local_seed(draw_seed(self.random_state), resolve_device(self.device)):
             train, valid = self._datasets(sequences, codes, weight)
-            module = SequenceClassifier(
-                embedding := self._make_embedding(vocabulary),
-                self._make_recurrent(embedding.vectors.embedding_dim),
-                len(classes),
-                self.pooling,
-                self.dropout,
-            )
+            with OwnInitialisation():
+                embedding = self._make_embedding(vocabulary)
+                recurrent = self._make_recurrent(embedding.vectors.embedding_dim)
+                module = SequenceClassifier(
+                    embedding, recurrent, len(classes), self.pooling, self.dropout
+                )
             self._start_at_frequencies(module, codes, weight)
             if goes_on:
                 self._load_weights(module)

@@ -17,6 +17,7 @@ from skem.deep._random import draw_seed, local_seed
 from skem.deep._rnn_base import RECURRENT
 from skem.deep._rnn_lm_fit import OPTIMIZERS, LanguageModelFitMixin
 from skem.deep._segments import TRUNCATIONS
+from skem.deep.modules.draws import OwnInitialisation
 
 
 class RNNLanguageModel(LanguageModelFitMixin, BaseEstimator):
@@ -331,7 +332,8 @@ class RNNLanguageModel(LanguageModelFitMixin, BaseEstimator):
         vocabulary, sequences = self._training(X, goes_on=goes_on)
         with local_seed(draw_seed(self.random_state), resolve_device(self.device)):
             train, valid = self._datasets(sequences, vocabulary, X_val)
-            module = self._make_module(vocabulary)
+            with OwnInitialisation():
+                module = self._make_module(vocabulary)
             if goes_on:
                 self._load_weights(module)
             fitted = self._train(

@@ -20,6 +20,7 @@ from skem.deep._generate import Choice, chosen
 from skem.deep._random import draw_seed
 from skem.deep._rnn_base import Part, SequenceEstimatorMixin, in_own_order, repeat_equal
 from skem.deep._text import Sequences
+from skem.deep.modules.draws import generator
 from skem.deep.modules.language_model import LanguageModel
 
 
@@ -365,7 +366,7 @@ class LanguageModelUseMixin(
                 log_p, state = module.advance(token.to(device), state)
                 log_p[:, never] = -torch.inf
                 token = chosen(log_p, choice)
-                seed = int(torch.randint(2**31 - 1, ()))
+                seed = int(torch.randint(2**31 - 1, (), generator=generator()))
             if int(token) == vocabulary.end:
                 return
             yield int(token)

@@ -21,6 +21,7 @@ from skem.deep._rnn_tagger_use import TaggerUseMixin
 from skem.deep._sequences import id_type, looked_up
 from skem.deep._tags import may_be_padded, read_tags
 from skem.deep._text import Documents, Sequences, Vocabulary, check_lengths
+from skem.deep.modules.draws import OwnInitialisation
 from skem.deep.modules.sequence import CHARACTERS, SequenceTagger, WordCNN, WordRNN
 
 
@@ -296,7 +297,8 @@ class RNNTagger(TaggerUseMixin, BaseEstimator):
         whole = self._arrays(texts, vocabulary, letters)
         with local_seed(draw_seed(self.random_state), resolve_device(self.device)):
             train, valid = self._datasets(whole, texts.sequences, codes, weight)
-            module = self._make_module(vocabulary, letters, len(classes))
+            with OwnInitialisation():
+                module = self._make_module(vocabulary, letters, len(classes))
             self._start_at_frequencies(module, codes, weight)
             if goes_on:
                 self._load_weights(module)

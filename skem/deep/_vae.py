@@ -19,6 +19,7 @@ from skem.deep._distinct import distinct
 from skem.deep._random import draw_seed, local_seed
 from skem.deep._vae_fit import VAEFitMixin
 from skem.deep._vae_parts import ACTIVATIONS, LIKELIHOODS
+from skem.deep.modules.draws import OwnInitialisation
 from skem.deep.modules.flows import FLOWS
 
 
@@ -324,7 +325,8 @@ class VAETransformer(VAEFitMixin, BaseEstimator):
             with local_seed(self._seed, device):
                 train, valid = self._datasets(X, codes, weight, device, n_given)
                 self._check_warmup(train)
-                module = self._make_module(X, weight, len(classes))
+                with OwnInitialisation():
+                    module = self._make_module(X, weight, len(classes))
                 if goes_on:
                     self._load_weights(module)
                 fitted = self._train(

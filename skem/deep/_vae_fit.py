@@ -27,6 +27,7 @@ from skem.deep._vae_parts import (
     units,
 )
 from skem.deep._vae_use import VAEUseMixin
+from skem.deep.modules.draws import generator
 from skem.deep.modules.vae import VAE
 
 # A latent dimension is active where the posterior means vary by more than this (Burda et al. 2016).
@@ -159,7 +160,7 @@ class VAEFitMixin(VAEUseMixin):
                 f"validation_fraction={self.validation_fraction:g} of {n_rows} rows leaves none to "
                 "train on. Lower it, or set early_stopping=False."
             )
-        order = torch.randperm(n_rows)
+        order = torch.randperm(n_rows, generator=generator())
         order = order if rows is None else rows[order]
         held_out = TensorRows(*tensors, rows=order[:n_held_out])
         return TensorRows(*tensors, rows=order[n_held_out:]), held_out
@@ -199,6 +200,7 @@ class VAEFitMixin(VAEUseMixin):
             kl_warmup_steps=self.kl_warmup_steps,
             free_bits=self.free_bits,
             n_importance_samples=self.n_importance_samples,
+            foreign=self.encoder is not None or self.decoder is not None,
         )
 
     def _check_goes_on(self, n_features: int, classes: NDArray) -> None:

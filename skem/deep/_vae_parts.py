@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sklearn.utils import gen_batches
 from torch import Tensor, nn
 
+from skem.deep.modules.draws import borrowed
 from skem.deep.modules.likelihoods import (
     Bernoulli,
     Categorical,
@@ -227,7 +228,8 @@ def network(
         Of a last linear layer; None adds none.
     """
     if given is not None:
-        module = given(sizes[0], n_outputs)
+        with borrowed(torch.device("cpu")):
+            module = given(sizes[0], n_outputs)
         if not isinstance(module, nn.Module):
             raise TypeError(
                 f"{name}(n_inputs, n_outputs) must return a torch.nn.Module, got "

@@ -18,6 +18,7 @@ from skem.deep._base import DeepEstimatorMixin
 from skem.deep._distinct import row_uniforms
 from skem.deep._random import draw_seed, normal_at, spread_uniform
 from skem.deep._vae_parts import UnitRows, check_codes, check_range
+from skem.deep.modules import draws
 from skem.deep.modules.vae import VAE
 
 # Numbers that a layer may hold for one batch of inference.
@@ -343,14 +344,14 @@ class VAEUseMixin(DeepEstimatorMixin, ClassNamePrefixFeaturesOutMixin, Transform
         codes = self._codes(labels, n, need=self.conditional)
         module = self._module
         with self._inference(draw_seed(self.random_state)) as device:
-            z = torch.randn(n, module.n_components, device=device)
+            z = draws.normal((n, module.n_components), module.head.weight)
             c = None if codes is None else codes.to(device)
             if module.prior == "class":
-                own = torch.randint(module.n_classes, (n,), device=device) if c is None else c
+                own = draws.integers(module.n_classes, n, device) if c is None else c
                 z = z + module.class_means[own]
             elif module.prior == "vamp":
                 mean, log_variance, _ = module._head(module.pseudo_inputs, None)
-                own = torch.randint(len(mean), (n,), device=device)
+                own = draws.integers(len(mean), n, device)
                 z = mean[own] + torch.exp(0.5 * log_variance[own]) * z
             drawn = module.likelihood.sample(module.decode(z, c))
         return self._outside(drawn.cpu().numpy())
