@@ -189,6 +189,39 @@ def _holds_integers(labels: Any) -> bool:
     return isinstance(labels, np.ndarray) and labels.dtype.kind == "i"
 
 
+def check_known(labels: ArrayLike, name: str) -> NDArray:
+    """Classes, none of which is missing.
+
+    Raises
+    ------
+    ValueError
+        If one is None, NaN, or another value that is not equal to itself.
+    """
+    values = np.asarray(labels)
+    if values.dtype.kind in "fc":
+        missing = ~np.isfinite(values)
+    elif values.dtype.kind == "O":
+        missing = np.array([v is None or not _equals_itself(v) for v in values.ravel()], dtype=bool)
+    else:
+        return values
+    if missing.any():
+        at, n = int(np.flatnonzero(missing)[0]), int(missing.sum())
+        what = "NaN" if values.dtype.kind == "f" else "missing values"
+        raise ValueError(
+            f"Input {name} contains {what}: {name}[{at}] is {values.ravel()[at]!r}, and {n} of "
+            f"{values.size} are missing or infinite. Leave those rows out, or give them a class of "
+            "their own."
+        )
+    return values
+
+
+def _equals_itself(value: Any) -> bool:
+    try:
+        return bool(value == value)
+    except TypeError:  # pandas.NA is neither
+        return False
+
+
 def check_positive_integer(value: Any, name: str) -> int:
     """A count of at least one."""
     if not isinstance(value, (int, np.integer)) or value < 1:

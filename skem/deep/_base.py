@@ -19,9 +19,8 @@ from skem._warnings import warn_user
 from skem.deep._data import Batches
 from skem.deep._device import device_named, resolve_device, same_device, threads_for
 from skem.deep._net import DivergedError, Net
-from skem.deep._random import local_seed
 from skem.deep._tasks import EpochTasks
-from skem.deep.modules.draws import borrowed
+from skem.deep.modules.draws import borrowed, own_generators
 
 
 def cosine(done: float) -> float:
@@ -267,8 +266,9 @@ class DeepEstimatorMixin(CallbackSupportMixin):
             device = wanted
         with contextlib.ExitStack() as stack:
             stack.enter_context(torch.inference_mode())
+            stack.enter_context(torch.autocast(device.type, enabled=False))
             if seed is not None:
-                stack.enter_context(local_seed(seed, device))
+                stack.enter_context(own_generators(seed, device))
                 if getattr(module, "foreign", False):
                     stack.enter_context(borrowed(device))
             yield device

@@ -10,6 +10,8 @@ from torch import Tensor
 
 from skem.deep.modules import draws
 
+_COLDEST = 1e-30  # beyond it nothing changes, and float32 ends
+
 
 class Choice(NamedTuple):
     """Among which tokens is drawn, and how boldly; see `RNNLanguageModel.generate`."""
@@ -43,7 +45,9 @@ def restricted(log_p: Tensor, choice: Choice) -> Tensor:
 
     top_k and top_p are taken after the temperature, top_k first.
     """
-    log_p = (log_p / choice.temperature).log_softmax(-1)
+    # Relative to the likeliest, which stays at zero however cold it is.
+    temperature = min(max(choice.temperature, _COLDEST), 1 / _COLDEST)
+    log_p = ((log_p - log_p.amax(-1, keepdim=True)) / temperature).log_softmax(-1)
     order = log_p.argsort(dim=-1, descending=True, stable=True)
     rank = order.argsort(-1)
     if choice.top_k is not None:

@@ -129,7 +129,7 @@ class LabelledBatches:
         lengths = self.dataset.lengths.float()
         if not self.shuffle:
             return list(lengths.argsort(descending=True, stable=True).tensor_split(len(self)))
-        draws = torch.rand(2, len(lengths), generator=generator())
+        draws = torch.rand(2, len(lengths), dtype=torch.float32, generator=generator())
         blurred = lengths * (1 + _SPREAD * draws[0]) + draws[1]
         groups = blurred.argsort(descending=True).tensor_split(len(self))
         return [groups[i] for i in torch.randperm(len(groups), generator=generator()).tolist()]

@@ -112,7 +112,7 @@ class Net(NeuralNet):
         return super().initialize()
 
     def let_go(self) -> None:
-        """Keep what is used after training: no held-out rows, copies, moments or compiled module."""
+        """Keep what is used after training: no copies, moments or compiled module."""
         self.module_ = getattr(self.module_, "_orig_mod", self.module_)
         self.module_.eval()
         self.module_.zero_grad(set_to_none=True)

@@ -21,17 +21,23 @@ def draw_seed(random_state: Any) -> int:
 
 
 @contextlib.contextmanager
-def local_seed(seed: int, device: torch.device) -> Iterator[None]:
-    """Modules of skem draw by the seed inside, in this thread, on the CPU and that device.
+def training(seed: int, device: torch.device) -> Iterator[None]:
+    """Inside, a fit draws by the seed, and gradients are kept, wherever it was called from.
 
-    torch's global generators are left alone.
+    Neither `torch.no_grad` nor `torch.inference_mode` nor `torch.autocast` round the call reaches
+    the fit; torch's global generators are left alone.
 
     Parameters
     ----------
     seed : int
     device : torch.device
     """
-    with own_generators(seed, device):
+    with (
+        own_generators(seed, device),
+        torch.inference_mode(False),
+        torch.enable_grad(),
+        torch.autocast(device.type, enabled=False),
+    ):
         yield
 
 
@@ -41,9 +47,10 @@ def spread_uniform(n: int, d: int, seed: int) -> Tensor:
     Dimensions beyond those that Sobol points have are drawn independently.
     """
     d_even = min(d, torch.quasirandom.SobolEngine.MAXDIM)
-    even = torch.quasirandom.SobolEngine(d_even, scramble=True, seed=seed).draw(n)
+    sobol = torch.quasirandom.SobolEngine(d_even, scramble=True, seed=seed)
     generator = torch.Generator().manual_seed(seed)
-    return torch.cat([even, torch.rand(n, d - d_even, generator=generator)], dim=1)
+    others = torch.rand(n, d - d_even, dtype=torch.float32, generator=generator)
+    return torch.cat([sobol.draw(n, dtype=torch.float32), others], dim=1)
 
 
 def normal_at(points: Tensor, shift: Tensor) -> Tensor:

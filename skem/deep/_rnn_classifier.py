@@ -9,17 +9,17 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils import assert_all_finite, column_or_1d
+from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from skem._callbacks import with_callbacks
 from skem._sklearn import StrOptions, fit_context
-from skem._validation import check_weights, unchanged_on_error
+from skem._validation import check_known, check_weights, unchanged_on_error
 from skem.deep._device import resolve_device
 from skem.deep._distinct import repeated
 from skem.deep._labelled import Labelled
-from skem.deep._random import draw_seed, local_seed
+from skem.deep._random import draw_seed, training
 from skem.deep._rnn_labels import CONSTRAINTS, LabelledSequencesMixin
 from skem.deep._text import Sequences, Vocabulary, check_lengths, distinct_sequences
 from skem.deep.modules.draws import OwnInitialisation
@@ -266,7 +266,7 @@ class RNNClassifier(LabelledSequencesMixin, ClassifierMixin, BaseEstimator):
         if by_class is not None:
             weight = by_class[codes] * (1.0 if weight is None else weight)
             weight = weight / weight.mean()
-        with local_seed(draw_seed(self.random_state), resolve_device(self.device)):
+        with training(draw_seed(self.random_state), resolve_device(self.device)):
             train, valid = self._datasets(sequences, codes, weight)
             with OwnInitialisation():
                 embedding = self._make_embedding(vocabulary)
@@ -314,8 +314,7 @@ class RNNClassifier(LabelledSequencesMixin, ClassifierMixin, BaseEstimator):
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None."
             )
-        y = column_or_1d(y, warn=True)
-        assert_all_finite(y, input_name="y")
+        y = check_known(column_or_1d(y, warn=True), "y")
         check_classification_targets(y)
         if len(y) != n:
             raise ValueError(f"X has {n} sequences, and y has {len(y)} classes. Give one for each.")

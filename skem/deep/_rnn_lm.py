@@ -13,7 +13,7 @@ from skem._sklearn import Interval, StrOptions, fit_context
 from skem._validation import unchanged_on_error
 from skem.deep._base import TRAINING
 from skem.deep._device import resolve_device
-from skem.deep._random import draw_seed, local_seed
+from skem.deep._random import draw_seed, training
 from skem.deep._rnn_base import RECURRENT
 from skem.deep._rnn_lm_fit import OPTIMIZERS, LanguageModelFitMixin
 from skem.deep._segments import TRUNCATIONS
@@ -330,7 +330,7 @@ class RNNLanguageModel(LanguageModelFitMixin, BaseEstimator):
     def _fit(self, X: Any, X_val: Any, *, goes_on: bool) -> None:
         data = {"X": X, "metadata": None if X_val is None else {"X_val": X_val}}
         vocabulary, sequences = self._training(X, goes_on=goes_on)
-        with local_seed(draw_seed(self.random_state), resolve_device(self.device)):
+        with training(draw_seed(self.random_state), resolve_device(self.device)):
             train, valid = self._datasets(sequences, vocabulary, X_val)
             with OwnInitialisation():
                 module = self._make_module(vocabulary)

@@ -264,7 +264,10 @@ class LanguageModelUseMixin(
         sequences, first, back = in_own_order(sequences)
         # The token after the last one is a target only, and any will do.
         dataset = _segments.Documents(sequences.tokens, sequences.offsets, end, end)
-        out = {name: torch.zeros(len(back), self._n_features_out) for name in wanted}
+        out = {
+            name: torch.zeros(len(back), self._n_features_out, dtype=torch.float32)
+            for name in wanted
+        }
         at = torch.from_numpy(first)
 
         def one(part: Part) -> tuple[Tensor, ...]:

@@ -15,7 +15,7 @@ from skem._validation import unchanged_on_error
 from skem.deep._device import resolve_device
 from skem.deep._labelled import Labelled
 from skem.deep._letters import letters_of, lowered
-from skem.deep._random import draw_seed, local_seed
+from skem.deep._random import draw_seed, training
 from skem.deep._rnn_labels import CONSTRAINTS, COUNT
 from skem.deep._rnn_tagger_use import TaggerUseMixin
 from skem.deep._sequences import id_type, looked_up
@@ -295,7 +295,7 @@ class RNNTagger(TaggerUseMixin, BaseEstimator):
             (self.vocabulary_, self.letters_) if goes_on else self._vocabularies(texts)
         )
         whole = self._arrays(texts, vocabulary, letters)
-        with local_seed(draw_seed(self.random_state), resolve_device(self.device)):
+        with training(draw_seed(self.random_state), resolve_device(self.device)):
             train, valid = self._datasets(whole, texts.sequences, codes, weight)
             with OwnInitialisation():
                 module = self._make_module(vocabulary, letters, len(classes))

@@ -261,7 +261,7 @@ class Segments:
             step = self.stride
             while start + step < n_steps:
                 chance = _TAIL / (least + len(joins) + 1)
-                if float(torch.rand((), generator=generator())) < chance:
+                if float(torch.rand((), dtype=torch.float32, generator=generator())) < chance:
                     break
                 joins.append((step, 1 / (1 - chance)))
                 step += self.stride

@@ -16,7 +16,7 @@ from skem._validation import unchanged_on_error
 from skem.deep._base import TRAINING
 from skem.deep._device import resolve_device
 from skem.deep._distinct import distinct
-from skem.deep._random import draw_seed, local_seed
+from skem.deep._random import draw_seed, training
 from skem.deep._vae_fit import VAEFitMixin
 from skem.deep._vae_parts import ACTIVATIONS, LIKELIHOODS
 from skem.deep.modules.draws import OwnInitialisation
@@ -322,7 +322,7 @@ class VAETransformer(VAEFitMixin, BaseEstimator):
             X, codes, weight = self._arranged(X, rows, codes, weight)
             device = resolve_device(self.device)
             self._seed = draw_seed(self.random_state)
-            with local_seed(self._seed, device):
+            with training(self._seed, device):
                 train, valid = self._datasets(X, codes, weight, device, n_given)
                 self._check_warmup(train)
                 with OwnInitialisation():

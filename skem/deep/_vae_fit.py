@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import validate_data
 from torch import Tensor
 
-from skem._validation import check_weights
+from skem._validation import check_known, check_weights
 from skem._warnings import warn_user
 from skem.deep._base import GOES_ON, WAY_OUT
 from skem.deep._data import TensorRows
@@ -75,7 +75,7 @@ class VAEFitMixin(VAEUseMixin):
             raise ValueError(
                 "labels were given, but neither prior='class' nor conditional=True uses them."
             )
-        values = np.asarray(labels)
+        values = check_known(labels, "labels")
         if values.shape != (len(X),):
             raise ValueError(
                 f"labels has shape {values.shape}, expected (n_samples,) = ({len(X)},): one for "
@@ -124,6 +124,7 @@ class VAEFitMixin(VAEUseMixin):
         """Of the columns inside: standard deviations around means, or one unit for all of them."""
         common = not self.standardize
         self._center, self._scale = units(X, rows, weight, self.likelihood, common)
+        self._dtype = X.dtype
 
     def _arranged(
         self, X: NDArray, rows: NDArray, codes: NDArray | None, weight: NDArray | None

@@ -241,7 +241,7 @@ def network(
                 f"The module that {name} returns needs an attribute n_outputs: how many numbers "
                 "it gives for each row."
             )
-        return module, int(width)
+        return module.float(), int(width)
     kind = ACTIVATIONS[activation]
     pairs = itertools.pairwise(sizes)
     modules = [m for a, b in pairs for m in (nn.Linear(a, b), kind())]

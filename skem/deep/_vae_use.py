@@ -40,6 +40,7 @@ class VAEUseMixin(DeepEstimatorMixin, ClassNamePrefixFeaturesOutMixin, Transform
     _seed: int
     _center: NDArray
     _scale: NDArray
+    _dtype: np.dtype
 
     # ------------------------------------------------------------------ input
     @property
@@ -63,11 +64,11 @@ class VAEUseMixin(DeepEstimatorMixin, ClassNamePrefixFeaturesOutMixin, Transform
         return UnitRows(X, self._center, self._scale, rows)
 
     def _outside(self, X: NDArray) -> NDArray:
-        """Back to the user's units, in place."""
-        if self._scaled:
-            for part in gen_batches(len(X), max(1, _VALUES // X.shape[1])):
-                X[part] = X[part] * self._scale + self._center
-        return X
+        """Back to the user's units, and the type that the rows of the fit had."""
+        outside = X if X.dtype == self._dtype else np.empty(X.shape, self._dtype)
+        for part in gen_batches(len(X), max(1, _VALUES // X.shape[1])):
+            outside[part] = X[part] * self._scale + self._center if self._scaled else X[part]
+        return outside
 
     @property
     def _scaled(self) -> bool:
@@ -186,7 +187,7 @@ class VAEUseMixin(DeepEstimatorMixin, ClassNamePrefixFeaturesOutMixin, Transform
 
         Returns
         -------
-        X : ndarray of shape (n_samples, n_features), float32
+        X : ndarray of shape (n_samples, n_features)
             In the units of the training rows; with 'multinomial' chances, which sum to one; of
             'categorical' columns the likeliest code.
         """
@@ -217,7 +218,7 @@ class VAEUseMixin(DeepEstimatorMixin, ClassNamePrefixFeaturesOutMixin, Transform
 
         Returns
         -------
-        X : ndarray of shape (n_samples, n_features), float32
+        X : ndarray of shape (n_samples, n_features)
         """
         return self.inverse_transform(self._points(self._rows(X), labels), labels=labels)
 
@@ -233,7 +234,7 @@ class VAEUseMixin(DeepEstimatorMixin, ClassNamePrefixFeaturesOutMixin, Transform
 
         Returns
         -------
-        X : ndarray of shape (steps, n_features), float32
+        X : ndarray of shape (steps, n_features)
 
         Raises
         ------
@@ -337,7 +338,7 @@ class VAEUseMixin(DeepEstimatorMixin, ClassNamePrefixFeaturesOutMixin, Transform
 
         Returns
         -------
-        X : ndarray of shape (n_samples, n_features), float32
+        X : ndarray of shape (n_samples, n_features)
         """
         check_is_fitted(self)
         n = check_positive_integer(n_samples, "n_samples")

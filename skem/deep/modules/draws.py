@@ -1,7 +1,7 @@
 """Random draws of modules: from generators of the fit or call that runs in this thread.
 
 torch's own layers draw from one generator for the whole process, so that two fits in two threads
-would take numbers from each other. `skem.deep._random.local_seed` gives the thread generators of
+would take numbers from each other. `own_generators` gives the thread generators of
 its own for a while; outside of it these functions draw from torch's global one, as torch does.
 """
 
@@ -91,7 +91,10 @@ def borrowed(device: torch.device) -> Iterator[None]:
 
 
 class OwnInitialisation(torch.overrides.TorchFunctionMode):
-    """Inside, torch's layers draw their first weights from the generator of this thread."""
+    """Inside, torch's layers draw their first weights from the generator of this thread.
+
+    And they are float32, whatever torch's default is.
+    """
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None
@@ -100,9 +103,12 @@ class OwnInitialisation(torch.overrides.TorchFunctionMode):
         if getattr(func, "__name__", "") in _INITIALISERS and kwargs.get("generator") is None:
             tensor = next((a for a in (*args, *kwargs.values()) if isinstance(a, Tensor)), None)
             kwargs["generator"] = generator(None if tensor is None else tensor.device)
+        if func in _FLOATS and kwargs.get("dtype") is None:
+            kwargs["dtype"] = torch.float32
         return func(*args, **kwargs)
 
 
+_FLOATS = frozenset([torch.empty, torch.zeros, torch.ones, torch.rand, torch.randn])
 _INITIALISERS = frozenset(
     [
         *("normal_", "uniform_", "trunc_normal_", "bernoulli_", "randn", "rand", "randperm"),
@@ -135,7 +141,7 @@ def _mask(shape: tuple[int, ...], rate: float, like: Tensor) -> Tensor:
 
 
 def _uniform(shape: tuple[int, ...], device: torch.device) -> Tensor:
-    return torch.rand(shape, device=device, generator=generator(device))
+    return torch.rand(shape, dtype=torch.float32, device=device, generator=generator(device))
 
 
 def _choice(chances: Tensor) -> Tensor:
