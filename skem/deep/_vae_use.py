@@ -71,6 +71,16 @@ class VAEUseMixin(DeepEstimatorMixin, ClassNamePrefixFeaturesOutMixin, Transform
         return outside
 
     @property
+    def center_(self) -> NDArray:
+        """What is subtracted from each column before the encoder sees it, (n_features,)."""
+        return self._center
+
+    @property
+    def scale_(self) -> NDArray:
+        """What each column is divided by then, (n_features,)."""
+        return self._scale
+
+    @property
     def _scaled(self) -> bool:
         return bool(self._center.any() or (self._scale != 1).any())
 

@@ -15,15 +15,12 @@ from skem._validation import check_numbers, unchanged_on_error
 from skem._warnings import warn_user
 from skem.em import StepwiseEM
 from skem.em._estimator import EMEstimatorMixin
-from skem.topics._base import BaseTopicModel
-from skem.topics._counts import CountBlocks, Counts, each_block
+from skem.topics._counts import CountBlocks, Counts
+from skem.topics._lda_documents import NEW_STEPS, LDADocuments
 from skem.topics._lda_model import LDAModel, LDAParams
 from skem.topics._lda_online import OnlineLDAModel, make_model
 from skem.topics._priors import check_prior
 from skem.topics._starts import INITS, initial_topics
-
-# Steps for each document that is new, and their tolerance (share of its tokens that move).
-_NEW_STEPS, _NEW_TOL = 100, 1e-4
 
 # Topics that differ from their mean by less than this share of their words are alike; a mean entry
 # below the other is not one of counts.
@@ -34,7 +31,7 @@ _ALIKE, _FRACTION = 0.1, 0.5
 _STEPS, _TOL = 10, 1e-3
 
 
-class LatentDirichletAllocationVB(BaseTopicModel):
+class LatentDirichletAllocationVB(LDADocuments):
     r"""Latent Dirichlet allocation by variational inference on sparse counts.
 
     Each document draws its mixture of topics, and each topic its words, from a Dirichlet
@@ -334,7 +331,7 @@ class LatentDirichletAllocationVB(BaseTopicModel):
             make_model(
                 self.inference,
                 learn_priors=self.learn_priors,
-                max_doc_iter=_NEW_STEPS,
+                max_doc_iter=NEW_STEPS,
                 doc_tol=self.doc_tol,
             )
         )
@@ -354,57 +351,3 @@ class LatentDirichletAllocationVB(BaseTopicModel):
         seen = model.statistics_of(params, self._total_weight)
         online.seed(seen, float(sizes.sum() if weight is None else weight @ sizes))
         return online
-
-    # ------------------------------------------------------------------ documents
-    def _expected_counts(self, counts: Counts) -> NDArray:
-        """Expected counts of topics in documents, (n, k), without the prior."""
-        from skem.topics._lda_kernels import cvb0_fold_in
-        from skem.topics._vb_kernels import vb_fold_in
-
-        dtype, alpha = self.components_.dtype, self.doc_topic_prior_
-        docs = np.outer(counts.sizes(), alpha / alpha.sum()).astype(dtype)
-        topics = self._topics()
-
-        def one(part: slice, some: Counts) -> None:
-            if self.inference == "cvb0":
-                priors = alpha.astype(dtype)
-                cvb0_fold_in(*some.arrays, topics, priors, _NEW_TOL, _NEW_STEPS, docs[part])
-            else:
-                vb_fold_in(*some.arrays, topics, alpha, _NEW_TOL, _NEW_STEPS, docs[part])
-
-        each_block(counts, one, self.n_jobs)
-        return docs
-
-    def _infer(self, counts: Counts) -> NDArray:
-        mixtures = self._expected_counts(counts) + self.doc_topic_prior_
-        mixtures /= mixtures.sum(1, keepdims=True)
-        return mixtures.astype(self.components_.dtype)
-
-    def score_samples(self, X: Any) -> NDArray:
-        """Evidence lower bound of each document on log p(words of d) at `components_`, in nats.
-
-        p(z|d) is integrated out, under a Dirichlet distribution around what `transform` gives.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-
-        Returns
-        -------
-        bound : ndarray of shape (n_samples,)
-            Without the multinomial coefficient.
-        """
-        from skem.topics._vb_kernels import document_bounds
-
-        counts = self._fitted_counts(X)
-        docs, topics = self._expected_counts(counts), self._topics()
-        values = np.empty(counts.shape[0])
-
-        def one(part: slice, some: Counts) -> None:
-            document_bounds(*some.arrays, topics, self.doc_topic_prior_, docs[part], values[part])
-
-        each_block(counts, one, self.n_jobs)
-        return values
-
-    def _draw_mixtures(self, n: int, rng: np.random.RandomState) -> NDArray:
-        return rng.dirichlet(self.doc_topic_prior_, n)

@@ -123,3 +123,13 @@ def test_columns_far_from_zero_keep_their_digits():
         assert len(np.unique(found[:, 0])) == len(found)
         assert abs(found[:, 0].mean() - 1.7e9) < 60
     assert model.fit(rows.astype(np.float32)).sample(3).dtype == np.float32
+
+
+def test_units_are_those_in_which_the_module_sees_rows():
+    """What a training loop of the user's own must do with its rows."""
+    rows = X * [1e3, 1, 1e-4, 1] + [5.0, 0, 0, 1e6]
+    model = VAETransformer(2, max_epochs=2, random_state=0).fit(rows)
+    inside = torch.tensor((rows - model.center_) / model.scale_, dtype=torch.float32)
+    module = model.net_.module_.eval()
+    mean = module.posterior(inside)[0].detach().numpy()
+    np.testing.assert_allclose(mean, model.transform(rows), atol=1e-6)
