@@ -145,7 +145,7 @@ def test_names_of_columns_stay():
         (TEXTS, Y, {"class_weight": {"money": -1}}, "class_weight must be numbers of 0 or more"),
         (TEXTS, Y, {"max_vocabulary": 2, "min_frequency": 99}, "leave 0, and at least two"),
         (TEXTS[:2], ["a", "b"], {"early_stopping": True, "validation_fraction": 0.9},
-         "validation_fraction=0.9 of 2 different sequences"),
+         "validation_fraction=0.9 of 2 sequences"),
     ],
 )  # fmt: skip
 def test_errors_say_what_is_wrong_and_leave_the_estimator_as_it_was(X, y, options, message):
