@@ -20,7 +20,7 @@ from skem.topics._lda_documents import NEW_STEPS, LDADocuments
 from skem.topics._lda_model import LDAModel, LDAParams
 from skem.topics._lda_online import OnlineLDAModel, make_model
 from skem.topics._priors import check_prior
-from skem.topics._starts import INITS, initial_topics
+from skem.topics._starts import INITS, initial_topics, matched
 
 # Topics that differ from their mean by less than this share of their words are alike; a mean entry
 # below the other is not one of counts.
@@ -46,8 +46,12 @@ class LatentDirichletAllocationVB(LDADocuments):
         Number of topics.
     doc_topic_prior : float or array-like of shape (n_components,), default=None
         The parameters alpha; None is 1 / n_components. With ``learn_priors`` where they start.
-    topic_word_prior : float, default=None
-        The parameter eta; None is 1 / n_components. With ``learn_priors`` where it starts.
+    topic_word_prior : float or array-like of shape (n_features,) or (n_components, n_features), \
+            default=None
+        The parameter eta; None is 1 / n_components. With ``learn_priors`` where it starts. An
+        array is a parameter for each word, or for each word of each topic, and is not learned. It
+        counts in tokens, and seeds topics: those for which it has larger values start with these
+        words.
     inference : {'cvb0', 'vb'}, default='cvb0'
         Collapsed variational Bayes of order zero, which is fast and predicts best, or classical
         variational Bayes, which has a bound.
@@ -84,8 +88,8 @@ class LatentDirichletAllocationVB(LDADocuments):
         topics. What scikit-learn calls ``components_``.
     doc_topic_prior_ : ndarray of shape (n_components,)
         The parameters alpha.
-    topic_word_prior_ : float
-        The parameter eta.
+    topic_word_prior_ : float or ndarray of shape (n_components, n_features)
+        The parameter eta, or the parameters that were given.
     topic_prior_ : ndarray of shape (n_components,)
         E[p(z|d)] of a document that has not been seen, alpha / sum(alpha).
     converged_ : bool
@@ -131,7 +135,7 @@ class LatentDirichletAllocationVB(LDADocuments):
         **EMEstimatorMixin._parameter_constraints,
         "n_components": [Interval(Integral, 1, None, closed="left")],
         "doc_topic_prior": [Real, "array-like", None],
-        "topic_word_prior": [Interval(Real, 0, None, closed="neither"), None],
+        "topic_word_prior": [Interval(Real, 0, None, closed="neither"), "array-like", None],
         "inference": [StrOptions({"cvb0", "vb"})],
         "learn_priors": ["boolean"],
         "init": [StrOptions(set(INITS)), "array-like"],
@@ -148,7 +152,7 @@ class LatentDirichletAllocationVB(LDADocuments):
         n_components: int = 10,
         *,
         doc_topic_prior: float | ArrayLike | None = None,
-        topic_word_prior: float | None = None,
+        topic_word_prior: float | ArrayLike | None = None,
         inference: str = "cvb0",
         learn_priors: bool = True,
         init: str | ArrayLike = "random_documents",
@@ -213,7 +217,7 @@ class LatentDirichletAllocationVB(LDADocuments):
             start = self._start(counts, weight, check_random_state(self.random_state))
             with CountBlocks(counts, weight, self.n_jobs) as blocks:
                 state, attributes = self._run_em(
-                    self._make_model(),
+                    self._make_model(counts.n_features),
                     blocks,
                     [start],
                     n_starts=1,
@@ -242,13 +246,30 @@ class LatentDirichletAllocationVB(LDADocuments):
                 UserWarning,
             )
 
-    def _make_model(self) -> LDAModel:
+    def _make_model(self, p: int, max_doc_iter: int | None = None) -> LDAModel:
         return make_model(
             self.inference,
             learn_priors=self.learn_priors,
-            max_doc_iter=self.max_doc_iter,
+            max_doc_iter=self.max_doc_iter if max_doc_iter is None else max_doc_iter,
             doc_tol=self.doc_tol,
+            extra=self._word_prior(p)[1],
         )
+
+    def _word_prior(self, p: int) -> tuple[float, NDArray | None]:
+        """The least Dirichlet parameter of words in topics, and what others have above it (p, k).
+
+        The latter is None for one number.
+        """
+        k = self.n_components
+        prior = check_prior(
+            self.topic_word_prior,
+            "topic_word_prior",
+            {"(n_features,)": (p,), "(n_components, n_features)": (k, p)},
+        )
+        if prior is None or prior.ndim == 0:
+            return 1 / k if prior is None else float(prior), None
+        eta = float(prior.min())
+        return eta, np.array(np.broadcast_to(prior - eta, (k, p)).T, np.float64)
 
     def _start(
         self, counts: Counts, weight: NDArray | None, rng: np.random.RandomState
@@ -256,18 +277,21 @@ class LatentDirichletAllocationVB(LDADocuments):
         k, p = self.n_components, counts.n_features
         alpha = check_prior(self.doc_topic_prior, "doc_topic_prior", {"(n_components,)": (k,)})
         alpha = np.array(np.broadcast_to(1 / k if alpha is None else alpha, (k,)), np.float64)
-        eta = 1 / k if self.topic_word_prior is None else float(self.topic_word_prior)
+        eta, extra = self._word_prior(p)
         sizes, dtype = counts.sizes(), counts.dtype
         if isinstance(self.init, str):
             total = sizes.sum() if weight is None else weight @ sizes
-            words = initial_topics(self.init, counts, weight, k, rng) * (total / k)
+            topics = initial_topics(self.init, counts, weight, k, rng)
+            words = (topics if extra is None else matched(topics, extra)) * (total / k)
+            words = words if extra is None else words + extra
         else:
             given = check_numbers(self.init, "init", (k, p), ("n_components", "n_features"))
             words = given.T - eta
-            if (words < 0).any():
+            if (words < (0 if extra is None else extra)).any():
                 raise ValueError(
-                    f"init holds Dirichlet parameters, at least eta = {eta:g}; got "
-                    f"{given.min():g} as the smallest."
+                    "init holds Dirichlet parameters of words in topics, at least those of the "
+                    f"prior, topic_word_prior, whose least is {eta:g}; got {given.min():g} as the "
+                    "smallest."
                 )
         docs = np.outer(sizes, np.full(k, 1 / k))
         return LDAParams(np.ascontiguousarray(words, dtype), docs.astype(dtype), alpha, eta)
@@ -277,18 +301,20 @@ class LatentDirichletAllocationVB(LDADocuments):
         order = self._order(params) if len(params.docs) else slice(None)
         counts = np.ascontiguousarray((params.words + dtype.type(params.eta)).T[order])
         alpha = params.alpha[order]
+        extra = self._word_prior(len(params.words))[1]
         return {
             "components_": counts / counts.sum(1, keepdims=True),
             "topic_counts_": counts,
             "doc_topic_prior_": alpha.copy(),
-            "topic_word_prior_": float(params.eta),
+            "topic_word_prior_": float(params.eta) if extra is None else (extra + params.eta).T,
             "topic_prior_": (alpha / alpha.sum()).astype(dtype),
         }
 
     def _order(self, params: LDAParams) -> Any:
         """Most frequent topic first, if nothing given belongs to a certain one."""
         given: Any = self.doc_topic_prior
-        nameless = isinstance(self.init, str) and np.ndim(given) == 0
+        words: Any = self.topic_word_prior
+        nameless = isinstance(self.init, str) and np.ndim(given) == 0 and np.ndim(words) < 2
         return np.argsort(-params.words.sum(0), kind="stable") if nameless else slice(None)
 
     # ------------------------------------------------------------------ partial_fit
@@ -327,22 +353,17 @@ class LatentDirichletAllocationVB(LDADocuments):
         self, counts: Counts, weight: NDArray | None, blocks: CountBlocks, *, first: bool
     ) -> StepwiseEM:
         """Online inference after a fit, or after a short fit of the first batch."""
-        model = OnlineLDAModel(
-            make_model(
-                self.inference,
-                learn_priors=self.learn_priors,
-                max_doc_iter=NEW_STEPS,
-                doc_tol=self.doc_tol,
-            )
-        )
+        model = OnlineLDAModel(self._make_model(counts.n_features, NEW_STEPS))
         if first:
             start = self._start(counts, weight, check_random_state(self.random_state))
-            params = self._start_online(self._make_model(), blocks, [start]).current
+            params = self._start_online(
+                self._make_model(counts.n_features), blocks, [start]
+            ).current
             order = self._order(params)
             words, alpha = np.ascontiguousarray(params.words[:, order]), params.alpha[order]
             params = params._replace(words=words, alpha=alpha, docs=params.docs[:0])
             return StepwiseEM(model, params)
-        eta = self.topic_word_prior_
+        eta = float(np.min(self.topic_word_prior_))
         words = np.ascontiguousarray(np.maximum(self.topic_counts_.T - eta, 0.0))
         docs = np.empty((0, len(self.components_)), words.dtype)
         params = LDAParams(words, docs, self.doc_topic_prior_, eta, 100)

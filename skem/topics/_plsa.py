@@ -21,7 +21,7 @@ from skem.topics._limits import at_least, relative_powers
 from skem.topics._plsa_model import FLOOR, PLSAModel, PLSAParams
 from skem.topics._plsa_online import OnlinePLSAModel, TopicParams
 from skem.topics._priors import check_prior
-from skem.topics._starts import INITS, initial_topics
+from skem.topics._starts import INITS, initial_topics, matched
 from skem.topics._tempering import held_out_temperature
 
 # EM maps for the topics of one document, and their tolerance in nats per token where ``tol`` asks
@@ -276,6 +276,8 @@ class PLSA(BaseTopicModel):
         k, (n, p) = self.n_components, counts.shape
         if isinstance(self.init, str):
             topics = initial_topics(self.init, counts, weight, k, rng)
+            if np.ndim(self.topic_word_prior) == 2:  # type: ignore[arg-type]
+                topics = matched(topics, np.asarray(self.topic_word_prior, np.float64).T)
         else:
             given = check_numbers(self.init, "init", (k, p), ("n_components", "n_features"))
             if (given < 0).any() or (given.sum(1) <= 0).any():
