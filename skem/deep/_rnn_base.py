@@ -21,7 +21,6 @@ from skem.deep._text import (
     Sequences,
     Tokenizer,
     Vocabulary,
-    check_lengths,
     check_tokens,
     learn_vocabulary,
     read,
@@ -103,14 +102,12 @@ class SequenceEstimatorMixin(DeepEstimatorMixin):
             **special,
         )
 
-    def _encode(self, X: Any, *, at_least: int = 1, strict: bool = False) -> Sequences:
-        """Sequences of ids of a fitted estimator's vocabulary, without start and end."""
-        return self._encoded(self._read_documents(X, reset=False), at_least, strict)
+    def _encode(self, X: Any, *, strict: bool = False) -> Sequences:
+        """Sequences of ids of a fitted estimator's vocabulary, without start and end.
 
-    def _encoded(self, texts: Texts, at_least: int = 1, strict: bool = False) -> Sequences:
-        sequences = self.vocabulary_.compact(texts, strict=strict)
-        check_lengths(sequences, at_least)
-        return sequences
+        Some may be empty.
+        """
+        return self.vocabulary_.compact(self._read_documents(X, reset=False), strict=strict)
 
     # ------------------------------------------------------------------ fit
     def _hidden_sizes(self) -> tuple[int, ...]:

@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
 
 from skem._callbacks import with_callbacks
 from skem._sklearn import StrOptions, fit_context
@@ -24,6 +24,8 @@ from skem.deep._rnn_labels import CONSTRAINTS, LabelledSequencesMixin
 from skem.deep._text import Sequences, Vocabulary, check_lengths, distinct_sequences
 from skem.deep.modules.draws import OwnInitialisation
 from skem.deep.modules.sequence import POOLINGS, SequenceClassifier
+
+_RARE = np.finfo(np.float64).tiny  # of a class that a fit that goes on has not met again
 
 
 class RNNClassifier(LabelledSequencesMixin, ClassifierMixin, BaseEstimator):
@@ -108,6 +110,8 @@ class RNNClassifier(LabelledSequencesMixin, ClassifierMixin, BaseEstimator):
     ----------
     classes_ : ndarray of shape (n_classes,)
         Classes of y, ascending.
+    class_prior_ : ndarray of shape (n_classes,)
+        Shares of the classes in training, by weight: what is said of a document without tokens.
     vocabulary_ : Vocabulary
         Tokens and their ids; ``vocabulary_.tokens_`` lists them.
     net_ : skorch.NeuralNet
@@ -266,6 +270,11 @@ class RNNClassifier(LabelledSequencesMixin, ClassifierMixin, BaseEstimator):
         if by_class is not None:
             weight = by_class[codes] * (1.0 if weight is None else weight)
             weight = weight / weight.mean()
+        shares = np.bincount(codes, weights=weight, minlength=len(classes))
+        there = np.flatnonzero(sequences.lengths)  # others say nothing but how frequent classes are
+        check_lengths(sequences.take(there[:1]) if len(there) else sequences, 1)
+        sequences, codes = sequences.take(there), codes[there]
+        weight = None if weight is None else weight[there]
         with training(draw_seed(self.random_state), resolve_device(self.device)):
             train, valid = self._datasets(sequences, codes, weight)
             with OwnInitialisation():
@@ -282,7 +291,10 @@ class RNNClassifier(LabelledSequencesMixin, ClassifierMixin, BaseEstimator):
                 train,
                 valid,
                 attributes=lambda net: self._fitted_attributes(
-                    net, vocabulary_=vocabulary, classes_=classes
+                    net,
+                    vocabulary_=vocabulary,
+                    classes_=classes,
+                    class_prior_=shares / shares.sum(),
                 ),
                 data=data,
             )
@@ -301,7 +313,6 @@ class RNNClassifier(LabelledSequencesMixin, ClassifierMixin, BaseEstimator):
             self.vocabulary_ if goes_on else self._learn_vocabulary(texts, sample_weight=weight)
         )
         sequences = vocabulary.compact(texts)
-        check_lengths(sequences, 1)
         present = np.ones(len(y), dtype=bool) if weight is None else weight > 0
         classes = np.unique(y[present])
         self._check_classes(classes, goes_on)
@@ -344,13 +355,20 @@ class RNNClassifier(LabelledSequencesMixin, ClassifierMixin, BaseEstimator):
         Returns
         -------
         log_proba : ndarray of shape (n_samples, n_classes)
-            In the order of ``classes_``.
+            In the order of ``classes_``. A document without tokens gets `class_prior_`.
         """
         check_is_fitted(self)
         sequences = self._encode(X)
-        log_p = torch.empty(len(sequences), len(self.classes_), dtype=torch.float64)
-        self._visit(Labelled(sequences), sequences, log_p.__setitem__)
-        return log_p.numpy()
+        log_p = np.tile(np.log(self.class_prior_ + _RARE), (len(sequences), 1))
+        there = np.flatnonzero(sequences.lengths)
+        if len(there):
+            sequences = sequences.take(there)
+
+            def take(rows: Tensor, values: Tensor) -> None:
+                log_p[there[rows]] = values.numpy()
+
+            self._visit(Labelled(sequences), sequences, take)
+        return log_p
 
     def predict_proba(self, X: Any) -> NDArray:
         """Probability of each class.

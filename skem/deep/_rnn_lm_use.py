@@ -142,7 +142,10 @@ class LanguageModelUseMixin(
         check_is_fitted(self)
         sequences = self._encode(X)
         ends = 0 if self.vocabulary_.end is None else len(sequences)
-        return float(self._log_probs(sequences).sum() / (len(sequences.tokens) + ends))
+        n = len(sequences.tokens) + ends
+        if n == 0:
+            raise ValueError("X has no tokens: every document is empty, and no end is predicted.")
+        return float(self._log_probs(sequences).sum() / n)
 
     def perplexity(self, X: Any) -> float:
         """Exponential of minus `score`: as uncertain as among so many equally likely tokens.
@@ -183,7 +186,7 @@ class LanguageModelUseMixin(
                 "bits_per_character needs documents that are strings, and X has tokens. "
                 "perplexity takes any."
             )
-        nats = self._log_probs(self._encoded(texts)).sum() / texts.n_characters.sum()
+        nats = self._log_probs(self.vocabulary_.compact(texts)).sum() / texts.n_characters.sum()
         return float(-nats / np.log(2))
 
     # ------------------------------------------------------------------ next token
@@ -206,7 +209,7 @@ class LanguageModelUseMixin(
     def _of_next(self, X: Any, function: Callable[[NDArray], NDArray]) -> NDArray:
         """What a function makes of the log-probabilities of the next token, for each context."""
         module = self._module
-        sequences, first, back = in_own_order(self._encode(X, at_least=0))
+        sequences, first, back = in_own_order(self._encode(X))
         (h,) = self._last_and_mean(sequences, ("last",))
         found: Any = None
         with self._inference() as device:

@@ -20,7 +20,7 @@ from skem.deep._rnn_labels import CONSTRAINTS, COUNT
 from skem.deep._rnn_tagger_use import TaggerUseMixin
 from skem.deep._sequences import id_type, looked_up
 from skem.deep._tags import may_be_padded, read_tags
-from skem.deep._text import Documents, Sequences, Vocabulary, check_lengths
+from skem.deep._text import Documents, Sequences, Vocabulary
 from skem.deep.modules.draws import OwnInitialisation
 from skem.deep.modules.sequence import CHARACTERS, SequenceTagger, WordCNN, WordRNN
 
@@ -282,8 +282,8 @@ class RNNTagger(TaggerUseMixin, BaseEstimator):
         goes_on = self.warm_start and hasattr(self, "net_")
         self._hidden_sizes()
         texts = self._read_documents(X, reset=not goes_on or not hasattr(self, "n_features_in_"))
-        check_lengths(texts.sequences, 1)
         tags = read_tags(y, texts.sequences.lengths, padded=may_be_padded(X))
+        texts = texts.take(np.flatnonzero(texts.sequences.lengths))  # others have no tags either
         self._check_classes(tags.classes, goes_on)
         classes = self.classes_ if goes_on else tags.classes
         number = np.searchsorted(classes, tags.classes).astype(id_type(len(classes)))
