@@ -74,13 +74,13 @@ def minimise(
     fit = newton(
         domain,
         white,
-        white.target(problem.tau),
+        problem.tau @ white.B,
         tol=problem.tol,
         max_iter=problem.max_iter,
         floor=floor,
     )
-    theta = white.theta(fit.eta)
-    return _conclude(problem, domain, white, fit, np.linalg.solve(A.T, theta))
+    theta = fit.white.theta(fit.eta)
+    return _conclude(problem, domain, fit, np.linalg.solve(A.T, theta))
 
 
 def _minimise_with_bounds(
@@ -98,7 +98,7 @@ def _minimise_with_bounds(
         start=np.linalg.solve(A.T, start),
         floor=floor,
     )
-    return _conclude(problem, domain, found.white, found.fit, found.multipliers)
+    return _conclude(problem, domain, found.fit, found.multipliers)
 
 
 def _find_start(problem: Problem, domain: Domain) -> NDArray:
@@ -143,7 +143,7 @@ def _check_dependence(problem: Problem, domain: Domain, white: White) -> None:
 
 
 def _conclude(
-    problem: Problem, domain: Domain, white: White, fit: DualFit, multipliers: NDArray
+    problem: Problem, domain: Domain, fit: DualFit, multipliers: NDArray
 ) -> Solved:
     A, b = problem.features.linear_map()
     missed = abs(float(fit.eta @ (fit.target - fit.moments.mean)))
@@ -157,6 +157,7 @@ def _conclude(
             f"The density could be integrated only to a relative {error:.1g}: a feature or the "
             "base jumps or has a pole too often. Make the support smaller, or give points."
         )
+    white = fit.white
     theta = white.theta(fit.eta)
     mean = fit.moments.probability @ fit.moments.nodes.basis
     constant = float(theta @ white.mean - multipliers @ (A @ white.mean + b))
