@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from skem.maxent._features import Extended, evaluate
-from skem.maxent._minimise import Problem, Solved
+from skem.maxent._minimise import Solved
+from skem.maxent._problem import Problem
 from skem.maxent._quadrature import NODES, ORDER, WEIGHTS, BoxDomain, LineDomain, log_integrand
 from skem.maxent._supports import Interval, Points
 

@@ -18,7 +18,7 @@ from skem._sklearn import Interval, fit_context
 from skem._validation import check_positive_integer, check_weights, unchanged_on_error
 from skem.maxent._density import Density
 from skem.maxent._facts import Given, Setting, from_data, from_facts, read_facts, read_parameters
-from skem.maxent._minimise import Problem
+from skem.maxent._problem import Problem
 from skem.maxent._solve import solve_facts
 from skem.maxent._supports import Interval as RealInterval
 from skem.maxent._supports import Points

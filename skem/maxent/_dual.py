@@ -25,11 +25,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 
+from skem.maxent._feasibility import Facts
 from skem.maxent._quadrature import Domain, Nodes, PointDomain, log_integrand
 
 DEPENDENT = 1e-11  # eigenvalue of the correlation matrix below which a combination is constant
 STALE = 1e2  # variances of psi beyond which, or below its inverse, they are made white anew
 SHORT, MAX_SHORT = 1e-3, 8  # steps of that length, one after the other, lead nowhere
+EXACT = 1e-10  # what a fact is missed by where no step need follow, in the units of MET
 MET = 1e-7  # what a fact may be missed by, in mean absolute deviations of its function
 FAR = 1e12  # standard deviations from a density to facts that it is not on the way to
 STEEP = 0.1  # share of its first slope with which the dual falls where a longer step pays
@@ -97,11 +99,11 @@ class DualFit(NamedTuple):
     status: str  # 'converged', 'max_iter' or 'stalled'
 
 
-def whiten(domain: Domain, start: NDArray, *, independent: bool = False) -> White:
+def whiten(domain: Domain, start: NDArray) -> White:
     """White coordinates under the density with multipliers ``start`` of the basis.
 
-    ``independent`` says that no combination of the functions is constant on the support; otherwise
-    those are left out that are constant under this density.
+    Combinations that are constant under this density are left out, unless points are known to have
+    none.
     """
     nodes = domain.nodes(start)
     assert nodes is not None
@@ -115,7 +117,7 @@ def whiten(domain: Domain, start: NDArray, *, independent: bool = False) -> Whit
     )
     size = np.abs(everywhere).max(axis=0, initial=0.0)
     k = len(mean)
-    if independent:
+    if isinstance(domain, PointDomain) and domain.independent:
         M, M_inverse = _whitening(covariance)
         return White(mean, np.eye(k), M, M_inverse, M_inverse, deviation, M_inverse @ start)
     constant = deviation <= 1e-12 * size
@@ -213,6 +215,7 @@ def newton(
     state = moments(domain, white, eta)
     assert state is not None
     n_iter = n_short = 0
+    best, least = None, np.inf
     while True:
         if is_stale(state.covariance):
             white, eta, state = whiten_anew(white, state, eta)
@@ -222,36 +225,49 @@ def newton(
         gap = float(-gradient @ step) / 2
         fit = DualFit(white, eta, target, state, gap, n_iter, "converged")
         if not _is_sound(gradient, gap, state, target):
-            return fit._replace(gap=np.inf, status="stalled")
+            return best or fit._replace(gap=np.inf, status="stalled")
         if gap <= tol:
             fit = _polish(domain, fit)
-            if are_met(white, fit.moments, tau):
-                return fit
+            off = missed(white, fit.moments, tau)
+            if off <= EXACT or (best is not None and off > least / 2):
+                return fit if off <= EXACT else best
+            if off <= MET:
+                best, least = fit, off
         if n_iter >= max_iter:
-            return fit._replace(status="max_iter")
+            return best or fit._replace(status="max_iter")
         found = _line_search(domain, white, target, eta, state, step, gap)
         if found is None or dual(white, target, *found[:2])[0] < floor:
-            return fit._replace(status="stalled")
+            return best or fit._replace(status="stalled")
         eta, state, length = found
         n_iter += 1
         n_short = n_short + 1 if length < SHORT else 0
         if n_short > MAX_SHORT:
-            return fit._replace(status="stalled")
+            return best or fit._replace(status="stalled")
 
 
-def are_met(white: White, state: Moments, tau: NDArray) -> bool:
-    """Whether E phi B = tau, in the units of these functions.
+def missed(white: White, state: Moments, tau: NDArray) -> float:
+    """The largest distance of E phi B from tau, in the units of these functions.
 
-    The unit is E |phi B - tau|, of which the difference is at most the whole. A variance would be
-    no unit: that of a heavy tail hides any difference.
+    The unit is E |phi B - tau|, of which the distance is at most the whole. A standard deviation
+    would be no unit: that of a heavy tail hides any distance. Rounding counts as nothing.
     """
     p = state.probability
     possible = p > 0
-    values = state.nodes.basis[possible] @ white.B
-    off = np.abs(p[possible] @ (values - tau))
-    unit = p[possible] @ np.abs(values - tau)
-    rounding = 64 * _EPS * (p[possible] @ np.abs(values))
-    return bool((off <= MET * unit + rounding).all())
+    p, values = p[possible], state.nodes.basis[possible] @ white.B
+    off = np.abs(p @ (values - tau)) - 64 * _EPS * (p @ np.abs(values))
+    unit = np.maximum(p @ np.abs(values - tau), 1e-300)
+    return float((np.maximum(off, 0.0) / unit).max(initial=0.0))
+
+
+def are_within(state: Moments, A: NDArray, b: NDArray, facts: Facts) -> bool:
+    """Whether expectations lie within their bounds, in the units of `missed`."""
+    p = state.probability
+    possible = p > 0
+    values, p = state.nodes.basis[possible] @ A.T + b, p[possible]
+    attained = p @ values
+    nearest = np.clip(attained, facts.lower, facts.upper)
+    room = MET * (p @ np.abs(values - nearest)) + 64 * _EPS * (p @ np.abs(values) + np.abs(b))
+    return bool((np.abs(attained - nearest) <= room).all())
 
 
 def _is_sound(gradient: NDArray, gap: float, state: Moments, target: NDArray) -> bool:
@@ -287,7 +303,9 @@ def _line_search(
     """Halve the step until the dual falls by a part of what was promised, or double it.
 
     It is doubled where the dual is still steep at its end, as it is where a heavy tail is taken off
-    piece by piece.
+    piece by piece. A step that became short has met a wall, such as that of a far point whose
+    probability is about to explode; then the least value along the step is looked for, next to the
+    wall, so that the next step knows it.
     """
     value, size = dual(white, target, eta, state)
 
@@ -306,13 +324,27 @@ def _line_search(
         if found is not None:
             break
         length /= 2
-    while found is not None and 1 <= found[2] < LONGEST:
-        if (target - found[1].mean) @ step >= -STEEP * 2 * gap:
-            break
+    if found is None:
+        return None
+
+    def is_steep(point: tuple[NDArray, Moments, float]) -> bool:
+        return bool((target - point[1].mean) @ step < -STEEP * 2 * gap)
+
+    while 1 <= found[2] < LONGEST and is_steep(found):
         longer = attempt(2 * found[2])
         if longer is None:
             break
         found = longer
+    if found[2] < SHORT:
+        low, high = found[2], 2 * found[2]
+        for _ in range(60):
+            if not is_steep(found):
+                break
+            middle = attempt((low + high) / 2)
+            if middle is None:
+                high = (low + high) / 2
+            else:
+                low, found = middle[2], middle
     return found
 
 
@@ -338,4 +370,3 @@ def _polish(domain: Domain, fit: DualFit) -> DualFit:
             break
         fit = fit._replace(eta=eta, moments=state, gap=gap, n_iter=fit.n_iter + 1)
     return fit
-

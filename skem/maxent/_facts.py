@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from skem.maxent._density import match
 from skem.maxent._feasibility import FactError, Facts
 from skem.maxent._features import Features, Functions, Powers, check_features, evaluate
-from skem.maxent._minimise import Problem
+from skem.maxent._problem import Problem
 from skem.maxent._quadrature import LogBase
 from skem.maxent._supports import Box, Interval, Points, Support, parse_support
 
@@ -27,10 +27,16 @@ class Setting(NamedTuple):
     tol: float
     max_iter: int
 
-    def problem(self, features: Features, facts: Facts, tau: NDArray | None = None) -> Problem:
+    def problem(
+        self,
+        features: Features,
+        facts: Facts,
+        tau: NDArray | None = None,
+        seen: NDArray | None = None,
+    ) -> Problem:
         """The problem of one column, or of all columns together."""
         return Problem(
-            self.support, features, self.log_base, facts, tau, self.tol, self.max_iter
+            self.support, features, self.log_base, facts, tau, self.tol, self.max_iter, seen
         )  # fmt: skip
 
     @property
@@ -50,12 +56,20 @@ class Setting(NamedTuple):
         return len(self.features)
 
     def make_features(
-        self, center: Any, scale: Any, mean: float = np.nan, deviation: float = np.nan
+        self, center: Any, scale: Any, mean: Any = np.nan, deviation: Any = np.nan
     ) -> Features:
         """The functions, in the coordinates y = (x - center) / scale.
 
-        A bulk that is narrow beside the support gets a basis of its own.
+        A bulk that is narrow beside the support gets a basis of its own; mean and deviation are
+        those of each column where support is points.
         """
+        if isinstance(self.features, int) and isinstance(self.support, Points):
+            narrow = np.zeros(len(center), dtype=bool)
+            if self.features > 1:
+                narrow |= (deviation > 0) & (deviation < NARROW * np.abs(scale))
+            center, scale = np.where(narrow, mean, center), np.where(narrow, deviation, scale)
+            kind = "line" if narrow.any() else "interval"
+            return Powers(self.features, center, scale, kind, narrow=narrow)
         if isinstance(self.features, int):
             kind = self.support.kind if isinstance(self.support, Interval) else "interval"
             bulk = None
@@ -151,9 +165,18 @@ def from_data(setting: Setting, X: NDArray, weight: NDArray | None) -> Iterator[
     else:
         _check_inside((support.low <= X) & (support.high >= X), X, support)
     center, scale = _box_units(support)
-    features = setting.make_features(center, scale)
-    x = X[:, 0] if isinstance(support, Points) and support.flat else X
-    yield _with_means(setting, features, x, (X - center) / scale, weight, "X")
+    if isinstance(support, Box):
+        features = setting.make_features(center, scale)
+        yield _with_means(setting, features, X, (X - center) / scale, weight, "X")
+        return
+    mean = np.average(X, axis=0, weights=weight)
+    deviation = np.sqrt(np.average((X - mean) ** 2, axis=0, weights=weight))
+    features = setting.make_features(center, scale, mean, deviation)
+    y = (X - features.center) / features.scale
+    x = X[:, 0] if support.flat else X
+    seen = np.zeros(len(support.points), dtype=bool)
+    seen[index] = True
+    yield _with_means(setting, features, x, y, weight, "X", seen)
 
 
 def _of_column(
@@ -180,7 +203,13 @@ def _of_column(
 
 
 def _with_means(
-    setting: Setting, features: Features, x: NDArray, y: NDArray, weight: NDArray | None, where: str
+    setting: Setting,
+    features: Features,
+    x: NDArray,
+    y: NDArray,
+    weight: NDArray | None,
+    where: str,
+    seen: NDArray | None = None,
 ) -> Problem:
     """Facts that hold in the data; taken of the basis, where they lose no digits."""
     values = features.of(x, y)
@@ -190,10 +219,13 @@ def _with_means(
             f"{features.name(j)} is infinite at row {i} of X. Leave the row or the feature out."
         )
     tau = np.average(values, axis=0, weights=weight)
+    if isinstance(features, Functions):
+        features = features.shifted(tau)
+        tau = np.average(values - tau, axis=0, weights=weight)
     A, b = features.linear_map()
     raw = A @ tau + b
     facts = Facts(raw, raw, (where,) * len(raw), fact_names(features))
-    return setting.problem(features, facts, tau)
+    return setting.problem(features, facts, tau, seen)
 
 
 def _check_inside(inside: NDArray, X: NDArray, support: Interval | Box, name: str = "X") -> None:
@@ -286,10 +318,12 @@ def from_facts(setting: Setting, given: Given) -> Iterator[Problem]:
         center: Any
         scale: Any
         center, scale = _box_units(support)
-        bulk = (np.nan, np.nan)
+        bulk: tuple[Any, Any] = (np.nan, np.nan)
         if isinstance(support, Interval):
             center, scale = _units_of_facts(setting, support, low, high, where)
             bulk = _bulk_of_facts(low, high) if (low == high).all() else bulk
+        elif isinstance(support, Points) and (low == high).all():
+            bulk = _bulk_of_columns(setting, low)
         if isinstance(setting.features, int):
             largest = max(np.abs(center).max(), np.abs(scale).max(), 1.0)
             if not setting.features * np.log10(largest) < 300:
@@ -297,6 +331,8 @@ def from_facts(setting: Setting, given: Given) -> Iterator[Problem]:
         features = setting.make_features(center, scale, *bulk)
         facts = Facts(low, high, where, fact_names(features))
         tau = None
+        if isinstance(features, Functions):
+            features = features.shifted(_said(low, high))
         if facts.equal.all():
             A, b = features.linear_map()
             tau = np.linalg.solve(A, low - b)
@@ -308,6 +344,20 @@ def _bulk_of_facts(low: NDArray, high: NDArray) -> tuple[float, float]:
     if len(low) < 2 or low[1] <= low[0] ** 2:
         return np.nan, np.nan
     return float(low[0]), float(np.sqrt(low[1] - low[0] ** 2))
+
+
+def _bulk_of_columns(setting: Setting, tau: NDArray) -> tuple[NDArray, NDArray]:
+    """The same for each column of points."""
+    if not isinstance(setting.features, int):
+        return np.array(np.nan), np.array(np.nan)
+    rows = tau.reshape(-1, setting.features)
+    bulks = np.array([_bulk_of_facts(row, row) for row in rows])
+    return bulks[:, 0], bulks[:, 1]
+
+
+def _said(low: NDArray, high: NDArray) -> NDArray:
+    """A value that each expectation may have, zero where nothing is said."""
+    return np.array([_representative(*ends) for ends in zip(low, high, strict=True)])
 
 
 def _units_of_facts(

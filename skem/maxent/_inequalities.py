@@ -12,6 +12,7 @@ dual of that is a least distance problem, which non-negative least squares solve
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import NamedTuple
 
 import numpy as np
@@ -21,11 +22,11 @@ from scipy.optimize import nnls
 
 from skem.maxent._dual import (
     LONGEST,
-    MET,
     STEEP,
     DualFit,
     Moments,
     White,
+    are_within,
     is_stale,
     moments,
     newton,
@@ -37,7 +38,7 @@ from skem.maxent._quadrature import Domain
 # Multipliers below this share of the largest, in units of their functions, are rounding. An odd
 # power must not have them: where the power above has none, no density could be normalised.
 ROUNDING = 1e-10
-_EPS = float(np.finfo(np.float64).eps)
+MAX_TRIES = 3  # of one active set: Newton's method ends at the same point from anywhere
 
 
 class BoundedFit(NamedTuple):
@@ -66,6 +67,7 @@ def newton_with_bounds(
     assert state is not None
     value = _value(lam, state, white, C, e, facts)
     gap, status = np.inf, "max_iter"
+    tried: Counter[bytes] = Counter()
     for n_iter in range(max_iter + 1):
         if is_stale(state.covariance):
             white, _, state = whiten_anew(white, state, C.T @ lam)
@@ -81,6 +83,10 @@ def newton_with_bounds(
         gap = max(-slope, 0.0)
         if gap <= max(tol, 1e-9):
             for lam_active in (full, new):
+                active = np.sign(lam_active).tobytes()
+                tried[active] += 1
+                if tried[active] > MAX_TRIES:
+                    continue
                 fit = _with_active(
                     domain, white, A, C, b, lam_active, facts, tol=tol, max_iter=max_iter
                 )
@@ -243,17 +249,6 @@ def _with_active(
     if fit.status != "converged" or state is None:
         return None
     right_sign = facts.equal | (new * lam >= 0)
-    if not (right_sign.all() and _are_within(state, A, b, facts)):
+    if not (right_sign.all() and are_within(state, A, b, facts)):
         return None
     return BoundedFit(new, fit)
-
-
-def _are_within(state: Moments, A: NDArray, b: NDArray, facts: Facts) -> bool:
-    """Whether expectations lie within their bounds, in the units of `skem.maxent._dual.are_met`."""
-    p = state.probability
-    possible = p > 0
-    values, p = state.nodes.basis[possible] @ A.T + b, p[possible]
-    attained = p @ values
-    nearest = np.clip(attained, facts.lower, facts.upper)
-    room = MET * (p @ np.abs(values - nearest)) + 64 * _EPS * (p @ np.abs(values) + np.abs(b))
-    return bool((np.abs(attained - nearest) <= room).all())

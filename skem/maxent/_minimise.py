@@ -7,32 +7,16 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from skem.maxent._dual import DualFit, Moments, White, newton, whiten
-from skem.maxent._feasibility import FactError, Facts, check_reachable
-from skem.maxent._features import Features, Powers
-from skem.maxent._inequalities import admissible, newton_with_bounds
-from skem.maxent._quadrature import Domain, LogBase, PointDomain
-from skem.maxent._supports import Box, Interval, Points
+from skem.maxent._dual import DualFit, Moments, White, are_within, newton, whiten
+from skem.maxent._feasibility import FactError, check_reachable
+from skem.maxent._inequalities import newton_with_bounds
+from skem.maxent._problem import Problem
+from skem.maxent._quadrature import Domain, PointDomain
+from skem.maxent._starts import find_start
+from skem.maxent._supports import Box, Interval
 
 QUADRATURE_TOLERANCE = 1e-8
 MISSED = 1e-6  # dual minus entropy, in nats, where facts should be met
-
-
-class Problem(NamedTuple):
-    """Facts about expectations on a support."""
-
-    support: Points | Interval | Box
-    features: Features
-    log_base: LogBase
-    facts: Facts
-    tau: NDArray | None  # expectations of the basis, where all facts are equalities
-    tol: float
-    max_iter: int
-
-    @property
-    def is_unbounded(self) -> bool:
-        """Whether not every exponent can be normalised."""
-        return isinstance(self.support, Interval) and self.support.kind != "interval"
 
 
 class Solved(NamedTuple):
@@ -65,7 +49,7 @@ def minimise(
     FactError
         If it has no minimum, or none that double precision can tell.
     """
-    start = _find_start(problem, domain) if start is None else start
+    start = find_start(problem, domain) if start is None else start
     white = whiten(domain, start)
     A, _ = problem.features.linear_map()
     if problem.tau is None:
@@ -101,38 +85,11 @@ def _minimise_with_bounds(
     return _conclude(problem, domain, found.fit, found.multipliers)
 
 
-def _find_start(problem: Problem, domain: Domain) -> NDArray:
-    """Multipliers of the basis with which the density can be normalised, inside their domain."""
-    k = problem.features.n_facts
-    if not (problem.is_unbounded and problem.log_base is None):
-        start = problem.features.first_start() if problem.tau is not None else np.zeros(k)
-        if domain.nodes(start) is not None:
-            return start
-    A, _ = problem.features.linear_map()
-    candidates = problem.features.starts()
-    for start in candidates:
-        lam = np.linalg.solve(A.T, start)
-        if admissible(lam, problem.facts) and domain.nodes(start) is not None:
-            break
-    else:
-        facts = "; ".join(problem.facts.said(i) for i in range(k))
-        raise FactError(
-            f"No distribution of largest entropy on {problem.support}: {facts} alone leave the "
-            "density there without a normaliser, for any multipliers. Add a fact that bounds the "
-            "tails, such as E[x^2] on the line, give a base measure, or make the support bounded."
-        )
-    if isinstance(problem.features, Powers) or problem.tau is None:
-        return start
-    for other in candidates[:k]:
-        up, down = (domain.nodes(start + s * other / 10) is not None for s in (1, -1))
-        if up != down:
-            start = start + (1 if up else -1) * other / 10
-    return start
-
-
 def _check_dependence(problem: Problem, domain: Domain, white: White) -> None:
     """Facts about functions that depend on each other must agree."""
     assert problem.tau is not None
+    if isinstance(domain, PointDomain) and domain.independent:
+        return
     off = white.contradiction(problem.tau)
     if off.max() > 1e-8:
         i = int(off.argmax())
@@ -142,13 +99,13 @@ def _check_dependence(problem: Problem, domain: Domain, white: White) -> None:
         )
 
 
-def _conclude(
-    problem: Problem, domain: Domain, fit: DualFit, multipliers: NDArray
-) -> Solved:
+def _conclude(problem: Problem, domain: Domain, fit: DualFit, multipliers: NDArray) -> Solved:
     A, b = problem.features.linear_map()
     missed = abs(float(fit.eta @ (fit.target - fit.moments.mean)))
     if fit.status == "converged" and missed > MISSED:
         fit = fit._replace(status="stalled", gap=missed)
+    if fit.status == "converged" and not are_within(fit.moments, A, b, problem.facts):
+        fit = fit._replace(status="stalled")
     if fit.status != "converged":
         _explain(problem, domain, fit)
     error = fit.moments.nodes.error

@@ -10,7 +10,8 @@ from scipy.special import logsumexp
 from skem.maxent._dual import moments, plain
 from skem.maxent._feasibility import FactError, check_moment_sequence, moment_range
 from skem.maxent._features import Powers
-from skem.maxent._minimise import Problem, Solved, minimise
+from skem.maxent._minimise import Solved, minimise
+from skem.maxent._problem import Problem
 from skem.maxent._quadrature import LineDomain, log_integrand
 from skem.maxent._supports import Interval
 
