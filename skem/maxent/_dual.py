@@ -215,7 +215,8 @@ def newton(
     state = moments(domain, white, eta)
     assert state is not None
     n_iter = n_short = 0
-    best, least = None, np.inf
+    best: DualFit | None = None
+    least = np.inf
     while True:
         if is_stale(state.covariance):
             white, eta, state = whiten_anew(white, state, eta)
@@ -229,8 +230,10 @@ def newton(
         if gap <= tol:
             fit = _polish(domain, fit)
             off = missed(white, fit.moments, tau)
-            if off <= EXACT or (best is not None and off > least / 2):
-                return fit if off <= EXACT else best
+            if off <= EXACT:
+                return fit
+            if best is not None and off > least / 2:
+                return best
             if off <= MET:
                 best, least = fit, off
         if n_iter >= max_iter:

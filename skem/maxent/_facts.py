@@ -14,6 +14,14 @@ from skem.maxent._features import Features, Functions, Powers, check_features, e
 from skem.maxent._problem import Problem
 from skem.maxent._quadrature import LogBase
 from skem.maxent._supports import Box, Interval, Points, Support, parse_support
+from skem.maxent._units import (
+    box_units,
+    bulk_of_columns,
+    bulk_of_facts,
+    interval_units,
+    units_of_facts,
+    values_of_facts,
+)
 
 NARROW = 0.3  # standard deviation of y
 
@@ -47,6 +55,11 @@ class Setting(NamedTuple):
         return self.support[0].shape[-1] if isinstance(self.support, Points) else len(
             self.support.low
         )  # fmt: skip
+
+    @property
+    def n_powers(self) -> int | None:
+        """Powers of each column; None where features are functions."""
+        return self.features if isinstance(self.features, int) else None
 
     @property
     def n_facts(self) -> int:
@@ -164,7 +177,7 @@ def from_data(setting: Setting, X: NDArray, weight: NDArray | None) -> Iterator[
         X = support.points[index]
     else:
         _check_inside((support.low <= X) & (support.high >= X), X, support)
-    center, scale = _box_units(support)
+    center, scale = box_units(support)
     if isinstance(support, Box):
         features = setting.make_features(center, scale)
         yield _with_means(setting, features, X, (X - center) / scale, weight, "X")
@@ -195,7 +208,7 @@ def _of_column(
             f"X[:, {j}] is constant ({mean:.6g}): no density on {support} has expectations of a "
             "single value. Drop the column, or give points as support."
         )
-    center, scale = _interval_units(support, mean, deviation)
+    center, scale = interval_units(support, mean, deviation)
     if isinstance(setting.features, int) and setting.features * np.log10(max(size, 1)) > 300:
         raise ValueError(f"X[:, {j}] is too large for its powers. Change its units.")
     features = setting.make_features(center, scale, mean, deviation)
@@ -317,13 +330,13 @@ def from_facts(setting: Setting, given: Given) -> Iterator[Problem]:
 
         center: Any
         scale: Any
-        center, scale = _box_units(support)
+        center, scale = box_units(support)
         bulk: tuple[Any, Any] = (np.nan, np.nan)
         if isinstance(support, Interval):
-            center, scale = _units_of_facts(setting, support, low, high, where)
-            bulk = _bulk_of_facts(low, high) if (low == high).all() else bulk
+            center, scale = units_of_facts(setting.n_powers, support, low, high, where)
+            bulk = bulk_of_facts(low, high) if (low == high).all() else bulk
         elif isinstance(support, Points) and (low == high).all():
-            bulk = _bulk_of_columns(setting, low)
+            bulk = bulk_of_columns(setting.n_powers, low)
         if isinstance(setting.features, int):
             largest = max(np.abs(center).max(), np.abs(scale).max(), 1.0)
             if not setting.features * np.log10(largest) < 300:
@@ -332,91 +345,8 @@ def from_facts(setting: Setting, given: Given) -> Iterator[Problem]:
         facts = Facts(low, high, where, fact_names(features))
         tau = None
         if isinstance(features, Functions):
-            features = features.shifted(_said(low, high))
+            features = features.shifted(values_of_facts(low, high))
         if facts.equal.all():
             A, b = features.linear_map()
             tau = np.linalg.solve(A, low - b)
         yield setting.problem(features, facts, tau)
-
-
-def _bulk_of_facts(low: NDArray, high: NDArray) -> tuple[float, float]:
-    """Mean and standard deviation that the first two powers say; NaN where they are absurd."""
-    if len(low) < 2 or low[1] <= low[0] ** 2:
-        return np.nan, np.nan
-    return float(low[0]), float(np.sqrt(low[1] - low[0] ** 2))
-
-
-def _bulk_of_columns(setting: Setting, tau: NDArray) -> tuple[NDArray, NDArray]:
-    """The same for each column of points."""
-    if not isinstance(setting.features, int):
-        return np.array(np.nan), np.array(np.nan)
-    rows = tau.reshape(-1, setting.features)
-    bulks = np.array([_bulk_of_facts(row, row) for row in rows])
-    return bulks[:, 0], bulks[:, 1]
-
-
-def _said(low: NDArray, high: NDArray) -> NDArray:
-    """A value that each expectation may have, zero where nothing is said."""
-    return np.array([_representative(*ends) for ends in zip(low, high, strict=True)])
-
-
-def _units_of_facts(
-    setting: Setting, support: Interval, low: NDArray, high: NDArray, where: tuple[str, ...]
-) -> tuple[float, float]:
-    """Center and scale that facts about powers suggest."""
-    if support.kind == "interval" or not isinstance(setting.features, int):
-        return _interval_units(support, np.nan, np.nan)
-    known = low == high
-    mean = _representative(low[0], high[0])
-    if support.kind == "half line":
-        end = support.low if np.isfinite(support.low) else support.high
-        side = "above" if np.isfinite(support.low) else "below"
-        if known[0] and not (mean > end if side == "above" else mean < end):
-            raise FactError(
-                f"{where[0]}: E[x] = {mean:.10g} cannot hold on {support}: it must be {side} "
-                f"{end:.10g}. Correct the fact or the support."
-            )
-        return _interval_units(support, mean, np.nan)
-    deviation = 1.0
-    if setting.features >= 2:
-        square = _representative(low[1], high[1])
-        variance = square - mean**2
-        if known[0] and high[1] <= mean**2 * (1 + 1e-15):
-            raise FactError(
-                f"{where[1]}: E[x^2] = {high[1]:.10g} cannot hold for a density with E[x] = "
-                f"{mean:.10g}: it must be larger than E[x]^2 = {mean**2:.10g}. Correct one of "
-                "them, or leave it out."
-            )
-        deviation = np.sqrt(variance) if variance > 0 else 1.0
-    return mean, deviation
-
-
-def _representative(low: float, high: float) -> float:
-    """A value that an expectation may have."""
-    if np.isinf(low) and np.isinf(high):
-        return 0.0
-    if np.isinf(low) or np.isinf(high):
-        return float(high if np.isinf(low) else low)
-    return float((low + high) / 2)
-
-
-def _interval_units(support: Interval, mean: float, deviation: float) -> tuple[float, float]:
-    """Center and scale of y; mean and deviation are NaN where not known."""
-    if support.kind == "interval":
-        return (support.low + support.high) / 2, (support.high - support.low) / 2
-    if support.kind == "line":
-        return (mean, deviation if deviation > 0 else 1.0) if np.isfinite(mean) else (0.0, 1.0)
-    end, sign = (support.low, 1.0) if np.isfinite(support.low) else (support.high, -1.0)
-    distance = abs(mean - end)
-    return end, sign * (distance if distance > 0 else 1.0)
-
-
-def _box_units(support: Support) -> tuple[NDArray, NDArray]:
-    """Center and half range of each column."""
-    if isinstance(support, Points):
-        low, high = support.points.min(axis=0), support.points.max(axis=0)
-    else:
-        low, high = np.atleast_1d(support.low), np.atleast_1d(support.high)
-    with np.errstate(invalid="ignore"):
-        half = (high - low) / 2
-        return (low + high) / 2, np.where(half > 0, half, 1.0)

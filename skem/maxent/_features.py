@@ -193,6 +193,19 @@ class Extended:
         return np.column_stack([self._features.of(x, y), evaluate(self._function, x, "f")])
 
 
+class Nothing:
+    """No functions, for the integral of a base."""
+
+    reach = 300.0
+
+    def __init__(self, features: Powers | Functions):
+        self.center, self.scale = features.center, features.scale
+
+    def of(self, x: NDArray, y: NDArray) -> NDArray:
+        """An array of shape (n, 0)."""
+        return np.empty((len(x), 0))
+
+
 Features = Powers | Functions
 
 

@@ -33,6 +33,7 @@ class Solved(NamedTuple):
     converged: bool
     form: str | None = None  # 'normal', 'exponential' or 'uniform'
     boundary: bool = False  # whether facts leave points of the base no probability
+    removing: NDArray | None = None  # (m,) 1 for an upper bound that does so, -1 for a lower one
 
 
 def minimise(
@@ -134,7 +135,11 @@ def _explain(problem: Problem, domain: Domain, fit: DualFit) -> None:
     said = "; ".join(facts.said(i) for i in range(len(facts.lower)))
     if isinstance(domain, PointDomain):
         if fit.status == "stalled":
-            raise FactError(f"The facts cannot hold together on {problem.support}: {said}.")
+            raise FactError(
+                f"No distribution on {problem.support} was found that meets {said}: the facts "
+                "contradict each other, or lie so near to the boundary of what is possible that "
+                "double precision does not tell. Correct them, or give fewer."
+            )
         return
     if problem.is_unbounded:
         raise FactError(

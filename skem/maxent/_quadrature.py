@@ -50,7 +50,7 @@ class PointDomain:
 
     def __init__(self, x: NDArray, basis: NDArray, log_base: NDArray, *, independent: bool):
         n = len(basis)
-        self.independent = independent
+        self.x, self.independent = x, independent
         self._nodes = Nodes(x, np.zeros(n), log_base, basis, np.empty(0), np.empty(0), 0.0)
 
     def nodes(self, theta: NDArray) -> Nodes | None:

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from skem.maxent._feasibility import (
     FactError,
+    Facts,
     are_independent,
     check_reachable,
     cone_of_bounds,
@@ -74,7 +75,7 @@ def _on_points(problem: Problem) -> Solved:
             raise error
         return solved
     solved = _among(problem, x, basis, log_base, possible)
-    return solved._replace(boundary=True)
+    return solved._replace(boundary=True, removing=_removing(problem, f[use], possible[use]))
 
 
 def _among(problem: Problem, x: NDArray, basis: NDArray, log_base: NDArray, use: NDArray) -> Solved:
@@ -96,6 +97,43 @@ def _is_inside(solved: Solved, use: NDArray) -> bool:
         return True
     plenty = solved.state.nodes.basis[p > TINY]
     return domain.independent and are_independent(plenty, digits=1e-4)
+
+
+def _removing(problem: Problem, f: NDArray, possible: NDArray) -> NDArray:
+    """Bounds that remove points, alone or because without them there were more: 1 if upper, or -1.
+
+    Parameters
+    ----------
+    f : ndarray of shape (n_points, m)
+    possible : ndarray of bool of shape (n_points,)
+    """
+    facts = problem.facts
+    sign = np.zeros(len(facts.lower))
+    only_equal = facts._replace(
+        lower=np.where(facts.equal, facts.lower, -np.inf),
+        upper=np.where(facts.equal, facts.upper, np.inf),
+    )
+    bounds = [(i, s) for i in np.flatnonzero(~facts.equal).tolist() for s in (1, -1)]
+    bounds = [(i, s) for i, s in bounds if np.isfinite((facts.upper if s > 0 else facts.lower)[i])]
+    if not bounds:
+        return sign
+    without_any = possible_points(cone_of_bounds(f, only_equal)).sum()
+    for i, s in bounds:
+        alone, without = (_set_bound(only_equal, i, s, facts), _set_bound(facts, i, s, only_equal))
+        if (
+            possible_points(cone_of_bounds(f, alone)).sum() < without_any
+            or possible_points(cone_of_bounds(f, without)).sum() > possible.sum()
+        ):
+            sign[i] = s
+    return sign
+
+
+def _set_bound(facts: Facts, i: int, sign: int, other: Facts) -> Facts:
+    """Facts of which one bound is that of others."""
+    name = "upper" if sign > 0 else "lower"
+    values = getattr(facts, name).copy()
+    values[i] = getattr(other, name)[i]
+    return facts._replace(**{name: values})
 
 
 def _possible(problem: Problem, basis: NDArray, f: NDArray, use: NDArray) -> NDArray:

@@ -164,7 +164,8 @@ def _combination(rows: NDArray, needed: NDArray, low: NDArray, high: NDArray) ->
 
 def _best_multiple(problem: Problem, domain: LineDomain, start: NDArray) -> NDArray:
     """The multiple by a power of four that has the least dual, where facts are equalities."""
-    if problem.tau is None:
+    tau = problem.tau
+    if tau is None:
         return start
 
     def dual(multiple: float) -> float:
@@ -172,7 +173,7 @@ def _best_multiple(problem: Problem, domain: LineDomain, start: NDArray) -> NDAr
         nodes = domain.nodes(theta)
         if nodes is None:
             return np.inf
-        return float(logsumexp(log_integrand(nodes, theta)) + theta @ problem.tau)
+        return float(logsumexp(log_integrand(nodes, theta)) + theta @ tau)
 
     best, least = 1.0, dual(1.0)
     for factor in (4.0, 0.25):
