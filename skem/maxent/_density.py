@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 from scipy.special import logsumexp
 
-from skem.maxent._features import Extended, Nothing, evaluate
+from skem.maxent._features import Extended, Nothing, Powers, evaluate
 from skem.maxent._minimise import Solved
 from skem.maxent._problem import Problem
 from skem.maxent._quadrature import (
@@ -55,6 +55,11 @@ class Density:
         self.boundary, self.log_z = solved.boundary, solved.state.log_z
         A, b = problem.features.linear_map()
         self.moments = A @ solved.mean + b
+        if isinstance(problem.support, Points) and isinstance(problem.features, Powers):
+            # The sums themselves: a point much nearer to zero than the others keeps its digits.
+            p = solved.state.probability
+            x, powers = problem.support.points[p > 0], np.arange(1, problem.features.m + 1)
+            self.moments = (p[p > 0] @ (x.T[..., None] ** powers)).ravel()
         self.active = _active(problem, solved)
         self._log_scale, self._n_panels = 0.0, 0
         if not isinstance(problem.support, Points):

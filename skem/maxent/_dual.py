@@ -25,12 +25,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 
-from skem.maxent._feasibility import Facts
-from skem.maxent._quadrature import Domain, Nodes, PointDomain, log_integrand
+from skem.maxent._feasibility import FactError, Facts
+from skem.maxent._features import Functions
+from skem.maxent._quadrature import Domain, LineDomain, Nodes, PointDomain, log_integrand
 
 DEPENDENT = 1e-11  # eigenvalue of the correlation matrix below which a combination is constant
 STALE = 1e2  # variances of psi beyond which, or below its inverse, they are made white anew
-SHORT, MAX_SHORT = 1e-3, 8  # steps of that length, one after the other, lead nowhere
+SHORT, MAX_SHORT = 1e-3, 8  # steps of that length and fall, one after the other, lead nowhere
 EXACT = 1e-10  # what a fact is missed by where no step need follow, in the units of MET
 MET = 1e-7  # what a fact may be missed by, in mean absolute deviations of its function
 FAR = 1e12  # standard deviations from a density to facts that it is not on the way to
@@ -49,6 +50,7 @@ class White(NamedTuple):
     back: NDArray  # (r, k): phi - mean = psi back, up to what is constant
     deviation: NDArray  # (k,) standard deviations of phi; one where it is constant
     start: NDArray  # (r,)
+    exact: bool = True  # whether multipliers that are only rounding must be zero, as of powers
 
     @property
     def W(self) -> NDArray:
@@ -63,12 +65,13 @@ class White(NamedTuple):
         """Multipliers of phi; what is only rounding is zero, as a top power must not have it."""
         W = self.W
         theta = W @ eta
+        if not self.exact:
+            return theta
         return np.where(np.abs(theta) <= 1e-14 * (np.abs(W) @ np.abs(eta)), 0.0, theta)
 
     def contradiction(self, tau: NDArray) -> NDArray:
-        """By how many standard deviations facts miss the linear dependences of phi."""
-        left = tau - self.mean - self.target(tau @ self.B) @ self.back
-        return np.abs(left / self.deviation)
+        """By how much facts miss the linear dependences of phi."""
+        return np.abs(tau - self.mean - self.target(tau @ self.B) @ self.back)
 
 
 def plain(k: int) -> White:
@@ -117,9 +120,10 @@ def whiten(domain: Domain, start: NDArray) -> White:
     )
     size = np.abs(everywhere).max(axis=0, initial=0.0)
     k = len(mean)
+    exact = not (isinstance(domain, LineDomain) and isinstance(domain.features, Functions))
     if isinstance(domain, PointDomain) and domain.independent:
         M, M_inverse = _whitening(covariance)
-        return White(mean, np.eye(k), M, M_inverse, M_inverse, deviation, M_inverse @ start)
+        return White(mean, np.eye(k), M, M_inverse, M_inverse, deviation, M_inverse @ start, exact)
     constant = deviation <= 1e-12 * size
     deviation = np.where(constant, 1.0, deviation)
     correlation = np.where(np.outer(constant, constant), 0.0, covariance)
@@ -131,9 +135,9 @@ def whiten(domain: Domain, start: NDArray) -> White:
     back = (vectors[:, keep] * roots).T * deviation
     units = np.where(constant, np.maximum(size, 1e-300), deviation)
     if keep.all():
-        return White(mean, np.eye(k), W, back, back, units, back @ start)
+        return White(mean, np.eye(k), W, back, back, units, back @ start, exact)
     one = np.eye(int(keep.sum()))
-    return White(mean, W, one, one, back, units, back @ start)
+    return White(mean, W, one, one, back, units, back @ start, exact)
 
 
 def _whitening(covariance: NDArray) -> tuple[NDArray, NDArray]:
@@ -213,7 +217,11 @@ def newton(
     """
     eta = white.start
     state = moments(domain, white, eta)
-    assert state is not None
+    if state is None:
+        raise FactError(
+            "No multipliers were found that double precision can tell from those for which the "
+            "density has no normaliser. Change the units or the origin of the features."
+        )
     n_iter = n_short = 0
     best: DualFit | None = None
     least = np.inf
@@ -241,9 +249,10 @@ def newton(
         found = _line_search(domain, white, target, eta, state, step, gap)
         if found is None or dual(white, target, *found[:2])[0] < floor:
             return best or fit._replace(status="stalled")
+        fall = dual(white, target, eta, state)[0] - dual(white, target, *found[:2])[0]
         eta, state, length = found
         n_iter += 1
-        n_short = n_short + 1 if length < SHORT else 0
+        n_short = n_short + 1 if length < SHORT and fall < SHORT else 0
         if n_short > MAX_SHORT:
             return best or fit._replace(status="stalled")
 
@@ -306,8 +315,8 @@ def _line_search(
     """Halve the step until the dual falls by a part of what was promised, or double it.
 
     It is doubled where the dual is still steep at its end, as it is where a heavy tail is taken off
-    piece by piece. A step that became short has met a wall, such as that of a far point whose
-    probability is about to explode; then the least value along the step is looked for, next to the
+    piece by piece. It begins no farther than where one point would outweigh all others. A step that
+    became short has met such a wall; then the least value along the step is looked for, next to the
     wall, so that the next step knows it.
     """
     value, size = dual(white, target, eta, state)
@@ -321,7 +330,7 @@ def _line_search(
         noise = 1e-14 * max(size, 1.0) if length > 0.1 else 0.0
         return (new, found, length) if fall >= 1e-4 * length * 2 * gap - noise else None
 
-    length = 1.0
+    length = min(1.0, _wall(white, target, eta, state, step))
     for _ in range(40):
         found = attempt(length)
         if found is not None:
@@ -349,6 +358,15 @@ def _line_search(
             else:
                 low, found = middle[2], middle
     return found
+
+
+def _wall(white: White, target: NDArray, eta: NDArray, state: Moments, step: NDArray) -> float:
+    """Length of a step at which a point would get e times the probability of all together now."""
+    nodes = state.nodes
+    log_p = log_integrand(nodes, white.theta(eta)) - state.log_z
+    growth = (target + white.mean @ white.W - nodes.basis @ white.W) @ step
+    grows = (growth > 0) & (log_p > -np.inf)
+    return float(((1 - log_p[grows]) / growth[grows]).min(initial=np.inf))
 
 
 def dual(white: White, target: NDArray, eta: NDArray, state: Moments) -> tuple[float, float]:

@@ -18,6 +18,7 @@ from skem.maxent._units import (
     box_units,
     bulk_of_columns,
     bulk_of_facts,
+    bulk_of_functions,
     interval_units,
     units_of_facts,
     values_of_facts,
@@ -346,6 +347,12 @@ def from_facts(setting: Setting, given: Given) -> Iterator[Problem]:
         tau = None
         if isinstance(features, Functions):
             features = features.shifted(values_of_facts(low, high))
+            if (
+                isinstance(support, Interval)
+                and support.kind != "interval"
+                and setting.log_base is None
+            ):
+                features = features.at(*bulk_of_functions(features, support))
         if facts.equal.all():
             A, b = features.linear_map()
             tau = np.linalg.solve(A, low - b)

@@ -162,6 +162,10 @@ class Functions:
         """The same functions, from which the basis subtracts something else."""
         return Functions(self.functions, self.center, self.scale, shift)
 
+    def at(self, center: float, scale: float) -> Functions:
+        """The same functions in other coordinates y."""
+        return Functions(self.functions, center, scale, self.shift)
+
     def of(self, x: NDArray, y: NDArray) -> NDArray:
         """The basis at the points, shape (n, n_facts)."""
         values = [evaluate(f, x, f"features[{i}]") for i, f in enumerate(self.functions)]

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skem.maxent._dual import DualFit, Moments, White, are_within, newton, whiten
-from skem.maxent._feasibility import FactError, check_reachable
+from skem.maxent._feasibility import SAME, FactError, check_reachable
+from skem.maxent._features import Functions
 from skem.maxent._inequalities import newton_with_bounds
 from skem.maxent._problem import Problem
 from skem.maxent._quadrature import Domain, PointDomain
@@ -91,8 +92,10 @@ def _check_dependence(problem: Problem, domain: Domain, white: White) -> None:
     assert problem.tau is not None
     if isinstance(domain, PointDomain) and domain.independent:
         return
-    off = white.contradiction(problem.tau)
-    if off.max() > 1e-8:
+    _, b = problem.features.linear_map()
+    size = np.abs(problem.tau) + (np.abs(b) if isinstance(problem.features, Functions) else 0)
+    off = white.contradiction(problem.tau) / (1e-8 * white.deviation + SAME * size)
+    if off.max() > 1:
         i = int(off.argmax())
         raise FactError(
             f"{problem.facts.said(i)} contradicts the other facts on {problem.support}, where its "

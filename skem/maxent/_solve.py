@@ -141,7 +141,9 @@ def _possible(problem: Problem, basis: NDArray, f: NDArray, use: NDArray) -> NDA
     if problem.tau is None:
         return possible_points(cone_of_bounds(f, problem.facts))
     known = None if problem.seen is None else problem.seen[use]
-    return possible_points(cone_of_equalities(basis, problem.tau), known)
+    if isinstance(problem.features, Powers):
+        return possible_points(cone_of_equalities(basis, problem.tau), known)
+    return possible_points(cone_of_equalities(f, problem.facts.lower), known)
 
 
 def _on_box(problem: Problem) -> Solved:

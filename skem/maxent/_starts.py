@@ -10,8 +10,6 @@ Shapes: m facts, n points far out.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linprog
@@ -26,15 +24,8 @@ from skem.maxent._supports import Interval
 
 HUGE = 1e150  # a feature that is larger decides a tail on its own
 CUTS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)  # powers of ten, in units of the bulk, where tails begin
+WORTH = 0.1  # nats by which a multiple must be better
 LARGEST = (4.0, 64.0)  # multipliers, per unit spread of their function
-
-
-class Bulk(NamedTuple):
-    """Where the facts say that the mass is, and how f spreads there."""
-
-    center: float
-    scale: float
-    spread: NDArray  # (m,)
 
 
 def find_start(problem: Problem, domain: Domain) -> NDArray:
@@ -70,59 +61,47 @@ def find_start(problem: Problem, domain: Domain) -> NDArray:
 
 
 def _by_tails(problem: Problem, domain: LineDomain) -> NDArray | None:
-    bulk = _bulk(problem.features, domain.support)
+    spread = _spread(problem.features, domain.support)
     facts, A = problem.facts, problem.features.linear_map()[0]
     low = np.where(np.isfinite(facts.upper), -1.0, 0.0)
     high = np.where(np.isfinite(facts.lower), 1.0, 0.0)
     for cut in CUTS:
-        rows, needed = _tails(domain, bulk, cut, A)
+        rows, needed = _tails(domain, spread, cut)
         for largest in LARGEST:
-            lam = _combination(rows, needed, largest * low, largest * high) / bulk.spread
+            lam = _combination(rows, needed, largest * low, largest * high) / spread
             if lam.any() and domain.nodes(A.T @ lam) is not None:
-                return _best_multiple(problem, domain, A.T @ lam)
+                return _improved(problem, domain, A.T @ lam)
     return None
 
 
-def _bulk(features: Features, support: Interval) -> Bulk:
-    """Center and scale for which means of the basis are nearest to what the facts say: to zero."""
-    y = np.linspace(-2, 2, 16)
-    sizes = 2.0 ** np.arange(-40, 41)
-    if support.kind == "line":
-        centers = np.concatenate([-sizes[::-2], [0.0], sizes[::2]])
-    else:
-        end, sign = (support.low, 1.0) if np.isfinite(support.low) else (support.high, -1.0)
-        if support.kind == "interval":
-            sizes = (support.high - support.low) * 2.0 ** -np.arange(1, 20)
-        centers, y = np.array([end]), sign * (y + 2.2) / 2.2
-    center, scale = (a.ravel() for a in np.meshgrid(centers, sizes, indexing="ij"))
-    x = center[:, None] + scale[:, None] * y
-    f = _values(features, x.ravel()).reshape(*x.shape, -1)
-    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
-        spread = f.std(axis=1)
-        off = ((f.mean(axis=1) / np.abs(f).mean(axis=1)) ** 2).sum(axis=1)
-    fit = np.isfinite(off) & ((spread > 0) & (spread < HUGE)).all(axis=1)
-    off[~fit] = np.inf
-    if not np.isfinite(off).any():
-        return Bulk(float(centers[len(centers) // 2]), 1.0, np.ones(features.n_facts))
-    best = int(off.argmin())
-    return Bulk(float(center[best]), float(scale[best]), spread[best])
+def _spread(features: Features, support: Interval) -> NDArray:
+    """How each function spreads where the mass may be; one where that cannot be told."""
+    center, scale = float(features.center[0]), float(features.scale[0])
+    y = np.linspace(
+        *{"line": (-2, 2), "half line": (0.1, 2), "interval": (-0.9, 0.9)}[support.kind], 16
+    )
+    with np.errstate(over="ignore", invalid="ignore"):
+        spread = _values(features, center + scale * y).std(axis=0)
+    return np.where((spread > 0) & (spread < HUGE), spread, 1.0)
 
 
 def _values(features: Features, x: NDArray) -> NDArray:
-    """Functions less what the facts say of them, shape (n, m)."""
-    y = (x - features.center[0]) / features.scale[0]
+    """Functions less their values where the mass may be: constants do not matter, shape (n, m)."""
+    center, scale = features.center[0], features.scale[0]
+    x = np.append(x, center + scale)
+    y = (x - center) / scale
     with np.errstate(all="ignore"):
-        values = features.of(x, y)
         if isinstance(features, Functions):
-            return values
-        A, _ = features.linear_map()
-        return values @ A.T
+            f = features.shifted(np.zeros(features.n_facts)).of(x, y)
+        else:
+            f = features.of(x, y) @ features.linear_map()[0].T
+        return f[:-1] - f[-1]
 
 
-def _tails(domain: LineDomain, bulk: Bulk, cut: float, A: NDArray) -> tuple[NDArray, NDArray]:
+def _tails(domain: LineDomain, spread: NDArray, cut: float) -> tuple[NDArray, NDArray]:
     """Functions at points far out, in units of their spread, and what the exponent must exceed."""
     far = 10.0 ** np.concatenate([np.arange(cut, 16, 0.25), np.arange(max(cut, 16), 100, 4.0)])
-    support, center, scale = domain.support, bulk.center, bulk.scale
+    support, center, scale = domain.support, domain.center, abs(domain.scale)
     if support.kind == "line":
         distance = np.concatenate([scale * far, scale * far])
         x = center + np.concatenate([scale * far, -scale * far])
@@ -134,7 +113,7 @@ def _tails(domain: LineDomain, bulk: Bulk, cut: float, A: NDArray) -> tuple[NDAr
         x = np.concatenate([support.low + scale / far, support.high - scale / far])
     within = (x > support.low) & (x < support.high) & (distance < 1e120)
     x, distance = x[within], distance[within]
-    f = _values(domain.features, x) / bulk.spread
+    f = _values(domain.features, x) / spread
     size = np.abs(f).max(axis=1, initial=0.0)
     with np.errstate(all="ignore"):
         needed = np.log(distance / scale) + 2 * np.log(np.maximum(size, 1.0))
@@ -162,21 +141,36 @@ def _combination(rows: NDArray, needed: NDArray, low: NDArray, high: NDArray) ->
     return result.x[:-1]
 
 
-def _best_multiple(problem: Problem, domain: LineDomain, start: NDArray) -> NDArray:
-    """The multiple by a power of four that has the least dual, where facts are equalities."""
+def _improved(problem: Problem, domain: LineDomain, start: NDArray) -> NDArray:
+    """Multiples with a smaller dual, of all multipliers and of each, where facts are equalities.
+
+    Magnitudes are what a start can be wrong in by much, as that of exp(-x) is where the mass is far
+    from zero, and what Newton's method is slow to correct. The dual is convex, so that a search
+    with growing factors ends.
+    """
     tau = problem.tau
     if tau is None:
         return start
 
-    def dual(multiple: float) -> float:
-        theta = multiple * start
+    def dual(theta: NDArray) -> float:
         nodes = domain.nodes(theta)
         if nodes is None:
             return np.inf
         return float(logsumexp(log_integrand(nodes, theta)) + theta @ tau)
 
-    best, least = 1.0, dual(1.0)
-    for factor in (4.0, 0.25):
-        while best * factor < 1e12 and (value := dual(best * factor)) < least:
-            best, least = best * factor, value
-    return best * start
+    best, least = start, dual(start)
+    every = np.ones(len(start), dtype=bool)
+    for which in [every, *np.eye(len(start), dtype=bool)] * 2:
+        if not best[which].any():
+            continue
+        for first in (4.0, 0.25):
+            factor = first
+            while 1e-150 < factor < 1e150:
+                trial = np.where(which, best * factor, best)
+                if not (value := dual(trial)) < least - WORTH:
+                    if factor == first:
+                        break
+                    factor = first
+                    continue
+                best, least, factor = trial, value, factor**2
+    return best

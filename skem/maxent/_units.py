@@ -1,4 +1,7 @@
-"""Where the mass is, and in what units: from supports, and from what facts about powers say."""
+"""Where the mass is, and in what units: from supports, and from what facts say.
+
+Shapes: m facts, s candidates (center, scale), n points for each.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skem.maxent._feasibility import FactError
+from skem.maxent._features import Functions
 from skem.maxent._supports import Interval, Points, Support
+
+HUGE = 1e150  # a function this large has no mass near it
+GOOD = 0.25  # square of E phi / E |phi|
+POINTS = np.linspace(-2, 2, 16)
 
 
 def interval_units(support: Interval, mean: float, deviation: float) -> tuple[float, float]:
@@ -90,3 +98,45 @@ def _representative(low: float, high: float) -> float:
     if np.isinf(low) or np.isinf(high):
         return float(high if np.isinf(low) else low)
     return float((low + high) / 2)
+
+
+def bulk_of_functions(features: Functions, support: Interval) -> tuple[float, float]:
+    """Center and scale at which functions are as large as the facts say, without a base.
+
+    Of uniform distributions on center + [-2, 2] scale (on a half line, of such distributions of the
+    logarithm of the distance to its end) the one with the smallest sum of squares of E phi / E |phi|, where phi = f - tau. With
+    E |phi| as their unit, too wide ones, for which a few far points decide, are as bad as can be.
+    It is looked for on a grid, then nearer and nearer to the best one. Where all are as good, as
+    for x alone on the line, those next to 0 and 1 are taken, and so they are where none is good.
+    """
+    if support.kind == "line":
+        sizes = 2.0 ** np.arange(-60, 61)
+        distances = 2.0 ** np.arange(-40, 41, 0.5)
+        centers = np.concatenate([-distances, [0.0], distances])
+        grid = np.stack(np.meshgrid(centers, sizes, indexing="ij"), axis=-1).reshape(-1, 2)
+        shifts, y = np.linspace(-2, 2, 41), POINTS
+    else:
+        end, sign = (support.low, 1.0) if np.isfinite(support.low) else (support.high, -1.0)
+        grid = np.column_stack([np.full(241, end), sign * 2.0 ** np.arange(-120, 121)])
+        shifts, y = np.zeros(1), np.exp(1.5 * POINTS / 2 - 0.5)
+    best, least = (0.0, 1.0), np.inf
+    for _ in range(60):
+        off = _misfit(features, grid, y)
+        i = int(off.argmin())
+        if not off[i] < least:
+            break
+        best, least = (float(grid[i, 0]), float(grid[i, 1])), off[i]
+        steps = np.meshgrid(shifts, 2.0 ** np.linspace(-2, 2, 17), indexing="ij")
+        grid = np.column_stack([best[0] + best[1] * steps[0].ravel(), best[1] * steps[1].ravel()])
+    return best if least < GOOD * features.n_facts else interval_units(support, np.nan, np.nan)
+
+
+def _misfit(features: Functions, grid: NDArray, y: NDArray) -> NDArray:
+    """Sum of squares of E phi / E |phi| for each (center, scale), shape (s,)."""
+    x = grid[:, :1] + grid[:, 1:] * y
+    with np.errstate(all="ignore"):
+        phi = features.of(x.ravel(), x.ravel()).reshape(*x.shape, -1)
+        off = ((phi.mean(axis=1) / np.abs(phi).mean(axis=1)) ** 2).sum(axis=1)
+        off += 1e-4 * np.abs(np.log2(np.abs(grid[:, 1])))
+    fits = np.isfinite(off) & (np.abs(phi).max(axis=(1, 2)) < HUGE)
+    return np.where(fits, off, np.inf)
