@@ -13,8 +13,11 @@ from skem.maxent._features import Functions
 from skem.maxent._supports import Interval, Points, Support
 
 HUGE = 1e150  # a function this large has no mass near it
+BEAM = 32  # centers that are kept
 GOOD = 0.25  # square of E phi / E |phi|
-POINTS = np.linspace(-2, 2, 16)
+POINTS = (
+    2 * np.linspace(-1, 1, 24) ** 3
+)  # dense near the center, so that wide ones see what is there
 
 
 def interval_units(support: Interval, mean: float, deviation: float) -> tuple[float, float]:
@@ -103,31 +106,33 @@ def _representative(low: float, high: float) -> float:
 def bulk_of_functions(features: Functions, support: Interval) -> tuple[float, float]:
     """Center and scale at which functions are as large as the facts say, without a base.
 
-    Of uniform distributions on center + [-2, 2] scale (on a half line, of such distributions of the
-    logarithm of the distance to its end) the one with the smallest sum of squares of E phi / E |phi|, where phi = f - tau. With
+    Of distributions on center + [-2, 2] scale (on a half line, of the logarithm of the distance to
+    its end) the one with the smallest sum of squares of E phi / E |phi|, where phi = f - tau. With
     E |phi| as their unit, too wide ones, for which a few far points decide, are as bad as can be.
-    It is looked for on a grid, then nearer and nearer to the best one. Where all are as good, as
-    for x alone on the line, those next to 0 and 1 are taken, and so they are where none is good.
+    It is looked for from wide to narrow, each time next to the centers that were best before. Where
+    all are as good, as for x alone on the line, those next to 0 and 1 are taken, and so they are
+    where none is good.
     """
+    best, least = (0.0, 1.0), np.inf
     if support.kind == "line":
-        sizes = 2.0 ** np.arange(-60, 61)
-        distances = 2.0 ** np.arange(-40, 41, 0.5)
-        centers = np.concatenate([-distances, [0.0], distances])
-        grid = np.stack(np.meshgrid(centers, sizes, indexing="ij"), axis=-1).reshape(-1, 2)
-        shifts, y = np.linspace(-2, 2, 41), POINTS
+        y, centers = POINTS, np.zeros(1)
+        for scale in 2.0 ** np.arange(60, -61, -1):
+            near = np.unique(centers[:, None] + scale * np.linspace(-2, 2, 17))
+            grid = np.column_stack([near, np.full(len(near), scale)])
+            off = _misfit(features, grid, y)
+            order = np.lexsort((np.abs(near), off.round(6)))
+            if off[order[0]] < least:
+                best, least = (float(near[order[0]]), scale), off[order[0]]
+            centers = np.append(near[order[:BEAM]], 0.0)
+        steps = np.meshgrid(np.linspace(-0.5, 0.5, 11), 2.0 ** np.linspace(-1, 1, 9))
+        fine = best[1] * np.column_stack([step.ravel() for step in steps]) + [best[0], 0.0]
     else:
         end, sign = (support.low, 1.0) if np.isfinite(support.low) else (support.high, -1.0)
-        grid = np.column_stack([np.full(241, end), sign * 2.0 ** np.arange(-120, 121)])
-        shifts, y = np.zeros(1), np.exp(1.5 * POINTS / 2 - 0.5)
-    best, least = (0.0, 1.0), np.inf
-    for _ in range(60):
-        off = _misfit(features, grid, y)
-        i = int(off.argmin())
-        if not off[i] < least:
-            break
-        best, least = (float(grid[i, 0]), float(grid[i, 1])), off[i]
-        steps = np.meshgrid(shifts, 2.0 ** np.linspace(-2, 2, 17), indexing="ij")
-        grid = np.column_stack([best[0] + best[1] * steps[0].ravel(), best[1] * steps[1].ravel()])
+        y, scales = np.exp(0.75 * POINTS - 0.5), sign * 2.0 ** np.arange(-120, 120, 0.25)
+        fine = np.column_stack([np.full(len(scales), end), scales])
+    off = _misfit(features, fine, y)
+    if off.min() < least:
+        best, least = tuple(fine[off.argmin()].tolist()), off.min()
     return best if least < GOOD * features.n_facts else interval_units(support, np.nan, np.nan)
 
 
