@@ -326,6 +326,9 @@ def _line_search(
         found = moments(domain, white, new)
         if found is None:
             return None
+        # Still downhill there: the dual, which is convex, has fallen, though rounding may hide it.
+        if (target - found.mean) @ step <= 0:
+            return new, found, length
         fall = value - dual(white, target, new, found)[0]
         noise = 1e-14 * max(size, 1.0) if length > 0.1 else 0.0
         return (new, found, length) if fall >= 1e-4 * length * 2 * gap - noise else None

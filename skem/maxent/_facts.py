@@ -79,6 +79,9 @@ class Setting(NamedTuple):
         """
         if isinstance(self.features, int) and isinstance(self.support, Points):
             narrow = np.zeros(len(center), dtype=bool)
+            if self.features == 1 and np.isfinite(mean).all():
+                # What is missed of a mean keeps its digits where points are of many sizes.
+                return Powers(1, mean, scale, "line")
             if self.features > 1:
                 narrow |= (deviation > 0) & (deviation < NARROW * np.abs(scale))
             center, scale = np.where(narrow, mean, center), np.where(narrow, deviation, scale)

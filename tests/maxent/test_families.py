@@ -136,7 +136,7 @@ def test_nor_does_the_origin(family, scale, shift):
 @pytest.mark.parametrize("family", ["Gumbel", "asymmetric Laplace", "gamma", "Frechet"])
 @pytest.mark.parametrize("unit", [1e-9, 1e9])
 def test_units_of_functions_are_those_of_their_multipliers(family, unit):
-    logpdf, functions, facts, multipliers, support = FAMILIES[family]
+    _, functions, facts, multipliers, support = FAMILIES[family]
     functions = [lambda x, f=f: unit * f(x) for f in functions]
     facts = unit * np.array(facts)
     fitted = MaxEntDistribution(functions, support=support).fit_moments(facts)
@@ -177,5 +177,5 @@ def test_a_combination_that_a_base_makes_possible():
 def test_what_cannot_be_proved_is_not_asserted(functions, support):
     """No multipliers *were found*; functions of which only values are known prove no more."""
     estimator = MaxEntDistribution(functions, support=support)
-    with pytest.raises(ValueError, match="no multipliers were found.*normaliser.*tails"):
+    with pytest.raises(ValueError, match=r"no multipliers were found.*normaliser.*tails"):
         estimator.fit_moments([0.1] * len(functions))
