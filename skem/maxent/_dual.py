@@ -191,10 +191,12 @@ def moments(
 
 
 def _of_density(white: White, log_z: float, nodes: Nodes, p: NDArray) -> Moments:
-    psi = (nodes.basis - white.mean) @ white.W
-    mean = p @ psi
+    possible = p > 0  # elsewhere functions may be too large for any product
+    share = p[possible]
+    psi = (nodes.basis[possible] - white.mean) @ white.W
+    mean = share @ psi
     psi -= mean
-    return Moments(log_z, mean, (p[:, None] * psi).T @ psi, nodes, p)
+    return Moments(log_z, mean, (share[:, None] * psi).T @ psi, nodes, p)
 
 
 def newton(
@@ -367,7 +369,8 @@ def _wall(white: White, target: NDArray, eta: NDArray, state: Moments, step: NDA
     """Length of a step at which a point would get e times the probability of all together now."""
     nodes = state.nodes
     log_p = log_integrand(nodes, white.theta(eta)) - state.log_z
-    growth = (target + white.mean @ white.W - nodes.basis @ white.W) @ step
+    with np.errstate(over="ignore", invalid="ignore"):
+        growth = (target + white.mean @ white.W - nodes.basis @ white.W) @ step
     grows = (growth > 0) & (log_p > -np.inf)
     return float(((1 - log_p[grows]) / growth[grows]).min(initial=np.inf))
 

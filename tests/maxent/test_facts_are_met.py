@@ -8,7 +8,7 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -129,9 +129,9 @@ BASES = {
 
 
 @pytest.mark.parametrize("base", BASES)
-@settings(max_examples=8)
-@example(rate=5.0, share=0.01)  # under the normal base, E exp(5 x) is 3e5, and its variance 5e21
-@given(rate=st.sampled_from([0.1, 0.5, 1.0, 5.0, 20.0]), share=st.floats(0.01, 0.9))
+@pytest.mark.parametrize("share", [0.01, 0.1])
+# At a rate of 5 the normal base has E exp(5 x) = 3e5, with a variance of 5e21.
+@pytest.mark.parametrize("rate", [0.1, 1.0, 5.0])
 def test_exponential_features_of_normal_and_heavy_tailed_bases(base, rate, share):
     """E exp(rate x) less than the base has it, which is infinite for the heavy-tailed ones."""
     at_base = np.exp(rate**2 / 2) if base == "normal" else 1.0
@@ -141,7 +141,7 @@ def test_exponential_features_of_normal_and_heavy_tailed_bases(base, rate, share
     assert fitted.converged_
     assert fitted.moments_[0] == pytest.approx(tau, rel=1e-6)
     lam, log_z = fitted.multipliers_[0], fitted.log_partition_
-    x = np.linspace(-60, 60, 2_000_001) if base != "Cauchy" else None
+    x = np.linspace(-3000, 300, 1_000_001) if base != "Cauchy" else None
     if x is not None:
         with np.errstate(over="ignore", divide="ignore"):
             density = np.exp(np.log(BASES[base](x)) - lam * np.exp(rate * x) - log_z)
