@@ -36,6 +36,7 @@ EXACT = 1e-10  # what a fact is missed by where no step need follow, in the unit
 MET = 1e-7  # what a fact may be missed by, in mean absolute deviations of its function
 FAR = 1e12  # standard deviations from a density to facts that it is not on the way to
 STEEP = 0.1  # share of its first slope with which the dual falls where a longer step pays
+HIDDEN = 1e-9  # of the size of the dual: falls that its rounding may hide
 LONGEST = 2.0**10  # step
 _EPS = float(np.finfo(np.float64).eps)
 
@@ -328,8 +329,8 @@ def _line_search(
         found = moments(domain, white, new)
         if found is None:
             return None
-        # Still downhill there: the dual, which is convex, has fallen, though rounding may hide it.
-        if (target - found.mean) @ step <= 0:
+        # Still downhill there: the dual, which is convex, has fallen, though rounding hides it.
+        if gap < HIDDEN * max(size, 1.0) and (target - found.mean) @ step <= 0:
             return new, found, length
         fall = value - dual(white, target, new, found)[0]
         noise = 1e-14 * max(size, 1.0) if length > 0.1 else 0.0
