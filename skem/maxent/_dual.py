@@ -226,6 +226,7 @@ def newton(
             "density has no normaliser. Change the units or the origin of the features."
         )
     n_iter = n_short = 0
+    integrates = not isinstance(domain, PointDomain)  # each step is costly
     best: DualFit | None = None
     least = np.inf
     while True:
@@ -255,7 +256,7 @@ def newton(
         fall = dual(white, target, eta, state)[0] - dual(white, target, *found[:2])[0]
         eta, state, length = found
         n_iter += 1
-        n_short = n_short + 1 if length < SHORT and fall < SHORT else 0
+        n_short = n_short + 1 if length < SHORT and (fall < SHORT or integrates) else 0
         if n_short > MAX_SHORT:
             return best or fit._replace(status="stalled")
 
@@ -355,7 +356,7 @@ def _line_search(
         found = longer
     if found[2] < SHORT:
         low, high = found[2], 2 * found[2]
-        for _ in range(60):
+        for _ in range(60 if isinstance(domain, PointDomain) else 12):
             if not is_steep(found):
                 break
             middle = attempt((low + high) / 2)
