@@ -38,7 +38,7 @@ FAR = 1e12  # standard deviations from a density to facts that it is not on the 
 STEEP = 0.1  # share of its first slope with which the dual falls where a longer step pays
 HIDDEN = 1e-9  # of the size of the dual: falls that its rounding may hide
 LONGEST = 2.0**10  # step
-_EPS = float(np.finfo(np.float64).eps)
+_EPS = 2.0**-52
 
 
 class White(NamedTuple):
@@ -330,7 +330,7 @@ def _line_search(
         found = moments(domain, white, new)
         if found is None:
             return None
-        # Still downhill there: the dual, which is convex, has fallen, though rounding hides it.
+        # Still downhill there: the convex dual has fallen, though rounding hides it.
         if gap < HIDDEN * max(size, 1.0) and (target - found.mean) @ step <= 0:
             return new, found, length
         fall = value - dual(white, target, new, found)[0]
@@ -369,10 +369,9 @@ def _line_search(
 
 def _wall(white: White, target: NDArray, eta: NDArray, state: Moments, step: NDArray) -> float:
     """Length of a step at which a point would get e times the probability of all together now."""
-    nodes = state.nodes
-    log_p = log_integrand(nodes, white.theta(eta)) - state.log_z
+    log_p = log_integrand(state.nodes, white.theta(eta)) - state.log_z
     with np.errstate(over="ignore", invalid="ignore"):
-        growth = (target + white.mean @ white.W - nodes.basis @ white.W) @ step
+        growth = (target + white.mean @ white.W - state.nodes.basis @ white.W) @ step
     grows = (growth > 0) & (log_p > -np.inf)
     return float(((1 - log_p[grows]) / growth[grows]).min(initial=np.inf))
 
