@@ -16,9 +16,9 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skem._sklearn import Interval, fit_context
 from skem._validation import check_positive_integer, check_weights, unchanged_on_error
-from skem.maxent._density import Density
+from skem.maxent._density import Density, attributes
 from skem.maxent._facts import Given, Setting, from_data, from_facts, read_facts, read_parameters
-from skem.maxent._minimise import Problem
+from skem.maxent._problem import Problem
 from skem.maxent._solve import solve_facts
 from skem.maxent._supports import Interval as RealInterval
 from skem.maxent._supports import Points
@@ -71,12 +71,13 @@ class MaxEntDistribution(DensityMixin, BaseEstimator):
     entropy_ : float
         -E log p in nats, differential where the support is not finite.
     kl_divergence_ : float
-        E log p / b in nats, which is what was minimised; ``-entropy_`` without a base.
+        E log p / b in nats for b normalised to one (as given if its integral is infinite); it was
+        minimised. ``-entropy_`` without a base.
     moments_ : ndarray, shaped as `multipliers_`
         E f_i under the fitted distribution.
     active_ : ndarray of str, shaped as `multipliers_`
-        'equal' for an equality, 'lower' or 'upper' for a bound that is met with equality, 'none'
-        for one that changes nothing (its multiplier is zero).
+        'equal' for an equality, 'lower' or 'upper' for a bound with a multiplier, or that leaves
+        points of a finite support no probability, 'none' for one that changes nothing.
     points_ : ndarray of shape (n_points,) or (n_points, n_columns)
         The support, where it is finite.
     probabilities_ : ndarray of shape (n_points,)
@@ -244,14 +245,16 @@ class MaxEntDistribution(DensityMixin, BaseEstimator):
         return read_parameters(self.features, self.support, self.base, self.tol, self.max_iter)
 
     def _solve(self, setting: Setting, problems: Iterable[Problem], *, product: bool) -> None:
-        densities = [Density(problem, solve_facts(problem)) for problem in problems]
+        pairs = [(problem, solve_facts(problem)) for problem in problems]
+        densities = [Density(problem, solved) for problem, solved in pairs]
         for name in ("points_", "probabilities_"):
             self.__dict__.pop(name, None)
-        self.__dict__.update(_attributes(densities, product=product), _densities=densities)
+        found = attributes(densities, [solved for _, solved in pairs], product=product)
+        self.__dict__.update(found, _densities=densities)
         if isinstance(setting.support, Points):
             points = setting.support.points
             self.points_ = points[:, 0] if setting.support.flat else points
-            self.probabilities_ = densities[0].solved.state.probability
+            self.probabilities_ = densities[0].probability
         if not self.converged_:
             warnings.warn(
                 f"The fit did not converge in max_iter={self.max_iter} Newton steps: the dual is "
@@ -274,7 +277,7 @@ class MaxEntDistribution(DensityMixin, BaseEstimator):
     def _is_product(self) -> bool:
         return isinstance(self._densities[0].problem.support, RealInterval)
 
-    # ------------------------------------------------------------------ what it says
+    # ------------------------------------------------------------------ use
     def score_samples(self, X: ArrayLike) -> NDArray:
         """Log-density of each row, log p(x) in nats.
 
@@ -288,15 +291,45 @@ class MaxEntDistribution(DensityMixin, BaseEstimator):
         log_prob : ndarray of shape (n_samples,)
             Log-probability on a finite support; minus infinity off the support.
         """
+        return self._of_rows(Density.log_density, X)
+
+    def log_density_ratio(self, X: ArrayLike) -> NDArray:
+        """Log of the density relative to the base, log p(x) / b(x) in nats, at any rows.
+
+        Where support is a finite set of points, rows need not be among them. If the points are a
+        sample of some population (``base=np.full(n, 1 / n)``), these are the log importance weights
+        of its other members. The base is normalised as it is for `kl_divergence_`, which is the
+        expectation of this under the fitted distribution.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        log_ratio : ndarray of shape (n_samples,)
+            ``-f(x) @ multipliers_`` plus a constant; minus infinity off an interval or a box, and
+            at points whose probability is zero.
+
+        Raises
+        ------
+        ValueError
+            If the facts lie on the boundary of what is possible on a finite support (`boundary_`)
+            and X has rows that are no points of it.
+        """
+        return self._of_rows(Density.log_ratio, X)
+
+    def _of_rows(self, function: Callable[[Density, NDArray], NDArray], X: ArrayLike) -> NDArray:
+        """A logarithm of the density, summed over columns that are described on their own."""
         check_is_fitted(self)
         X = self._check_X(X)
         values = X.astype(np.float64)
-        if self._is_product:
-            columns = zip(self._densities, values.T, strict=True)
-            log_prob = np.sum([density.log_density(x) for density, x in columns], axis=0)
-        else:
-            log_prob = self._densities[0].log_density(values)
-        return log_prob.astype(X.dtype, copy=False)
+        if not self._is_product:
+            return function(self._densities[0], values).astype(X.dtype, copy=False)
+        columns = zip(self._densities, values.T, strict=True)
+        logs = np.sum([function(density, x) for density, x in columns], axis=0)
+        return logs.astype(X.dtype, copy=False)
 
     def score(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> float:
         """Weighted mean of the log-density per row, in nats.
@@ -365,24 +398,3 @@ class MaxEntDistribution(DensityMixin, BaseEstimator):
         check_is_fitted(self)
         values = np.array([density.expectation(f) for density in self._densities])
         return values if self.multipliers_.ndim == 2 else float(values[0])
-
-
-def _attributes(densities: list[Density], *, product: bool) -> dict[str, Any]:
-    """Fitted attributes; facts of columns are stacked where columns are on their own."""
-
-    def stacked(rows: list[NDArray]) -> NDArray:
-        return np.array(rows) if product else rows[0]
-
-    solved = [density.solved for density in densities]
-    return {
-        "multipliers_": stacked([s.multipliers for s in solved]),
-        "log_partition_": float(sum(density.log_partition for density in densities)),
-        "entropy_": float(sum(density.entropy for density in densities)),
-        "kl_divergence_": float(sum(density.divergence for density in densities)),
-        "moments_": stacked([density.moments for density in densities]),
-        "active_": stacked([density.active for density in densities]),
-        "boundary_": any(s.boundary for s in solved),
-        "optimality_gap_": float(sum(s.gap for s in solved)),
-        "converged_": all(s.converged for s in solved),
-        "n_iter_": max(s.n_iter for s in solved),
-    }
