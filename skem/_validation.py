@@ -10,13 +10,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from skem._interrupts import plain_interrupts
+
 
 @contextlib.contextmanager
 def unchanged_on_error(estimator: Any) -> Iterator[None]:
-    """Leave the estimator as it was if what is done inside fails."""
+    """Leave the estimator as it was if what is done inside fails, or is interrupted."""
     before = dict(vars(estimator))
     try:
-        yield
+        with plain_interrupts():
+            yield
     except BaseException:
         vars(estimator).clear()
         vars(estimator).update(before)

@@ -14,6 +14,7 @@ from skorch.callbacks import EarlyStopping, EpochTimer, LRScheduler, PrintLog
 from skorch.helper import predefined_split
 
 from skem._callbacks import CallbackSupportMixin, IterationCallbacks
+from skem._interrupts import interrupts_later, plain_interrupts
 from skem._sklearn import Interval, StrOptions
 from skem._warnings import warn_user
 from skem.deep._data import Batches
@@ -117,18 +118,27 @@ class DeepEstimatorMixin(CallbackSupportMixin):
         net = self._make_net(module, valid, size, tasks).initialize()
         self._before_training(net)
         try:
-            with threads_for(module, size):
+            with plain_interrupts(), threads_for(module, size):
                 net.partial_fit(train)
         except DivergedError as error:
             self._fall_back(net, error, train)
-        if len(net.history) and "train_loss" not in net.history[-1]:  # stopped by hand
-            net.history.pop()
-            if not len(net.history):
-                raise KeyboardInterrupt
-        net.let_go()
-        fitted = attributes(net)
+        with interrupts_later() as noted:
+            net.let_go()
+            fitted = attributes(net)
         callbacks.finish(fitted)
+        if net.interrupted_ or noted.pressed:
+            self._say_interrupted(net)
         return fitted
+
+    def _say_interrupted(self, net: Net) -> None:
+        """Ctrl-C, and no callback, has ended the training."""
+        n_epochs = len(net.history)
+        best = getattr(dict(net.callbacks_).get("early_stopping"), "best_epoch_", 0) or n_epochs
+        warn_user(
+            f"Training interrupted after {n_epochs} of {self._n_epochs} epochs; the weights are "
+            f"those of epoch {best}. Set warm_start=True to go on from here.",
+            ConvergenceWarning,
+        )
 
     def _size_of_batches(self, train: Any) -> int:
         """With 'auto' a few hundred steps are made in the default epochs, also of few rows."""
