@@ -78,7 +78,7 @@ class Objective:
         total = self.design.total_weight
         value = loss / total + float(self.l2 @ (theta * theta)) / 2
         F = value + self.absolute(theta)
-        if self.best is None or F < self.best[0]:
+        if self.best is None or self.best[0] > F:
             self.best = F, theta.copy()
         return value, gradient / total + self.l2 * theta
 
