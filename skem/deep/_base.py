@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from sklearn.exceptions import ConvergenceWarning
-from skorch.callbacks import EarlyStopping, EpochTimer, LRScheduler, PrintLog
+from skorch.callbacks import Callback, EarlyStopping, EpochTimer, LRScheduler, PrintLog
 from skorch.helper import predefined_split
 
 from skem._callbacks import CallbackSupportMixin, IterationCallbacks
@@ -32,6 +32,25 @@ def cosine(done: float) -> float:
 def _is_scheduler(callback: Any) -> bool:
     kind = callback[1] if isinstance(callback, tuple) else callback
     return isinstance(kind, LRScheduler) or kind is LRScheduler
+
+
+def check_callbacks(callbacks: list | None) -> None:
+    """Refuse what skorch could not call.
+
+    Raises
+    ------
+    TypeError
+        It says which entry is wrong, and what entries may be.
+    """
+    for i, given in enumerate(callbacks or []):
+        named = isinstance(given, tuple) and len(given) == 2 and isinstance(given[0], str)
+        callback = given[1] if named else given
+        kind = callback if isinstance(callback, type) else type(callback)
+        if not issubclass(kind, Callback):
+            raise TypeError(
+                f"callbacks[{i}] must be a callback of skorch, or a pair of a name and one; got "
+                f"{given!r}. Callbacks of scikit-learn go to set_callbacks."
+            )
 
 
 def silent(message: str) -> None:
@@ -150,6 +169,7 @@ class DeepEstimatorMixin(CallbackSupportMixin):
         self, module: torch.nn.Module, valid: Any, batch_size: int, tasks: list[EpochTasks]
     ) -> Net:
         device = resolve_device(self.device)
+        check_callbacks(self.callbacks)
         own = [*tasks, *(self.callbacks or [])]
         scheduled = any(_is_scheduler(callback) for callback in own)
         callbacks: list[Any] = [("timer", EpochTimer()), *self._own_callbacks(), *own]

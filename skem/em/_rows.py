@@ -45,7 +45,7 @@ class RowSource(Protocol):
 def effective_n_jobs(n_jobs: int | None) -> int:
     """Number of threads to use: None is all that joblib's context allows, 1 is one."""
     if n_jobs is not None:
-        return joblib.effective_n_jobs(n_jobs)
+        return joblib.effective_n_jobs(int(n_jobs))
     backend, context_n_jobs = joblib.parallel.get_active_backend(prefer="threads")
     # joblib reports 1 both for "nothing set" and for an explicit n_jobs=1.
     config = getattr(joblib.parallel._backend, "config", {})

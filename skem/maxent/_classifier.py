@@ -12,9 +12,10 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.extmath import safe_sparse_dot
-from sklearn.utils.validation import _num_samples, check_is_fitted, validate_data
+from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from skem._callbacks import CallbackSupportMixin, IterationCallbacks, with_callbacks
+from skem._input import validate_data
 from skem._interrupts import interrupts_later
 from skem._sklearn import Interval, StrOptions, fit_context
 from skem._validation import unchanged_on_error
