@@ -77,7 +77,11 @@ def _handler(handle: Callable[[Any, int, Any], None]) -> Iterator[Any]:
     try:
         yield previous
     finally:
-        signal.signal(signal.SIGINT, previous)
+        try:
+            signal.signal(signal.SIGINT, previous)
+        except KeyboardInterrupt:  # it handles what is pending first, and then changes nothing
+            signal.signal(signal.SIGINT, previous)
+            raise
 
 
 @contextlib.contextmanager

@@ -258,9 +258,9 @@ def press():
     def run(function, delay):
         arrived.clear()
         timer = threading.Timer(delay, os.kill, (os.getpid(), signal.SIGINT))
-        timer.start()
         try:
             try:
+                timer.start()
                 function()
             finally:
                 while not arrived.is_set():
