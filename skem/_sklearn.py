@@ -1,6 +1,14 @@
 """The one place that uses scikit-learn's private helpers."""
 
-from sklearn.base import _fit_context as fit_context
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from sklearn.base import _fit_context
 from sklearn.utils._openmp_helpers import _openmp_effective_n_threads as openmp_threads
 from sklearn.utils._param_validation import Interval, StrOptions
 
@@ -10,3 +18,49 @@ __all__ = [
     "fit_context",
     "openmp_threads",
 ]
+
+
+def fit_context(*, prefer_skip_nested_validation: bool) -> Callable[[Callable], Callable]:
+    """As scikit-learn's, which checks the parameters; meanwhile they are Python's own numbers.
+
+    A search gives numbers of NumPy: torch and threadpoolctl refuse some of them, and products of
+    the small ones overflow.
+    """
+    checked = _fit_context(prefer_skip_nested_validation=prefer_skip_nested_validation)
+
+    def decorate(method: Callable) -> Callable:
+        @functools.wraps(method)
+        def with_own_numbers(estimator: Any, *args: Any, **kwargs: Any) -> Any:
+            with _own_numbers(estimator):
+                return method(estimator, *args, **kwargs)
+
+        decorated: Callable = checked(with_own_numbers)
+        return decorated
+
+    return decorate
+
+
+@contextlib.contextmanager
+def _own_numbers(estimator: Any) -> Iterator[None]:
+    """Parameters as Python's numbers; afterwards they are what was given."""
+    given = {}
+    for name in estimator._get_param_names():
+        value = getattr(estimator, name)
+        own = _own(value)
+        if own is not value:
+            given[name] = value
+            setattr(estimator, name, own)
+    try:
+        yield
+    finally:
+        for name, value in given.items():
+            setattr(estimator, name, value)
+
+
+def _own(value: Any) -> Any:
+    """A number of NumPy as one of Python, also in a tuple or list; all else as it is."""
+    if isinstance(value, (np.integer, np.floating, np.bool_)):
+        return value.item()
+    if type(value) in (tuple, list) and any(isinstance(part, np.generic) for part in value):
+        return type(value)(_own(part) for part in value)
+    return value

@@ -10,13 +10,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from skem._input import refuse_masks, refuse_masks_and_dates
+from skem._interrupts import plain_interrupts
+
 
 @contextlib.contextmanager
 def unchanged_on_error(estimator: Any) -> Iterator[None]:
-    """Leave the estimator as it was if what is done inside fails."""
+    """Leave the estimator as it was if what is done inside fails, or is interrupted."""
     before = dict(vars(estimator))
     try:
-        yield
+        with plain_interrupts():
+            yield
     except BaseException:
         vars(estimator).clear()
         vars(estimator).update(before)
@@ -43,6 +47,7 @@ def check_numbers(value: Any, name: str, shape: tuple[int, ...], axes: tuple[str
     """
     words = f"({', '.join(axes)}{',' * (len(axes) == 1)})"
     expected = f"{words} = {shape}" if shape else "(): a single number"
+    refuse_masks(value, name)
     array = as_numbers(value)
     if array is None:
         raise ValueError(
@@ -57,10 +62,12 @@ def check_numbers(value: Any, name: str, shape: tuple[int, ...], axes: tuple[str
 
 
 def as_numbers(value: Any) -> NDArray | None:
-    """An array of float64, or None for text, complex numbers and ragged lists."""
+    """An array of float64, or None for text, dates, complex numbers, masks and ragged lists."""
+    if np.ma.is_masked(value):
+        return None
     try:
         array = np.asarray(value)
-        return None if array.dtype.kind in "cSUV" else array.astype(np.float64, copy=False)
+        return None if array.dtype.kind in "cmMSUV" else array.astype(np.float64, copy=False)
     except (TypeError, ValueError):
         return None
 
@@ -78,6 +85,7 @@ def check_weights(sample_weight: ArrayLike | None, X: Any, dtype: Any = None) ->
     """
     if sample_weight is None:
         return None
+    refuse_masks_and_dates(sample_weight, "sample_weight")
     weight = as_numbers(sample_weight)
     if weight is None:
         raise ValueError(
@@ -161,6 +169,7 @@ def check_labels(labels: ArrayLike | None, n_samples: int, n_components: int) ->
     """
     if labels is None:
         return None
+    refuse_masks_and_dates(labels, "labels")
     values = np.asarray(labels) if _holds_integers(labels) else as_numbers(labels)
     if values is None:
         raise ValueError(

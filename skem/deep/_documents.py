@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils.validation import validate_data
 
+from skem._input import refuse_masks, validate_data
 from skem.deep._sequences import Sequences, blocks, id_type
 from skem.deep._words import words_of
 
@@ -108,6 +108,7 @@ def check_tokens(estimator: Any, X: Any, *, reset: bool) -> Any:
     TypeError
         If X is sparse.
     """
+    refuse_masks(X, "X")
     if is_table(X):
         return whole_numbers(validate_data(estimator, X, reset=reset, ensure_all_finite=False))
     if reset:

@@ -25,6 +25,7 @@ from skorch import NeuralNet
 from skorch.callbacks import Callback
 from torch import Tensor
 
+from skem._interrupts import interrupts_noted, plain_interrupts
 from skem.deep.modules.draws import borrowed, set_aside
 
 
@@ -76,6 +77,8 @@ class Net(NeuralNet):
     ----------
     n_steps_ : int
         Batches so far.
+    interrupted_ : bool
+        Whether Ctrl-C has ended the last training, and not a callback.
     """
 
     module: Any
@@ -109,6 +112,7 @@ class Net(NeuralNet):
     def initialize(self) -> Net:
         self._steps = _Steps()
         self.good_: dict[str, Tensor] | None = None
+        self.interrupted_ = False
         return super().initialize()
 
     def let_go(self) -> None:
@@ -138,13 +142,41 @@ class Net(NeuralNet):
         self._steps.shown = getattr(self.module_, "step", None)
         datasets = {"dataset_train": train, "dataset_valid": valid}
         self._set_precision()
-        for _ in range(epochs):
-            self.notify("on_epoch_begin", **datasets)
-            self.run_single_epoch(batches, True, "train", self._train_batch)
-            if held_out is not None:
-                self.run_single_epoch(held_out, False, "valid", self._valid_batch)
-            self.notify("on_epoch_end", **datasets)
+        self._ended_by_callback = False
+        try:
+            with plain_interrupts(), interrupts_noted() as noted:
+                for _ in range(epochs):
+                    self._one_epoch(batches, held_out, datasets)
+        except KeyboardInterrupt as error:
+            self.interrupted_ = noted.pressed or not self._ended_by_callback
+            if self.good_ is None:  # which skorch would take for the end of a training
+                raise RuntimeError("Interrupted in the first epoch.") from error
+            self._drop_part_of_epoch()
+            raise
         return self
+
+    def _one_epoch(self, batches: Any, held_out: Any, datasets: dict[str, Any]) -> None:
+        self.notify("on_epoch_begin", **datasets)
+        self.run_single_epoch(batches, True, "train", self._train_batch)
+        if held_out is not None:
+            self.run_single_epoch(held_out, False, "valid", self._valid_batch)
+        self._keep_good_weights()
+        self._n_whole = len(self.history)
+        self.notify("on_epoch_end", **datasets)
+
+    def _drop_part_of_epoch(self) -> None:
+        """Go back to the end of the last whole epoch: it may be the middle of a step."""
+        if len(self.history) > self._n_whole:
+            self.history.pop()
+            self._turn_optimizer("eval")
+            self.restore_good_weights()
+
+    def notify(self, method_name: str, **cb_kwargs: Any) -> None:
+        try:
+            super().notify(method_name, **cb_kwargs)
+        except KeyboardInterrupt:  # as callbacks of skorch end a training
+            self._ended_by_callback = True
+            raise
 
     def _set_precision(self) -> None:
         mixed = self.precision != "float32" and torch.device(self.device).type == "cuda"
@@ -193,7 +225,6 @@ class Net(NeuralNet):
             after = float(self._valid_batch(batch)[0])
             if not (math.isfinite(sums[0]) and math.isfinite(after)):
                 raise DivergedError(len(self.history))
-            self._keep_good_weights()
         for name, value in zip(self.module_.parts[:-1], sums, strict=True):
             self.history.record(f"{prefix}_{name}", value / weight)
         self._record_best(f"{prefix}_loss")

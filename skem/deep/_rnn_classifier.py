@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from skem._callbacks import with_callbacks
+from skem._input import refuse_masks
 from skem._sklearn import StrOptions, fit_context
 from skem._validation import check_known, check_weights, unchanged_on_error
 from skem.deep._device import resolve_device
@@ -325,6 +326,7 @@ class RNNClassifier(LabelledSequencesMixin, ClassifierMixin, BaseEstimator):
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None."
             )
+        refuse_masks(y, "y")
         y = check_known(column_or_1d(y, warn=True), "y")
         check_classification_targets(y)
         if len(y) != n:

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils.validation import validate_data
 from torch import Tensor
 
+from skem._input import refuse_masks, validate_data
 from skem._validation import check_known, check_weights
 from skem._warnings import warn_user
 from skem.deep._base import GOES_ON, WAY_OUT
@@ -75,6 +75,7 @@ class VAEFitMixin(VAEUseMixin):
             raise ValueError(
                 "labels were given, but neither prior='class' nor conditional=True uses them."
             )
+        refuse_masks(labels, "labels")
         values = check_known(labels, "labels")
         if values.shape != (len(X),):
             raise ValueError(

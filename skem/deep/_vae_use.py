@@ -10,9 +10,10 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import gen_batches
-from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
+from skem._input import check_array, refuse_masks, validate_data
 from skem._validation import check_positive_integer, check_weights
 from skem.deep._base import DeepEstimatorMixin
 from skem.deep._distinct import row_uniforms
@@ -96,6 +97,7 @@ class VAEUseMixin(DeepEstimatorMixin, ClassNamePrefixFeaturesOutMixin, Transform
                 "labels were given, but the fit had none: set prior='class' or conditional=True, "
                 "and give labels to fit."
             )
+        refuse_masks(labels, "labels")
         values = np.asarray(labels)
         values = np.full(n, values) if values.ndim == 0 else values
         if values.shape != (n,):

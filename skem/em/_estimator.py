@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from skem._callbacks import CallbackSupportMixin, IterationCallbacks
+from skem._interrupts import interrupts_later
 from skem._sklearn import Interval, StrOptions
 from skem._warnings import warn_user
 from skem.em._acceleration import ACCELERATIONS
@@ -96,13 +97,15 @@ class EMEstimatorMixin(CallbackSupportMixin):
             keep_path=self._keep_path,
             sample=sample,
         )
-        attributes = self._attributes(model, state.params) | {
-            "converged_": state.converged,
-            "n_iter_": state.n_iter,
-            "lower_bound_": state.bound,
-            "lower_bounds_": list(state.bounds),
-            "optimality_gap_": state.gap,
-        }
+        with interrupts_later() as noted:
+            attributes = self._attributes(model, state.params) | {
+                "converged_": state.converged,
+                "n_iter_": state.n_iter,
+                "lower_bound_": state.bound,
+                "lower_bounds_": list(state.bounds),
+                "optimality_gap_": state.gap,
+            }
+        state.interrupted |= noted.pressed
         callbacks.finish(attributes)
         return state, attributes
 

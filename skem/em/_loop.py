@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from skem._interrupts import plain_interrupts
 from skem.em._acceleration import ACCELERATIONS, Acceleration, Map, make_acceleration
 from skem.em._model import ManyMaps
 from skem.em._rows import RowBlocks, RowSource
@@ -189,23 +190,45 @@ class EMRun:
         return self.state.converged or self.state.interrupted or self.state.stopped
 
     def run(self, max_iter: int) -> EMState:
-        """Go on until the limit is near, or ``max_iter`` EM maps have been done in all."""
+        """Go on until the limit is near, or ``max_iter`` EM maps have been done in all.
+
+        Ctrl-C ends the run with what the last whole EM map has made; before there is one, it is
+        passed on.
+        """
         state = self.state
+        self._keep()
         try:
-            while not self.finished and state.n_iter < max_iter:
-                if self.observer is not None:
-                    self.observer.begin(state)
-                if not self._several_steps(max_iter):
-                    self._step()
-                if self._acceleration is None and state.n_iter >= self._plain:
-                    self._acceleration = make_acceleration(self._acceleration_name)
-                if self.observer is not None and self.observer.end(state):
-                    state.stopped = True
+            with plain_interrupts():
+                while not self.finished and state.n_iter < max_iter:
+                    if self.observer is not None:
+                        self.observer.begin(state)
+                    if not self._several_steps(max_iter):
+                        self._step()
+                    self._keep()
+                    if self._acceleration is None and state.n_iter >= self._plain:
+                        self._acceleration = make_acceleration(self._acceleration_name)
+                    if self.observer is not None and self.observer.end(state):
+                        state.stopped = True
         except KeyboardInterrupt:
+            self._go_back()
             if not state.bounds:
                 raise
-            state.interrupted = True
+            state.interrupted, state.converged = True, False
         return state
+
+    def _keep(self) -> None:
+        """Remember the state between two EM maps, for `_go_back`."""
+        state = self.state
+        n_path = 0 if state.path is None else len(state.path)
+        self._kept = dict(vars(state)), len(state.bounds), n_path
+
+    def _go_back(self) -> None:
+        """To the end of the last whole EM map: an interrupt may come in the middle of one."""
+        attributes, n_bounds, n_path = self._kept
+        vars(self.state).update(attributes)
+        del self.state.bounds[n_bounds:]
+        if self.state.path is not None:
+            del self.state.path[n_path:]
 
     def _several_steps(self, max_iter: int) -> bool:
         """Plain EM maps in one call of the model; false if it has to be asked step by step."""
@@ -333,9 +356,9 @@ class EMRun:
         self.state.n_repairs += 1
         self.state.params = mended
         self.state.bound_before_repair = self.state.bound
-        self.state.bounds.clear()
+        self.state.bounds = []
         if self.state.path is not None:
-            self.state.path.clear()
+            self.state.path = []
         self._reset()
         return True
 

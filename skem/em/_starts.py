@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from skem._interrupts import plain_interrupts
 from skem.em._loop import DegenerateFitError, EMRun, EMState, Observer, makes_maps_at_once
 from skem.em._rows import RowSource, one_blas_thread
 
@@ -91,7 +92,8 @@ def fit_from_starts(
     budget = first if several else max_iter
     if at_once:
         try:
-            _run_side_by_side(runs, rows, min(budget, max_iter))
+            with plain_interrupts():
+                _run_side_by_side(runs, rows, min(budget, max_iter))
         except KeyboardInterrupt:
             begun = [run for run in runs if run.state.bounds]
             if not begun:

@@ -10,7 +10,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 
-from skem.inspection._axes import PALETTE, panels_for
+from skem.inspection._axes import PALETTE, panels_for, verbatim
 from skem.inspection._classes import chosen_classes
 from skem.inspection._columns import all_feature_names
 from skem.inspection._steps import fitted_final_step
@@ -197,8 +197,7 @@ class WeightsDisplay:
         ax.set_yticks(np.arange(len(largest)), names, parse_math=False)
         ax.set_ylim(shown - 0.4, -0.6)
         ax.axvline(0, color="0.3", linewidth=0.8)
-        ax.set_xlabel(self.labels[panel])
-        ax.set_title(self.titles[panel])
+        verbatim(ax.set_xlabel(self.labels[panel]), ax.set_title(self.titles[panel]))
         return bars
 
 

@@ -12,12 +12,15 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.extmath import safe_sparse_dot
-from sklearn.utils.validation import _num_samples, check_is_fitted, validate_data
+from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from skem._callbacks import CallbackSupportMixin, IterationCallbacks, with_callbacks
+from skem._input import validate_data
+from skem._interrupts import interrupts_later
 from skem._sklearn import Interval, StrOptions, fit_context
 from skem._validation import unchanged_on_error
 from skem._warnings import warn_user
+from skem.maxent._best_so_far import INTERRUPTED, solve_or_keep_best
 from skem.maxent._designs import LinearDesign
 from skem.maxent._feature_function import joint_features
 from skem.maxent._joint import JointDesign
@@ -242,8 +245,8 @@ class MaxEntClassifier(CallbackSupportMixin, LogitPredictionMixin, ClassifierMix
         Warns
         -----
         ConvergenceWarning
-            If the duality gap is above ``tol`` after ``max_iter`` steps, or if the data are
-            separable in weights that have no penalty.
+            If the duality gap is above ``tol`` after ``max_iter`` steps or at Ctrl-C, which leaves
+            the best weights so far, or if the data are separable in weights without a penalty.
         """
         with unchanged_on_error(self):
             joint = self.feature_function is not None
@@ -263,7 +266,9 @@ class MaxEntClassifier(CallbackSupportMixin, LogitPredictionMixin, ClassifierMix
             with design:
                 result = self._solve(name, objective, start, watch, X, sample_weight)
                 watch.after(result)
-                attributes = self._attributes(result, design, data)
+                with interrupts_later() as noted:
+                    attributes = self._attributes(result, design, data)
+                result.interrupted |= noted.pressed
             attributes |= {"solver_": name, "separable_": watch.kind is not None}
             self._forget(joint)
             self.__dict__.update(attributes)
@@ -316,7 +321,8 @@ class MaxEntClassifier(CallbackSupportMixin, LogitPredictionMixin, ClassifierMix
                 stop |= callbacks.end(callbacks.begin(0), dict)
             return stop
 
-        result = solve(objective, start, tol=self.tol, max_iter=self.max_iter, each=each)
+        options = {"tol": self.tol, "max_iter": self.max_iter}
+        result = solve_or_keep_best(solve, objective, start, each=each, **options)
         callbacks.finish({})
         return result
 
@@ -354,6 +360,8 @@ class MaxEntClassifier(CallbackSupportMixin, LogitPredictionMixin, ClassifierMix
     def _warn(self, result: Result, watch: SeparationWatch) -> None:
         if watch.kind is not None:
             warn_user(MESSAGE.format(kind=watch.kind), ConvergenceWarning)
+        elif result.interrupted:
+            warn_user(INTERRUPTED.format(n_iter=result.n_iter, gap=result.gap), ConvergenceWarning)
         elif not self.converged_:
             warn_user(
                 f"The fit stopped after {result.n_iter} steps with a duality gap of "

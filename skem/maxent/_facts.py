@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from skem._input import refuse_masks_and_dates
 from skem.maxent._density import match
 from skem.maxent._feasibility import FactError, Facts
 from skem.maxent._features import Features, Functions, Powers, check_features, evaluate
@@ -133,6 +134,7 @@ def _log_base(base: Any, support: Support) -> LogBase:
             raise ValueError(
                 "base must be a function of x where support is not a set of points: its density."
             )
+        refuse_masks_and_dates(base, "base")
         base = np.asarray(base, dtype=np.float64)
         if base.shape != (len(support.points),):
             raise ValueError(
@@ -274,6 +276,8 @@ def read_facts(
         If shapes do not agree, or a bound is above the other.
     """
     given = {"moments": moments, "lower": lower, "upper": upper}
+    for name, values in given.items():
+        refuse_masks_and_dates(values, name)
     arrays = {k: np.asarray(v, dtype=np.float64) for k, v in given.items() if v is not None}
     if not arrays:
         raise ValueError("Give facts: moments, or lower and upper bounds of them.")

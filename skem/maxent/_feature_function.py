@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from sklearn.feature_extraction import DictVectorizer
 from sklearn.utils.validation import _num_samples
 
+from skem._input import refuse_masks_and_dates
+
 
 def joint_features(
     feature_function: Callable[[Any, Any], Any],
@@ -117,6 +119,7 @@ def _matrix(value: Any, c: Any, n: int) -> Any:
     if sp.issparse(value):
         matrix = value.tocsr()
     else:
+        refuse_masks_and_dates(value, f"What {where}")
         try:
             matrix = np.asarray(value)
         except ValueError as error:

@@ -46,6 +46,7 @@ class Objective:
         self.l2 = np.concatenate([l2, np.zeros(n_free)])
         self.l1 = np.concatenate([l1, np.zeros(n_free)])
         self.n_evaluations = 0
+        self.best: tuple[float, NDArray] | None = None  # lowest F so far, and where
 
     @functools.cached_property
     def centred(self) -> NDArray:
@@ -76,6 +77,9 @@ class Objective:
         loss, gradient = self.design.evaluate(theta)
         total = self.design.total_weight
         value = loss / total + float(self.l2 @ (theta * theta)) / 2
+        F = value + self.absolute(theta)
+        if self.best is None or self.best[0] > F:
+            self.best = F, theta.copy()
         return value, gradient / total + self.l2 * theta
 
     def absolute(self, theta: NDArray) -> float:

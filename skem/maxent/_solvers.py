@@ -229,15 +229,24 @@ def _row_space(
         intercept=design.intercept,
         n_jobs=n_jobs,
     )
-    with reduced:
-        l2 = np.full(reduced.n_weights, objective.l2[0])
-        problem = Objective(reduced, l2, np.zeros_like(l2))
-        solve = solver_of(choose(problem), problem, rng, n_jobs)
-        inner = solve(
-            problem, reduced.join(start, intercepts), tol=tol / 2, max_iter=max_iter, each=each
-        )
-    weights, intercepts = reduced.split(inner.theta)
-    full = design.join(((reduced.matrix(weights) / scale) @ U.T) @ X, intercepts)
+
+    def of_all_columns(theta: NDArray) -> NDArray:
+        weights, intercepts = reduced.split(theta)
+        return design.join(((reduced.matrix(weights) / scale) @ U.T) @ X, intercepts)
+
+    l2 = np.full(reduced.n_weights, objective.l2[0])
+    problem = Objective(reduced, l2, np.zeros_like(l2))
+    try:
+        with reduced:
+            solve = solver_of(choose(problem), problem, rng, n_jobs)
+            inner = solve(
+                problem, reduced.join(start, intercepts), tol=tol / 2, max_iter=max_iter, each=each
+            )
+        full = of_all_columns(inner.theta)
+    except KeyboardInterrupt:
+        if problem.best is not None:  # for whoever takes the best parameters
+            objective.smooth(of_all_columns(problem.best[1]))
+        raise
     result = _diagonal(objective)(
         objective,
         full,

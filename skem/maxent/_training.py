@@ -10,8 +10,9 @@ from sklearn.feature_extraction import DictVectorizer
 from sklearn.utils import check_array
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_consistent_length, column_or_1d, validate_data
+from sklearn.utils.validation import check_consistent_length, column_or_1d
 
+from skem._input import refuse_masks, validate_data
 from skem._validation import check_weights
 from skem.maxent._feature_function import joint_features, named
 
@@ -42,6 +43,7 @@ def joint_training(estimator: Any, X: Any, y: Any, sample_weight: ArrayLike | No
         raise ValueError(
             f"{type(estimator).__name__} requires y to be passed, but the target y is None."
         )
+    refuse_masks(y, "y")
     y = check_array(column_or_1d(y, warn=True), ensure_2d=False, dtype=None, input_name="y")
     check_classification_targets(y)
     check_consistent_length(X, y)

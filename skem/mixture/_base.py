@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import logsumexp
 from sklearn.base import BaseEstimator, DensityMixin
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
+from skem._input import validate_data
 from skem._validation import check_weights
 from skem.em._estimator import EMEstimatorMixin
 from skem.em._rows import map_rows

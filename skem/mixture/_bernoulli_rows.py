@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from skem._callbacks import with_callbacks
+from skem._input import validate_data
 from skem._sklearn import Interval, fit_context
 from skem._validation import (
     check_positive_integer,

@@ -11,6 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
 from skem._callbacks import with_callbacks
+from skem._interrupts import interrupts_later
 from skem._sklearn import Interval, StrOptions, fit_context
 from skem._validation import unchanged_on_error
 from skem._warnings import warn_user
@@ -296,9 +297,12 @@ class GaussianMixtureEM(FittedGaussianMixture):
                 sample=sample,
             )
             if self.standard_errors:
-                errors = gaussian_standard_errors(model, rows, state.params, self.covariance_type)
+                with interrupts_later() as noted:
+                    kind = self.covariance_type
+                    errors = gaussian_standard_errors(model, rows, state.params, kind)
                 scaled = {name: error / data.unit**0.5 for name, error in errors.items()}
                 attributes["standard_errors_"] = scaled
+                state.interrupted |= noted.pressed
         counts = state.params.weights * data.total_weight
         attributes["collapsed_"] = model.collapsed(state.params, counts)
         for name in ("standard_errors_", "_online"):

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils.validation import validate_data
 
+from skem._input import validate_data
 from skem._validation import check_numbers
 from skem.em import Rows, total
 from skem.em._rows import MAX_BLOCKS, BlockMap

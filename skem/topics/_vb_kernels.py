@@ -19,8 +19,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
+from skem._kernel_cache import njit
 from skem.topics._fold_in import gather
 from skem.topics._kernels import dot, least, log_likelihood, longest, mix, spread
 from skem.topics._lda_kernels import digamma, dirichlet_terms, exp_log_expectation
