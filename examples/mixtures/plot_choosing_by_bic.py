@@ -130,8 +130,8 @@ axes[1].set_ylabel("")
 plt.show()
 
 # %%
-# What to take home
-# -----------------
+# Summary
+# -------
 # * Ask BIC for a density, ICL for clusters. Look at the table as well as at its first line.
 # * Compare fits that have converged, from starts that have seen all columns.
 #   ``select_gaussian_mixture`` gives all candidates the same starts and a small ``tol``.

@@ -152,8 +152,8 @@ ax.legend()
 plt.show()
 
 # %%
-# What to take home
-# -----------------
+# Summary
+# -------
 # * The slower plain EM is, the more is saved: of 20 maps about a third, of 400 three quarters
 #   (SQUAREM) or nine tenths (quasi-Newton).
 # * For a density or for clusters a thousandth of a nat is near enough, and there is little to save.

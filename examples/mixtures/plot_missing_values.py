@@ -95,8 +95,8 @@ ax.legend(title="after an eruption of")
 plt.show()
 
 # %%
-# What to take home
-# -----------------
+# Summary
+# -------
 # Give the rows as they are, with NaN for what is missing. That is right where a value is missing at
 # random, given the rest of the row. It is not where values are missing because of what they are:
 # for example, if the observer leaves when the wait gets long.

@@ -88,8 +88,8 @@ ax.grid(alpha=0.3)
 plt.show()
 
 # %%
-# What to take home
-# -----------------
+# Summary
+# -------
 # A small gain does not mean that the maximum is near. Look at ``converged_`` and at
 # ``optimality_gap_``, and where a criterion or a test depends on the likelihood ask for a small
 # ``tol`` and enough ``max_iter``.

@@ -145,8 +145,8 @@ figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", 
 plt.show()
 
 # %%
-# What to take home
-# -----------------
+# Summary
+# -------
 # * Wine: clusters are growers, and the mixture finds them without any label. Labels only give them
 #   their names, for which one per grower is enough.
 # * Digits: without labels a quarter is wrong. With eight per class the mixture is as good as

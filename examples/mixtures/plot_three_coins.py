@@ -135,7 +135,7 @@ figure.colorbar(filled, ax=axes, format="%g", label="log-likelihood below its be
 plt.show()
 
 # %%
-# What to take home
-# -----------------
+# Summary
+# -------
 # EM finds a maximum near its start. Whether the data know of only one is another question, and more
 # rows of the same kind do not answer it: more tosses a row do.

@@ -157,8 +157,8 @@ for parameters, score in zip(results["params"], results["mean_test_score"], stri
 # Error bars are standard errors over five folds, and the data do not decide between kinds. Eight
 # components with full covariances, 839 parameters fitted to 142 rows, are below the picture.
 #
-# What to take home
-# -----------------
+# Summary
+# -------
 # A step of a pipeline is a parameter like any other, and a list of grids gives each kind of step
 # parameters of its own. With labels a proper score compares features; without labels ``score``
 # compares densities. Keep rows aside for the choice, and look at the errors before you believe it.

@@ -142,8 +142,8 @@ ax.set_title("Ten topics of LDA, and how sure they are")
 plt.show()
 
 # %%
-# What to take home
-# -----------------
+# Summary
+# -------
 # For features or for prediction, take what document completion says: here thirty or more. For
 # topics that people read take fewer, as many as where coherence stops to rise, here ten or fifteen,
 # and of those believe the stable ones. No measure has a peak that would be the true number.

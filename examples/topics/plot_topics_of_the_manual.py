@@ -122,8 +122,8 @@ ax.set_title("Topics of four questions")
 plt.show()
 
 # %%
-# What to take home
-# -----------------
+# Summary
+# -------
 # Counts of words are enough to find what a text is about, to compare chapters, and to read a
 # passage or a question word by word. Look at the words of the topics and at some documents before
 # you trust them; :ref:`sphx_glr_auto_examples_topics_plot_how_many_topics.py` says how many to ask
