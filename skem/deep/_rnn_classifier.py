@@ -97,7 +97,7 @@ class RNNClassifier(LabelledSequencesMixin, ClassifierMixin, BaseEstimator):
     compile : bool, default=False
         Compile the module (``torch.compile``).
     random_state : int, RandomState instance or None, default=None
-        Seed of weights, batches and dropout. torch's global state is left as it was.
+        Seed of weights, batches and dropout. torch's global state is not changed.
     callbacks : list, default=None
         Callbacks of skorch. An `LRScheduler` among them takes the place of learning_rate_schedule.
     verbose : int, default=0
@@ -126,8 +126,9 @@ class RNNClassifier(LabelledSequencesMixin, ClassifierMixin, BaseEstimator):
 
     Notes
     -----
-    An epoch has each sequence as often as its weight says, so that a weight of 2 is one twice. What
-    is predicted of a sequence does not depend on those beside it.
+    In an epoch, each sequence occurs as often as its weight says, so that a weight of 2 is
+    equivalent to repeating it. The prediction for a sequence does not depend on the other
+    sequences.
 
     References
     ----------
@@ -229,7 +230,7 @@ class RNNClassifier(LabelledSequencesMixin, ClassifierMixin, BaseEstimator):
         y : array-like of shape (n_samples,)
             Classes: strings, integers or booleans.
         sample_weight : array-like of shape (n_samples,), default=None
-            A weight of 2 is a sequence twice, and one of 0 leaves it out.
+            A weight of 2 is equivalent to repeating the sequence, 0 to leaving it out.
 
         Returns
         -------
@@ -238,15 +239,15 @@ class RNNClassifier(LabelledSequencesMixin, ClassifierMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If documents, classes or parameters do not fit each other; the estimator is left as it
-            was.
+            If documents, classes or parameters do not fit each other; the estimator is left
+            unchanged.
         FloatingPointError
-            If the loss is not a number in the first epoch.
+            If the loss is not finite in the first epoch.
 
         Warns
         -----
         ConvergenceWarning
-            If the loss stops to be a number later; the last good weights are taken.
+            If the loss becomes NaN or infinite later; the last weights with a finite loss are kept.
         """
         with unchanged_on_error(self):
             self._fit(X, y, sample_weight)

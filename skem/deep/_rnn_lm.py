@@ -70,9 +70,9 @@ class RNNLanguageModel(LanguageModelFitMixin, BaseEstimator):
     bptt : int, default=64
         Steps through which gradients go back.
     truncation : {'fixed', 'random', 'none'}, default='fixed'
-        Where back-propagation ends: after ``bptt`` steps at most, the state being carried on; at
-        random, after that many in the mean, with weights that leave the expected gradient that of
-        no truncation; or only where documents begin.
+        Where backpropagation ends: after at most ``bptt`` steps, while the state is carried on;
+        after a random number of steps with this mean, with weights that leave the expected gradient
+        the same as without truncation; or only at the beginnings of documents.
     teacher_forcing : float, default=1.0
         Chance that an input is the token of the data; otherwise it is drawn from the model.
     teacher_forcing_steps : int, default=0
@@ -115,7 +115,7 @@ class RNNLanguageModel(LanguageModelFitMixin, BaseEstimator):
     compile : bool, default=False
         Compile the module (``torch.compile``).
     random_state : int, RandomState instance or None, default=None
-        Seed of weights, batches and draws. torch's global state is left as it was.
+        Seed of weights, batches and draws. torch's global state is not changed.
     callbacks : list, default=None
         Callbacks of skorch. An `LRScheduler` among them takes the place of learning_rate_schedule.
     verbose : int, default=0
@@ -284,14 +284,14 @@ class RNNLanguageModel(LanguageModelFitMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If documents or parameters do not fit each other; the estimator is left as it was.
+            If documents or parameters do not fit each other; the estimator is left unchanged.
         FloatingPointError
-            If the loss is not a number in the first epoch.
+            If the loss is not finite in the first epoch.
 
         Warns
         -----
         ConvergenceWarning
-            If the loss stops to be a number later; the last good weights are taken.
+            If the loss becomes NaN or infinite later; the last weights with a finite loss are kept.
         """
         with unchanged_on_error(self):
             self._fit(X, X_val, goes_on=self.warm_start and hasattr(self, "net_"))

@@ -135,7 +135,7 @@ class LanguageModelUseMixin(
         Returns
         -------
         score : float
-            Sum of `score_samples` through the number of tokens, ends of documents among them if
+            Sum of `score_samples` divided by the number of tokens, including ends of documents if
             there is an end token.
         """
         check_is_fitted(self)
@@ -144,7 +144,7 @@ class LanguageModelUseMixin(
         return float(self._log_probs(sequences).sum() / (len(sequences.tokens) + ends))
 
     def perplexity(self, X: Any) -> float:
-        """Exponential of minus `score`: as uncertain as among so many equally likely tokens.
+        """Exponential of minus `score`; lower is better.
 
         Parameters
         ----------
@@ -159,7 +159,7 @@ class LanguageModelUseMixin(
         return float(np.exp(-self.score(X)))
 
     def bits_per_character(self, X: Any) -> float:
-        """Take the bits of a character, -log2 p through the length of the strings.
+        """Compute bits per character, -log2 p divided by the length of the strings.
 
         Parameters
         ----------
@@ -297,7 +297,7 @@ class LanguageModelUseMixin(
         random_state: Any = None,
         stream: bool = False,
     ) -> Any:
-        """Draw how a document goes on, token by token.
+        """Draw the continuation of a document, token by token.
 
         Parameters
         ----------

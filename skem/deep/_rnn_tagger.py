@@ -105,7 +105,7 @@ class RNNTagger(TaggerUseMixin, BaseEstimator):
     compile : bool, default=False
         Compile the module (``torch.compile``).
     random_state : int, RandomState instance or None, default=None
-        Seed of weights, batches and dropout. torch's global state is left as it was.
+        Seed of weights, batches and dropout. torch's global state is not changed.
     callbacks : list, default=None
         Callbacks of skorch. An `LRScheduler` among them takes the place of learning_rate_schedule.
     verbose : int, default=0
@@ -136,8 +136,8 @@ class RNNTagger(TaggerUseMixin, BaseEstimator):
 
     Notes
     -----
-    Tags of one sequence are no target that scikit-learn knows, so that `is_classifier` is false:
-    searches split sequences without strata.
+    scikit-learn has no target type for sequences of tags, so `is_classifier` is false, and searches
+    do not stratify their splits.
 
     References
     ----------
@@ -264,14 +264,14 @@ class RNNTagger(TaggerUseMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If documents, tags or parameters do not fit each other; the estimator is left as it was.
+            If documents, tags or parameters do not fit each other; the estimator is left unchanged.
         FloatingPointError
-            If the loss is not a number in the first epoch.
+            If the loss is not finite in the first epoch.
 
         Warns
         -----
         ConvergenceWarning
-            If the loss stops to be a number later; the last good weights are taken.
+            If the loss becomes NaN or infinite later; the last weights with a finite loss are kept.
         """
         with unchanged_on_error(self):
             self._fit(X, y)

@@ -26,7 +26,7 @@ class VAETransformer(VAEFitMixin, BaseEstimator):
     r"""Variational autoencoder: rows as points of a latent space, with a density.
 
     An encoder gives each row a normal distribution of latent z, q(z|x) = N(mu(x), sigma(x)^2), and
-    a decoder gives p(x|z). Trained is the evidence lower bound,
+    a decoder gives p(x|z). The objective is the evidence lower bound,
 
     .. math:: \log p(x) \ge \mathrm{E}_{q}[\log p(x|z)] - \mathrm{KL}(q(z|x) \,\|\, p(z)),
 
@@ -107,7 +107,7 @@ class VAETransformer(VAEFitMixin, BaseEstimator):
     compile : bool, default=False
         Compile the module (``torch.compile``).
     random_state : int, RandomState instance or None, default=None
-        Seed of weights, batches and draws. torch's global state is left as it was.
+        Seed of weights, batches and draws. torch's global state is not changed.
     callbacks : list, default=None
         Callbacks of skorch. An `LRScheduler` among them takes the place of learning_rate_schedule.
     verbose : int, default=0
@@ -274,9 +274,9 @@ class VAETransformer(VAEFitMixin, BaseEstimator):
     ) -> VAETransformer:
         """Train encoder and decoder.
 
-        An epoch has each row as often as its weight says, rounded, but at least once (what is left
-        weighs its loss), and rows are put into an order of their own before random batches are
-        drawn, so that a weight of 2 is a row twice.
+        In an epoch, each row occurs as often as its weight says, rounded, but at least once (the
+        remaining factor weights its loss), and rows are sorted by content before random batches are
+        drawn, so that a weight of 2 is equivalent to repeating the row.
 
         Parameters
         ----------
@@ -296,15 +296,15 @@ class VAETransformer(VAEFitMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If X, labels or parameters do not fit each other; the estimator is left as it was.
+            If X, labels or parameters do not fit each other; the estimator is left unchanged.
         FloatingPointError
-            If the loss is not a number in the first epoch.
+            If the loss is not finite in the first epoch.
 
         Warns
         -----
         ConvergenceWarning
-            If the loss stops to be a number later (the last good weights are taken), or if the
-            posterior has collapsed: no latent dimension tells rows apart.
+            If the loss becomes NaN or infinite later (the last weights with a finite loss are
+            kept), or if the posterior has collapsed: no latent dimension distinguishes the rows.
         """
         seen = {"sample_weight": sample_weight, "labels": labels}
         data = {"X": X, "metadata": {k: v for k, v in seen.items() if v is not None} or None}

@@ -277,7 +277,7 @@ class VAEUseMixin(DeepEstimatorMixin, ClassNamePrefixFeaturesOutMixin, Transform
         -------
         log_density : ndarray of shape (n_samples,)
             A lower bound on the mean over draws. A row has the same draws in each call, evenly
-            spread (Sobol points), and other ones than other rows.
+            spread (Sobol points), and different rows have different draws.
         """
         k = check_positive_integer(n_importance_samples, "n_importance_samples")
         rows = self._rows(X)
@@ -332,7 +332,7 @@ class VAEUseMixin(DeepEstimatorMixin, ClassNamePrefixFeaturesOutMixin, Transform
             How many.
         labels : label or array-like of shape (n_samples,), default=None
             The class to draw from, of each row or of all; needed if ``conditional``. With
-            prior='class' and no labels, classes are drawn alike.
+            prior='class' and no labels, classes are drawn uniformly.
 
         Returns
         -------

@@ -32,7 +32,7 @@ class GeometryError(RuntimeError):
 
 
 class BoundDecreasedError(RuntimeError):
-    """An EM step lowered the bound: the model's E step and M step do not belong together."""
+    """An EM step lowered the bound: the model's E step and M step are not consistent."""
 
 
 class DegenerateFitError(ValueError):
@@ -52,7 +52,7 @@ class DegenerateFitError(ValueError):
 
 @dataclass
 class EMState:
-    """One run of EM: where it stands and how it came there.
+    """The state of a run of EM, and its history.
 
     Attributes
     ----------
@@ -115,7 +115,7 @@ class Observer(Protocol):
 
 
 class EMRun:
-    """EM from one start, that can be run for a while, judged, and run on.
+    """EM from one start, which can be run for some iterations, evaluated, and continued.
 
     Parameters
     ----------
@@ -189,7 +189,7 @@ class EMRun:
         return self.state.converged or self.state.interrupted or self.state.stopped
 
     def run(self, max_iter: int) -> EMState:
-        """Go on until the limit is near, or ``max_iter`` EM maps have been done in all."""
+        """Continue until convergence, or until ``max_iter`` EM maps have been done in total."""
         state = self.state
         try:
             while not self.finished and state.n_iter < max_iter:

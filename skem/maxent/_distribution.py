@@ -55,7 +55,7 @@ class MaxEntDistribution(DensityMixin, BaseEstimator):
         How far the dual may be above its minimum, in nats. Newton's method then goes on to the
         limit of rounding.
     max_iter : int, default=200
-        Newton steps at the most.
+        Maximum number of Newton steps.
     random_state : int, RandomState instance or None, default=None
         Seed of `sample`; pass an int for the same result at each call.
 
@@ -84,7 +84,7 @@ class MaxEntDistribution(DensityMixin, BaseEstimator):
     boundary_ : bool
         Whether the facts lie on the boundary of what is possible on a finite support, so that some
         points must have probability zero. The distribution is then the limit, and multipliers
-        describe it on the other points (to infinity grown ones make the rest vanish).
+        describe it on the other points (infinite multipliers give the rest probability zero).
     optimality_gap_ : float
         Estimated distance of the dual to its minimum in nats (half the squared Newton decrement),
         summed over columns; zero for closed forms.
@@ -168,7 +168,7 @@ class MaxEntDistribution(DensityMixin, BaseEstimator):
         y : Ignored
             Not used, present for API consistency by convention.
         sample_weight : array-like of shape (n_samples,), default=None
-            A weight of 2 is a row twice, of 0 a row left out.
+            A weight of 2 is equivalent to repeating the row, 0 to leaving it out.
 
         Returns
         -------
@@ -179,7 +179,7 @@ class MaxEntDistribution(DensityMixin, BaseEstimator):
         ------
         ValueError
             If X does not lie on the support, or no distribution of largest entropy exists; the
-            estimator is left as it was.
+            estimator is left unchanged.
 
         Warns
         -----
@@ -224,7 +224,7 @@ class MaxEntDistribution(DensityMixin, BaseEstimator):
         ------
         ValueError
             If facts contradict each other or the support, or no distribution of largest entropy
-            exists under them. It says which fact, and why. The estimator is left as it was.
+            exists under them. It says which fact, and why. The estimator is left unchanged.
 
         Warns
         -----
