@@ -37,7 +37,7 @@ FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 def kind_of_name(name, module):
-    """What a name that is no argument refers to."""
+    """What a name that is not an argument refers to."""
     value = getattr(module, name, getattr(builtins, name, None))
     if inspect.ismodule(value) or inspect.isclass(value):
         return "module" if inspect.ismodule(value) else "class"

@@ -74,8 +74,8 @@ for name, model in models.items():
 
 panels = (
     ("test_prediction", "nats per token", "Prediction (dashed: of tokens that are seen)"),
-    ("train_use", "topics", "Use (grey: all that there are)"),
-    ("train_coherence", "NPMI", "Coherence of the ten likeliest words"),
+    ("train_use", "topics", "Use (grey: number of topics)"),
+    ("train_coherence", "NPMI", "Coherence of the ten most probable words"),
     ("stability", "similarity", "Stability"),
 )
 figure, axes = plt.subplots(2, 2, figsize=(9, 7), sharex=True, layout="constrained")

@@ -218,7 +218,7 @@ class LanguageModelUseMixin(
         return repeat_equal(found, first, back)
 
     def predict(self, X: Any) -> NDArray:
-        """The token that most likely follows each context; no special one.
+        """The most probable next token after each context, excluding special tokens.
 
         Parameters
         ----------
@@ -306,11 +306,12 @@ class LanguageModelUseMixin(
         n_tokens : int, default=100
             Tokens to draw. Fewer are drawn where the document ends.
         temperature : float, default=1.0
-            Logits are divided by it: below 1 likely tokens become likelier.
+            Logits are divided by it: below 1, probable tokens become more probable.
         top_k : int, default=None
-            Draw among that many likeliest tokens; 1 takes the likeliest.
+            Draw among this number of most probable tokens; 1 takes the most probable one.
         top_p : float, default=None
-            Draw among the fewest likeliest tokens that have together this probability.
+            Draw among the smallest set of most probable tokens with at least this total
+            probability.
         random_state : int, RandomState instance or None, default=None
             Seed of the draws; that of the estimator if None.
         stream : bool, default=False

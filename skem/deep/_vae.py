@@ -25,8 +25,8 @@ from skem.deep.modules.flows import FLOWS
 class VAETransformer(VAEFitMixin, BaseEstimator):
     r"""Variational autoencoder: rows as points of a latent space, with a density.
 
-    An encoder gives each row a normal distribution of latent z, q(z|x) = N(mu(x), sigma(x)^2), and
-    a decoder gives p(x|z). The objective is the evidence lower bound,
+    An encoder maps each row to a normal distribution of latent variables, q(z|x) = N(mu(x),
+    sigma(x)^2), and a decoder gives p(x|z). The objective is the evidence lower bound,
 
     .. math:: \log p(x) \ge \mathrm{E}_{q}[\log p(x|z)] - \mathrm{KL}(q(z|x) \,\|\, p(z)),
 
@@ -37,7 +37,7 @@ class VAETransformer(VAEFitMixin, BaseEstimator):
     n_components : int, default=2
         Latent dimensions.
     hidden_layer_sizes : tuple of int, default=(256,)
-        Hidden layers of the encoder; the decoder has them the other way round. ``()`` is the
+        Hidden layers of the encoder; the decoder has them in reverse order. ``()`` is the
         linear model, probabilistic PCA if ``variance='shared'``.
     activation : {'relu', 'tanh', 'elu', 'gelu', 'silu', 'softplus'}, default='relu'
         Between the layers.
@@ -51,10 +51,10 @@ class VAETransformer(VAEFitMixin, BaseEstimator):
         which their mean variance is 1, so that large columns stay larger than small ones. Results
         are in the units of X in any case.
     binarize : bool, default=False
-        With 'bernoulli', draw ones and zeros with the chances in X anew in each epoch (dynamic
-        binarisation).
+        With 'bernoulli', draw ones and zeros with the probabilities in X, anew in each epoch
+        (dynamic binarisation).
     posterior : {'diag', 'planar', 'iaf'}, default='diag'
-        q(z|x): normal, or pushed through ``n_flows`` planar or inverse autoregressive flows.
+        q(z|x): normal, or transformed by ``n_flows`` planar or inverse autoregressive flows.
     n_flows : int, default=4
         How many flows.
     prior : {'normal', 'class', 'vamp'}, default='normal'
@@ -63,7 +63,7 @@ class VAETransformer(VAEFitMixin, BaseEstimator):
     n_pseudo_inputs : int, default=50
         Of prior='vamp'.
     conditional : bool, default=False
-        Whether encoder and decoder see the labels.
+        Whether the labels are inputs of encoder and decoder.
     kl_weight : float, default=1.0
         Weight of the KL term (beta-VAE). 1 is the bound.
     kl_warmup_steps : int, default=0
@@ -84,14 +84,14 @@ class VAETransformer(VAEFitMixin, BaseEstimator):
     batch_size : int or 'auto', default='auto'
         Rows of a batch; 'auto' is a sixteenth of the rows, but from 16 to 128.
     max_epochs : int, default=100
-        Times that all rows are gone through, at the most.
+        Maximum number of passes over all rows.
     early_stopping : bool, default=False
         Hold ``validation_fraction`` of the rows out, stop when their bound has not risen for
         ``patience`` epochs, and take the best weights.
     validation_fraction : float, default=0.1
         Share of the rows that early stopping holds out.
     patience : int, default=10
-        Epochs without a gain after which early stopping ends the fit.
+        Epochs without improvement after which early stopping ends the fit.
     encoder, decoder : callable, default=None
         ``encoder(n_inputs, None)`` and ``decoder(n_inputs, n_outputs)`` return torch modules in
         place of the layers; that of the encoder says by an attribute ``n_outputs`` how many

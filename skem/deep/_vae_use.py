@@ -148,7 +148,7 @@ class VAEUseMixin(DeepEstimatorMixin, ClassNamePrefixFeaturesOutMixin, Transform
         return mean, std
 
     def transform(self, X: Any, *, labels: ArrayLike | None = None) -> NDArray:
-        """Posterior means of the latent variables; with flows, those pushed through them.
+        """Posterior means of the latent variables; with flows, transformed by them.
 
         Parameters
         ----------
@@ -186,8 +186,8 @@ class VAEUseMixin(DeepEstimatorMixin, ClassNamePrefixFeaturesOutMixin, Transform
         Returns
         -------
         X : ndarray of shape (n_samples, n_features), float32
-            In the units of the training rows; with 'multinomial' chances, which sum to one; of
-            'categorical' columns the likeliest code.
+            In the units of the training rows; with 'multinomial' probabilities, which sum to one;
+            for 'categorical' columns the most probable code.
         """
         check_is_fitted(self)
         Z = check_array(X, dtype=[np.float64, np.float32])
@@ -270,8 +270,8 @@ class VAEUseMixin(DeepEstimatorMixin, ClassNamePrefixFeaturesOutMixin, Transform
         labels : array-like of shape (n_samples,), default=None
             Given, log p(x|label); needed if ``conditional``.
         n_importance_samples : int, default=100
-            Draws of z; 1 is the evidence lower bound, and the bound rises with them. Memory does
-            not, for rows go in batches.
+            Draws of z; 1 gives the evidence lower bound, and the bound rises with their number.
+            Memory does not, because rows are processed in batches.
 
         Returns
         -------

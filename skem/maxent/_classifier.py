@@ -50,11 +50,11 @@ class MaxEntClassifier(CallbackSupportMixin, LogitPredictionMixin, ClassifierMix
     l1_ratio : float, default=0.0
         Share of L1 in the penalty ``l1_ratio |w|_1 + (1 - l1_ratio) |w|^2 / 2``.
     prior_variance : float or array-like, default=None
-        In place of the L2 part, ``sum_j w_j^2 / (2 prior_variance_j)``: a Gaussian prior for each
-        weight, with C=1 in the unit of the log-likelihood. ``np.inf`` is no penalty. One number,
-        one a feature, (n_features,), or one a weight, in the shape of ``coef_``.
+        Replaces the L2 part by ``sum_j w_j^2 / (2 prior_variance_j)``: a Gaussian prior for each
+        weight, with C=1 in the unit of the log-likelihood. ``np.inf`` means no penalty. One number,
+        one for each feature, (n_features,), or one for each weight, in the shape of ``coef_``.
     expectation_box : float or array-like, default=None
-        In place of the L1 part, widths A >= 0, in the shapes of ``prior_variance``: the
+        Replaces the L1 part by widths A >= 0, in the shapes of ``prior_variance``: the
         expectation of each feature under the model is to be within A of that in the data, both
         means per unit of sample weight; 0 is equality. That is a penalty ``A |w|`` per unit of
         sample weight, whatever ``C``. The L2 part remains and adds to the tolerance: ``C=np.inf``
@@ -76,7 +76,8 @@ class MaxEntClassifier(CallbackSupportMixin, LogitPredictionMixin, ClassifierMix
         generalized and improved iterative scaling as in textbooks, for teaching: they are slow, and
         need non-negative features.
     tol : float, default=1e-6
-        The fit ends when its duality gap, in nats per unit of sample weight, is at most this.
+        The fit has converged when its duality gap, in nats per unit of sample weight, is at most
+        this.
     max_iter : int, default=1000
         Maximum number of steps of the solver.
     warm_start : bool, default=False

@@ -1,4 +1,4 @@
-"""The distribution of largest entropy under facts about expectations."""
+"""The distribution of largest entropy under constraints on expectations (facts)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from skem.maxent._supports import Points
 
 
 class MaxEntDistribution(DensityMixin, BaseEstimator):
-    r"""The distribution of largest entropy under facts about expectations.
+    r"""The distribution of largest entropy under constraints on expectations (facts).
 
     .. math::
 
@@ -52,8 +52,8 @@ class MaxEntDistribution(DensityMixin, BaseEstimator):
         Kullback-Leibler divergence to it is minimised. A callable gets what features get. None is
         the uniform base (Lebesgue or counting measure).
     tol : float, default=1e-10
-        How far the dual may be above its minimum, in nats. Newton's method then goes on to the
-        limit of rounding.
+        How far the dual may be above its minimum, in nats. Newton's method then continues up to
+        rounding errors.
     max_iter : int, default=200
         Maximum number of Newton steps.
     random_state : int, RandomState instance or None, default=None
