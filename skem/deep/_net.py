@@ -127,11 +127,6 @@ class Net(NeuralNet):
         self._steps.shown = None
         del self._scaler, self._autocast
 
-    def notify(self, method_name: str, **cb_kwargs: Any) -> Any:
-        """Callbacks may draw: the training goes on with the numbers that it would have had."""
-        with set_aside():
-            return super().notify(method_name, **cb_kwargs)
-
     # ------------------------------------------------------------------ training
     def fit_loop(self, X: Any, y: Any = None, epochs: int | None = None, **fit_params: Any) -> Net:
         epochs = self.max_epochs if epochs is None else epochs
@@ -171,9 +166,11 @@ class Net(NeuralNet):
             self._turn_optimizer("eval")
             self.restore_good_weights()
 
-    def notify(self, method_name: str, **cb_kwargs: Any) -> None:
+    def notify(self, method_name: str, **cb_kwargs: Any) -> Any:
+        """Callbacks may draw: the training goes on with the numbers that it would have had."""
         try:
-            super().notify(method_name, **cb_kwargs)
+            with set_aside():
+                return super().notify(method_name, **cb_kwargs)
         except KeyboardInterrupt:  # as callbacks of skorch end a training
             self._ended_by_callback = True
             raise

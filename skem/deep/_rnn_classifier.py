@@ -50,18 +50,18 @@ class RNNClassifier(LabelledSequencesMixin, ClassifierMixin, BaseEstimator):
     bidirectional : bool, default=True
         Whether layers also run backwards.
     pooling : {'mean', 'last'}, default='mean'
-        Of states: their mean, or that after the last token (and that at the first token of the
-        backward direction).
+        The mean of the states, or the state after the last token (and that at the first token of
+        the backward direction).
     tokenizer : {'char', 'word'} or callable or None, default='word'
-        How strings are cut. Words go with punctuation marks, and Han characters are words of their
-        own. None refuses strings. Documents that are lists of tokens are taken as they are.
+        How strings are split. Punctuation marks are tokens too, and each Han character is a word.
+        None refuses strings. Documents that are lists of tokens are taken as they are.
     min_frequency : int, default=1
         Tokens that occur less often become the unknown token.
     max_vocabulary : int, default=None
-        The most tokens, of which the most frequent ones are kept.
+        Maximum number of tokens; the most frequent ones are kept.
     word_dropout : float, default=0.25
-        In training a token that occurs f times is read as unknown with chance a / (a + f), a being
-        this.
+        In training, a token that occurs f times is read as unknown with probability a / (a + f),
+        where a is this parameter.
     dropout : float, default=0.5
         Of pooled states.
     dropout_embedding : float, default=0.0
@@ -71,7 +71,7 @@ class RNNClassifier(LabelledSequencesMixin, ClassifierMixin, BaseEstimator):
     dropout_weights : float, default=0.0
         Of the recurrent weights (DropConnect).
     class_weight : dict or 'balanced', default=None
-        Weights of classes; 'balanced' makes all classes weigh the same.
+        Weights of classes; 'balanced' gives all classes the same total weight.
     learning_rate : float, default=0.003
         Of Adam, where the schedule starts.
     learning_rate_schedule : {'cosine', 'constant'}, default='cosine'
@@ -83,14 +83,14 @@ class RNNClassifier(LabelledSequencesMixin, ClassifierMixin, BaseEstimator):
     batch_size : int or 'auto', default='auto'
         Sequences of a step; 'auto' is from 4 to 32, by their number.
     max_epochs : int, default=20
-        Times that all sequences are gone through, at the most.
+        Maximum number of passes over all sequences.
     early_stopping : bool, default=False
         Hold ``validation_fraction`` of the sequences out, stop when their loss has not fallen for
         ``patience`` epochs, and take the best weights.
     validation_fraction : float, default=0.1
-        Share that early stopping holds out.
+        Share of the data that early stopping holds out.
     patience : int, default=5
-        Epochs without a gain after which early stopping ends the fit.
+        Epochs without improvement after which early stopping ends the fit.
     warm_start : bool, default=False
         Go on from the weights and the vocabulary of the last fit.
     device : str, default='auto'
@@ -101,7 +101,7 @@ class RNNClassifier(LabelledSequencesMixin, ClassifierMixin, BaseEstimator):
     compile : bool, default=False
         Compile the module (``torch.compile``).
     random_state : int, RandomState instance or None, default=None
-        Seed of weights, batches and dropout. torch's global state is left as it was.
+        Seed of weights, batches and dropout. torch's global state is not changed.
     callbacks : list, default=None
         Callbacks of skorch. An `LRScheduler` among them takes the place of learning_rate_schedule.
     verbose : int, default=0
@@ -132,8 +132,9 @@ class RNNClassifier(LabelledSequencesMixin, ClassifierMixin, BaseEstimator):
 
     Notes
     -----
-    An epoch has each sequence as often as its weight says, so that a weight of 2 is one twice. What
-    is predicted of a sequence does not depend on those beside it.
+    In an epoch, each sequence occurs as often as its weight says, so that a weight of 2 is
+    equivalent to repeating it. The prediction for a sequence does not depend on the other
+    sequences.
 
     References
     ----------
@@ -235,7 +236,7 @@ class RNNClassifier(LabelledSequencesMixin, ClassifierMixin, BaseEstimator):
         y : array-like of shape (n_samples,)
             Classes: strings, integers or booleans.
         sample_weight : array-like of shape (n_samples,), default=None
-            A weight of 2 is a sequence twice, and one of 0 leaves it out.
+            A weight of 2 is equivalent to repeating the sequence, 0 to leaving it out.
 
         Returns
         -------
@@ -244,15 +245,15 @@ class RNNClassifier(LabelledSequencesMixin, ClassifierMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If documents, classes or parameters do not fit each other; the estimator is left as it
-            was.
+            If documents, classes or parameters do not fit each other; the estimator is left
+            unchanged.
         FloatingPointError
-            If the loss is not a number in the first epoch.
+            If the loss is not finite in the first epoch.
 
         Warns
         -----
         ConvergenceWarning
-            If the loss stops to be a number later; the last good weights are taken.
+            If the loss becomes NaN or infinite later; the last weights with a finite loss are kept.
         """
         with unchanged_on_error(self):
             self._fit(X, y, sample_weight)

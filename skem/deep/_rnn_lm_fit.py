@@ -1,4 +1,4 @@
-"""How a recurrent language model is put together from parameters and documents."""
+"""How a recurrent language model is built from parameters and documents."""
 
 from __future__ import annotations
 

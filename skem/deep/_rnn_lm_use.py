@@ -136,7 +136,7 @@ class LanguageModelUseMixin(
         Returns
         -------
         score : float
-            Sum of `score_samples` through the number of tokens, ends of documents among them if
+            Sum of `score_samples` divided by the number of tokens, including ends of documents if
             there is an end token.
         """
         check_is_fitted(self)
@@ -148,7 +148,7 @@ class LanguageModelUseMixin(
         return float(self._log_probs(sequences).sum() / n)
 
     def perplexity(self, X: Any) -> float:
-        """Exponential of minus `score`: as uncertain as among so many equally likely tokens.
+        """Exponential of minus `score`; lower is better.
 
         Parameters
         ----------
@@ -163,7 +163,7 @@ class LanguageModelUseMixin(
         return float(np.exp(-self.score(X)))
 
     def bits_per_character(self, X: Any) -> float:
-        """Take the bits of a character, -log2 p through the length of the strings.
+        """Compute bits per character, -log2 p divided by the length of the strings.
 
         Parameters
         ----------
@@ -222,7 +222,7 @@ class LanguageModelUseMixin(
         return repeat_equal(found, first, back)
 
     def predict(self, X: Any) -> NDArray:
-        """The token that most likely follows each context; no special one.
+        """The most probable next token after each context, excluding special tokens.
 
         Parameters
         ----------
@@ -304,7 +304,7 @@ class LanguageModelUseMixin(
         random_state: Any = None,
         stream: bool = False,
     ) -> Any:
-        """Draw how a document goes on, token by token.
+        """Draw the continuation of a document, token by token.
 
         Parameters
         ----------
@@ -313,11 +313,12 @@ class LanguageModelUseMixin(
         n_tokens : int, default=100
             Tokens to draw. Fewer are drawn where the document ends.
         temperature : float, default=1.0
-            Logits are divided by it: below 1 likely tokens become likelier.
+            Logits are divided by it: below 1, probable tokens become more probable.
         top_k : int, default=None
-            Draw among that many likeliest tokens; 1 takes the likeliest.
+            Draw among this number of most probable tokens; 1 takes the most probable one.
         top_p : float, default=None
-            Draw among the fewest likeliest tokens that have together this probability.
+            Draw among the smallest set of most probable tokens with at least this total
+            probability.
         random_state : int, RandomState instance or None, default=None
             Seed of the draws; that of the estimator if None.
         stream : bool, default=False

@@ -76,7 +76,7 @@ class TaggerUseMixin(LabelledSequencesMixin):
         return [[tags[i] for i in codes[start:stop].tolist()] for start, stop in bounds]
 
     def score(self, X: Any, y: Any) -> float:
-        """Share of tokens whose tag is right.
+        """Share of tokens whose tag is predicted correctly.
 
         Parameters
         ----------

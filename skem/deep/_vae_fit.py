@@ -1,4 +1,4 @@
-"""How a variational autoencoder is put together from parameters and rows."""
+"""How a variational autoencoder is built from parameters and rows."""
 
 from __future__ import annotations
 

@@ -162,7 +162,7 @@ class VAEUseMixin(DeepEstimatorMixin, ClassNamePrefixFeaturesOutMixin, Transform
         return mean, std
 
     def transform(self, X: Any, *, labels: ArrayLike | None = None) -> NDArray:
-        """Posterior means of the latent variables; with flows, those pushed through them.
+        """Posterior means of the latent variables; with flows, transformed by them.
 
         Parameters
         ----------
@@ -200,8 +200,8 @@ class VAEUseMixin(DeepEstimatorMixin, ClassNamePrefixFeaturesOutMixin, Transform
         Returns
         -------
         X : ndarray of shape (n_samples, n_features)
-            In the units of the training rows; with 'multinomial' chances, which sum to one; of
-            'categorical' columns the likeliest code.
+            In the units of the training rows; with 'multinomial' probabilities, which sum to one;
+            for 'categorical' columns the most probable code.
         """
         check_is_fitted(self)
         Z = check_array(X, dtype=[np.float64, np.float32])
@@ -284,14 +284,14 @@ class VAEUseMixin(DeepEstimatorMixin, ClassNamePrefixFeaturesOutMixin, Transform
         labels : array-like of shape (n_samples,), default=None
             Given, log p(x|label); needed if ``conditional``.
         n_importance_samples : int, default=100
-            Draws of z; 1 is the evidence lower bound, and the bound rises with them. Memory does
-            not, for rows go in batches.
+            Draws of z; 1 gives the evidence lower bound, and the bound rises with their number.
+            Memory does not, because rows are processed in batches.
 
         Returns
         -------
         log_density : ndarray of shape (n_samples,)
             A lower bound on the mean over draws. A row has the same draws in each call, evenly
-            spread (Sobol points), and other ones than other rows.
+            spread (Sobol points), and different rows have different draws.
         """
         k = check_positive_integer(n_importance_samples, "n_importance_samples")
         rows = self._rows(X)
@@ -346,7 +346,7 @@ class VAEUseMixin(DeepEstimatorMixin, ClassNamePrefixFeaturesOutMixin, Transform
             How many.
         labels : label or array-like of shape (n_samples,), default=None
             The class to draw from, of each row or of all; needed if ``conditional``. With
-            prior='class' and no labels, classes are drawn alike.
+            prior='class' and no labels, classes are drawn uniformly.
 
         Returns
         -------

@@ -33,7 +33,7 @@ class GeometryError(RuntimeError):
 
 
 class BoundDecreasedError(RuntimeError):
-    """An EM step lowered the bound: the model's E step and M step do not belong together."""
+    """An EM step lowered the bound: the model's E step and M step are not consistent."""
 
 
 class DegenerateFitError(ValueError):
@@ -53,7 +53,7 @@ class DegenerateFitError(ValueError):
 
 @dataclass
 class EMState:
-    """One run of EM: where it stands and how it came there.
+    """The state of a run of EM, and its history.
 
     Attributes
     ----------
@@ -116,7 +116,7 @@ class Observer(Protocol):
 
 
 class EMRun:
-    """EM from one start, that can be run for a while, judged, and run on.
+    """EM from one start, which can be run for some iterations, evaluated, and continued.
 
     Parameters
     ----------
@@ -190,9 +190,9 @@ class EMRun:
         return self.state.converged or self.state.interrupted or self.state.stopped
 
     def run(self, max_iter: int) -> EMState:
-        """Go on until the limit is near, or ``max_iter`` EM maps have been done in all.
+        """Continue until convergence, or until ``max_iter`` EM maps have been done in total.
 
-        Ctrl-C ends the run with what the last whole EM map has made; before there is one, it is
+        Ctrl-C ends the run with the result of the last whole EM map; before there is one, it is
         passed on.
         """
         state = self.state

@@ -32,7 +32,7 @@ GATHERED_VALUES = 1 << 18
 
 
 class RowSource(Protocol):
-    """Where statistics come from: anything that can add up a function over its rows.
+    """A source of rows: any object that can sum a function over its rows.
 
     `RowBlocks` does it for arrays in memory; a reader of files, or a cluster that maps the
     function over its partitions and adds the results, does it for the engine just as well.
@@ -43,7 +43,7 @@ class RowSource(Protocol):
 
 
 def effective_n_jobs(n_jobs: int | None) -> int:
-    """Number of threads to use: None is all that joblib's context allows, 1 is one."""
+    """Number of threads to use: None means all cores that joblib's context allows, 1 means one."""
     if n_jobs is not None:
         return joblib.effective_n_jobs(int(n_jobs))
     backend, context_n_jobs = joblib.parallel.get_active_backend(prefer="threads")
@@ -121,7 +121,7 @@ class BlockMap:
     Parameters
     ----------
     n_jobs : int or None
-        Threads; None is all that joblib's context allows.
+        Threads; None uses all cores that joblib's context allows.
     n_blocks : int
         Number of blocks to come; a single one needs no pool.
     """
@@ -187,7 +187,7 @@ class RowBlocks:
         The rows to take, in this order; default is all, as they come. They are gathered piece by
         piece while a function works on them, so that X is never copied as a whole.
     n_jobs : int or None, default=None
-        Threads; None is all that joblib's context allows.
+        Threads; None uses all cores that joblib's context allows.
     """
 
     def __init__(

@@ -52,7 +52,7 @@ def fit_from_starts(
         See `EMRun`.
     starts : iterable of params
     max_iter : int
-        EM maps of a run at the most.
+        Maximum number of EM maps of a run.
     observe : callable(int) -> Observer or None
         Makes the observer of the start with that number.
     sample : RowSource, default=None

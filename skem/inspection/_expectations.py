@@ -36,8 +36,8 @@ class ExpectationsDisplay:
     """Expectation of each feature under the model, over that in the data.
 
     Made by `from_estimator`, for any estimator with ``feature_expectations_``. Maximum entropy
-    asks that they are equal: without a penalty all points are on the diagonal, and a penalty says
-    how far they may be off. The points that are drawn farthest from it are named.
+    requires that they are equal: without a penalty all points are on the diagonal, and a penalty
+    determines how far they may be from it. The points that are drawn farthest from it are labelled.
 
     Parameters
     ----------

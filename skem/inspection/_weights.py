@@ -29,8 +29,8 @@ class WeightsDisplay:
     Made by `from_estimator`, for anything with ``coef_`` and ``classes_``. A positive weight
     favours the class of its panel the more, the larger the feature is. Two classes have one panel,
     for the second against the first, and joint features f(x, c) have one for all classes. Weights
-    that are zero are not drawn. Those of features in different units do not compare: `scale` puts
-    that right.
+    that are zero are not drawn. Weights of features in different units are not comparable; `scale`
+    converts them.
 
     Parameters
     ----------

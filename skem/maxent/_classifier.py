@@ -36,13 +36,13 @@ from skem.maxent._training import Training, joint_training, linear_training
 class MaxEntClassifier(CallbackSupportMixin, LogitPredictionMixin, ClassifierMixin, BaseEstimator):
     r"""Maximum-entropy classifier, also known as multinomial logistic regression.
 
-    Of all conditional distributions p(y|x) under which the features f_i(x, y) have the
-    expectations that they have in the data, it is the one of largest entropy,
+    Among all conditional distributions p(y|x) under which the features f_i(x, y) have the same
+    expectations as in the data, it is the one with the largest entropy,
 
     .. math:: p(y|x) = \exp\Big(\sum_i w_i f_i(x, y)\Big) / Z(x),
 
-    with w by maximum likelihood; a penalty on w is a tolerance on the expectations. Every fit ends
-    with a proof of how far its objective is from the optimum, `optimality_gap_`.
+    with w by maximum likelihood; a penalty on w is a tolerance on the expectations. Every fit
+    computes a proven bound on the distance of its objective from the optimum, `optimality_gap_`.
 
     Parameters
     ----------
@@ -53,11 +53,11 @@ class MaxEntClassifier(CallbackSupportMixin, LogitPredictionMixin, ClassifierMix
     l1_ratio : float, default=0.0
         Share of L1 in the penalty ``l1_ratio |w|_1 + (1 - l1_ratio) |w|^2 / 2``.
     prior_variance : float or array-like, default=None
-        In place of the L2 part, ``sum_j w_j^2 / (2 prior_variance_j)``: a Gaussian prior for each
-        weight, with C=1 in the unit of the log-likelihood. ``np.inf`` is no penalty. One number,
-        one a feature, (n_features,), or one a weight, in the shape of ``coef_``.
+        Replaces the L2 part by ``sum_j w_j^2 / (2 prior_variance_j)``: a Gaussian prior for each
+        weight, with C=1 in the unit of the log-likelihood. ``np.inf`` means no penalty. One number,
+        one for each feature, (n_features,), or one for each weight, in the shape of ``coef_``.
     expectation_box : float or array-like, default=None
-        In place of the L1 part, widths A >= 0, in the shapes of ``prior_variance``: the
+        Replaces the L1 part by widths A >= 0, in the shapes of ``prior_variance``: the
         expectation of each feature under the model is to be within A of that in the data, both
         means per unit of sample weight; 0 is equality. That is a penalty ``A |w|`` per unit of
         sample weight, whatever ``C``. The L2 part remains and adds to the tolerance: ``C=np.inf``
@@ -73,19 +73,20 @@ class MaxEntClassifier(CallbackSupportMixin, LogitPredictionMixin, ClassifierMix
     class_weight : dict or 'balanced', default=None
         Weights of classes, times ``sample_weight``.
     solver : str, default='auto'
-        'auto' picks by shape and penalty what was measured best, and says which in `solver_`:
-        'newton-cholesky', 'block-lbfgs', 'diagonal-lbfgs' or 'row-space'; with L1 or boxes
-        'coordinate-descent' or, for joint features, 'split-lbfgs'. 'gis' and 'iis' are
-        generalized and improved iterative scaling as the textbooks have them, for study: slow, and
-        for features that are not negative.
+        'auto' selects by shape and penalty the one that was fastest in benchmarks, and reports it
+        in `solver_`: 'newton-cholesky', 'block-lbfgs', 'diagonal-lbfgs' or 'row-space'; with L1 or
+        boxes 'coordinate-descent' or, for joint features, 'split-lbfgs'. 'gis' and 'iis' are
+        generalized and improved iterative scaling as in textbooks, for teaching: they are slow, and
+        need non-negative features.
     tol : float, default=1e-6
-        The fit ends when its duality gap, in nats per unit of sample weight, is at most this.
+        The fit has converged when its duality gap, in nats per unit of sample weight, is at most
+        this.
     max_iter : int, default=1000
-        Steps of the solver at the most.
+        Maximum number of steps of the solver.
     warm_start : bool, default=False
         Start from the weights of the last fit.
     n_jobs : int or None, default=None
-        Threads; None is all that joblib's context allows.
+        Threads; None uses all cores that joblib's context allows.
     random_state : int, RandomState instance or None, default=None
         For the rows that a preconditioner is made of.
     verbose : int, default=0
@@ -110,7 +111,7 @@ class MaxEntClassifier(CallbackSupportMixin, LogitPredictionMixin, ClassifierMix
         Whether the gap is at most ``tol`` (or 1e-13, which rounding may leave).
     separable_ : bool
         Whether it was proven that the classes are separable by weights without penalty. Those have
-        no maximum-likelihood value; the fit stopped on the way to infinity and warned.
+        no maximum-likelihood value; the fit stopped while the weights diverged, and warned.
     n_iter_ : int
         Steps of the solver.
     solver_ : str
@@ -226,11 +227,11 @@ class MaxEntClassifier(CallbackSupportMixin, LogitPredictionMixin, ClassifierMix
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            With ``feature_function`` whatever that takes, of length n_samples.
+            With ``feature_function``, its input, of length n_samples.
         y : array-like of shape (n_samples,)
             Classes.
         sample_weight : array-like of shape (n_samples,), default=None
-            A weight of 2 is a row twice, of 0 a row left out.
+            A weight of 2 is equivalent to repeating the row, 0 to leaving it out.
 
         Returns
         -------
@@ -240,7 +241,8 @@ class MaxEntClassifier(CallbackSupportMixin, LogitPredictionMixin, ClassifierMix
         Raises
         ------
         ValueError, TypeError
-            If input or parameters do not fit each other; the estimator is left as it was.
+            If input or parameters are not consistent with each other; the estimator is left
+            unchanged.
 
         Warns
         -----
@@ -377,7 +379,7 @@ class MaxEntClassifier(CallbackSupportMixin, LogitPredictionMixin, ClassifierMix
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            With ``feature_function`` whatever that takes.
+            With ``feature_function``, its input.
 
         Returns
         -------

@@ -1,4 +1,4 @@
-"""The distribution of largest entropy under facts about expectations."""
+"""The distribution of largest entropy under constraints on expectations (facts)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from skem.maxent._supports import Points
 
 
 class MaxEntDistribution(DensityMixin, BaseEstimator):
-    r"""The distribution of largest entropy under facts about expectations.
+    r"""The distribution of largest entropy under constraints on expectations (facts).
 
     .. math::
 
@@ -53,10 +53,10 @@ class MaxEntDistribution(DensityMixin, BaseEstimator):
         Kullback-Leibler divergence to it is minimised. A callable gets what features get. None is
         the uniform base (Lebesgue or counting measure).
     tol : float, default=1e-10
-        How far the dual may be above its minimum, in nats. Newton's method then goes on to the
-        limit of rounding.
+        How far the dual may be above its minimum, in nats. Newton's method then continues up to
+        rounding errors.
     max_iter : int, default=200
-        Newton steps at the most.
+        Maximum number of Newton steps.
     random_state : int, RandomState instance or None, default=None
         Seed of `sample`; pass an int for the same result at each call.
 
@@ -86,7 +86,7 @@ class MaxEntDistribution(DensityMixin, BaseEstimator):
     boundary_ : bool
         Whether the facts lie on the boundary of what is possible on a finite support, so that some
         points must have probability zero. The distribution is then the limit, and multipliers
-        describe it on the other points (to infinity grown ones make the rest vanish).
+        describe it on the other points (infinite multipliers give the rest probability zero).
     optimality_gap_ : float
         Estimated distance of the dual to its minimum in nats (half the squared Newton decrement),
         summed over columns; zero for closed forms.
@@ -170,7 +170,7 @@ class MaxEntDistribution(DensityMixin, BaseEstimator):
         y : Ignored
             Not used, present for API consistency by convention.
         sample_weight : array-like of shape (n_samples,), default=None
-            A weight of 2 is a row twice, of 0 a row left out.
+            A weight of 2 is equivalent to repeating the row, 0 to leaving it out.
 
         Returns
         -------
@@ -181,7 +181,7 @@ class MaxEntDistribution(DensityMixin, BaseEstimator):
         ------
         ValueError
             If X does not lie on the support, or no distribution of largest entropy exists; the
-            estimator is left as it was.
+            estimator is left unchanged.
 
         Warns
         -----
@@ -226,7 +226,7 @@ class MaxEntDistribution(DensityMixin, BaseEstimator):
         ------
         ValueError
             If facts contradict each other or the support, or no distribution of largest entropy
-            exists under them. It says which fact, and why. The estimator is left as it was.
+            exists under them. It says which fact, and why. The estimator is left unchanged.
 
         Warns
         -----

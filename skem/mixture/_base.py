@@ -203,7 +203,7 @@ class BaseMixture(EMEstimatorMixin, DensityMixin, BaseEstimator):
         Returns
         -------
         bic : float
-            In twice nats.
+            On the scale of -2 log L, with log L in nats.
         """
         log_likelihood, n = self._log_likelihood(X, sample_weight)
         return float(-2 * log_likelihood + self._n_parameters() * np.log(n))
@@ -221,7 +221,7 @@ class BaseMixture(EMEstimatorMixin, DensityMixin, BaseEstimator):
         Returns
         -------
         aic : float
-            In twice nats.
+            On the scale of -2 log L, with log L in nats.
         """
         log_likelihood, _ = self._log_likelihood(X, sample_weight)
         return float(-2 * log_likelihood + 2 * self._n_parameters())
@@ -229,7 +229,7 @@ class BaseMixture(EMEstimatorMixin, DensityMixin, BaseEstimator):
     def icl(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Integrated complete likelihood, BIC - 2 sum log max_k p(k | x); lower is better.
 
-        It asks for components that are well apart, where BIC asks for a good density
+        It favours well-separated components, where BIC favours a good density
         (Biernacki, Celeux and Govaert 2000, with the hard assignment, as mclust has it).
 
         Parameters
@@ -242,7 +242,7 @@ class BaseMixture(EMEstimatorMixin, DensityMixin, BaseEstimator):
         Returns
         -------
         icl : float
-            In twice nats.
+            On the scale of -2 log L, with log L in nats.
         """
 
         def log_top(block: NDArray) -> NDArray:

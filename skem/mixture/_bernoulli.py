@@ -36,15 +36,15 @@ class BernoulliMixtureEM(BernoulliRows):
         EM stops when the estimated distance of the bound to its limit, in nats per row, is at
         most this.
     max_iter : int, default=1000
-        EM maps (E steps) at the most, whatever the acceleration.
+        Maximum number of EM maps (E steps), with any acceleration.
     n_init : int, default=4
         Number of starts. All are run for a few steps, and only the best go on.
     init_params : {'k-means++', 'random'}, default='k-means++'
         Components start around rows far apart, or from random responsibilities.
     weights_init : array-like of shape (n_components,), default=None
-        Initial weights, which sum to one; default is what the start says.
+        Initial weights, which sum to one; by default those of the start.
     probabilities_init : array-like of shape (n_components, n_features), default=None
-        Initial probabilities of a one; default is what the start says.
+        Initial probabilities of a one; by default those of the start.
     weight_concentration_prior : float, default=1.0
         Dirichlet prior of the weights, at least 1; 1 is flat.
     beta_prior : tuple of two floats, default=(1.0, 1.0)
@@ -54,9 +54,9 @@ class BernoulliMixtureEM(BernoulliRows):
         How EM is accelerated; None is plain EM, 'auto' is 'quasi-newton'. A step that lowers the
         bound is undone.
     random_state : int, RandomState instance or None, default=None
-        Seed of everything random; pass an int for the same result at each call.
+        Seed of all random numbers; pass an int for the same result at each call.
     n_jobs : int, default=None
-        Threads over blocks of rows; None is all that joblib's context allows, 1 is one.
+        Threads over blocks of rows; None uses all cores that joblib's context allows, 1 uses one.
     verbose : int, default=0
         1 prints starts and iterations, 2 also bounds, gaps and times.
     verbose_interval : int, default=10
@@ -68,7 +68,8 @@ class BernoulliMixtureEM(BernoulliRows):
     probabilities_ : ndarray of shape (n_components, n_features)
         Probability of a one.
     converged_ : bool
-        Whether ``optimality_gap_ <= tol`` on several EM maps running; False after `partial_fit`.
+        Whether ``optimality_gap_ <= tol`` in several consecutive EM maps; False after
+        `partial_fit`.
     n_iter_ : int
         EM maps of the best start; after `partial_fit` the batches since the last `fit`.
     lower_bound_ : float
@@ -238,7 +239,7 @@ class BernoulliMixtureEM(BernoulliRows):
     def partial_fit(
         self, X: ArrayLike, y: Any = None, *, sample_weight: ArrayLike | None = None
     ) -> BernoulliMixtureEM:
-        """Take in a batch of rows by stepwise EM (Cappé and Moulines 2009).
+        """Update the fit with a batch of rows by stepwise EM (Cappé and Moulines 2009).
 
         Parameters
         ----------

@@ -92,7 +92,7 @@ class BernoulliRows(BaseMixture):
         y : Ignored
             Not used, present for API consistency by convention.
         sample_weight : array-like of shape (n_samples,), default=None
-            A weight of 2 is a row twice, of 0 a row left out.
+            A weight of 2 is equivalent to repeating the row, 0 to leaving it out.
 
         Returns
         -------
@@ -102,7 +102,8 @@ class BernoulliRows(BaseMixture):
         Raises
         ------
         ValueError
-            If input or parameters do not fit each other; the estimator is left as it was.
+            If input or parameters are not consistent with each other; the estimator is left
+            unchanged.
 
         Warns
         -----

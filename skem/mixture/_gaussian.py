@@ -48,7 +48,7 @@ class GaussianMixtureEM(FittedGaussianMixture):
         noise that blurs the rows: `lower_bound_` is for the blurred rows, `score_samples` is the
         plain density.
     max_iter : int, default=100
-        EM maps (E steps) at the most, whatever the acceleration.
+        Maximum number of EM maps (E steps), with any acceleration.
     n_init : int, default=1
         Number of starts. All are run for a few steps, and only the best go on.
     init_params : str, callable or array-like, default='kmeans'
@@ -59,11 +59,11 @@ class GaussianMixtureEM(FittedGaussianMixture):
         ``init(X, n_components, random_state)`` returns responsibilities, or means of shape
         (n_components, n_features).
     weights_init : array-like of shape (n_components,), default=None
-        Initial weights, which sum to one; default is what the start says.
+        Initial weights, which sum to one; by default those of the start.
     means_init : array-like of shape (n_components, n_features), default=None
-        Initial means; default is what the start says.
+        Initial means; by default those of the start.
     precisions_init : array-like, default=None
-        Shape as `precisions_`. What is given takes the place of what the start would say.
+        Initial precisions, in the shape of `precisions_`; by default those of the start.
     random_state : int, RandomState instance or None, default=None
         For starts, restarts and `sample`.
     warm_start : bool, default=False
@@ -92,7 +92,7 @@ class GaussianMixtureEM(FittedGaussianMixture):
     standard_errors : bool, default=False
         Whether `fit` computes `standard_errors_`.
     n_jobs : int, default=None
-        Threads over blocks of rows; None is all that joblib's context allows, 1 is one.
+        Threads over blocks of rows; None uses all cores that joblib's context allows, 1 uses one.
 
     Attributes
     ----------
@@ -107,7 +107,8 @@ class GaussianMixtureEM(FittedGaussianMixture):
     precisions_cholesky_ : ndarray
         Factors P with P P' = precision, upper triangular; same shape.
     converged_ : bool
-        Whether ``optimality_gap_ <= tol`` on several EM maps running; False after `partial_fit`.
+        Whether ``optimality_gap_ <= tol`` in several consecutive EM maps; False after
+        `partial_fit`.
     n_iter_ : int
         EM maps of the best start; after `partial_fit` the batches since the last `fit`.
     lower_bound_ : float
@@ -251,7 +252,7 @@ class GaussianMixtureEM(FittedGaussianMixture):
         y : Ignored
             Not used, present for API consistency by convention.
         sample_weight : array-like of shape (n_samples,), default=None
-            A weight of 2 is a row twice, of 0 a row left out.
+            A weight of 2 is equivalent to repeating the row, 0 to leaving it out.
         labels : array-like of shape (n_samples,), default=None
             Known component of each row, -1 where unknown: semi-supervised. A labelled row enters
             with log w_k N(x | k).
@@ -263,8 +264,8 @@ class GaussianMixtureEM(FittedGaussianMixture):
         Raises
         ------
         ValueError
-            If input or parameters do not fit each other, or the likelihood has no finite maximum
-            (with ``reg_covar=0``); the estimator is then left as it was.
+            If input or parameters are not consistent, or the likelihood has no finite maximum
+            (with ``reg_covar=0``); the estimator is then left unchanged.
 
         Warns
         -----
@@ -335,7 +336,7 @@ class GaussianMixtureEM(FittedGaussianMixture):
         sample_weight: ArrayLike | None = None,
         labels: ArrayLike | None = None,
     ) -> GaussianMixtureEM:
-        """Take in a batch of rows by stepwise EM (Cappé and Moulines 2009).
+        """Update the fit with a batch of rows by stepwise EM (Cappé and Moulines 2009).
 
         The first batch makes the start (after `fit`, the fitted mixture is the start). Each batch
         is one E step and, once every component has seen more than n_features + 1 rows, one M step

@@ -44,7 +44,7 @@ def bic_score(
     Returns
     -------
     score : float
-        In twice nats.
+        On the scale of -2 log L, with log L in nats.
 
     Examples
     --------
@@ -77,7 +77,7 @@ def icl_score(
     Returns
     -------
     score : float
-        In twice nats.
+        On the scale of -2 log L, with log L in nats.
 
     Examples
     --------
@@ -92,7 +92,7 @@ def icl_score(
 
 
 class InSample:
-    """A ``cv`` for `GridSearchCV` that fits and scores on all rows, as BIC and ICL mean it.
+    """A ``cv`` for `GridSearchCV` that fits and scores on all rows, as BIC and ICL require.
 
     Examples
     --------
@@ -286,7 +286,7 @@ def select_gaussian_mixture(
     covariance_types : iterable of str, default=all six
         Covariance types to try.
     criterion : {'bic', 'icl', 'aic'}, default='bic'
-        Lower is better. ICL asks for components that are well apart.
+        Lower is better. ICL favours well-separated components.
     sample_weight : array-like of shape (n_samples,), default=None
         Weight of each row; default is one for each.
     estimator : GaussianMixtureEM, default=None
@@ -294,7 +294,7 @@ def select_gaussian_mixture(
     n_init : int, default=6
         Starts of each candidate.
     random_state : int, RandomState instance or None, default=None
-        Seed of everything random; pass an int for the same result at each call.
+        Seed of all random numbers; pass an int for the same result at each call.
 
     Returns
     -------

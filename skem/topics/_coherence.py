@@ -127,8 +127,7 @@ def topic_coherence(
     Warns
     -----
     UserWarning
-        If some of the words never occur in the reference. Nothing is known of them, and they are
-        left out.
+        If some of the words never occur in the reference. They are left out.
 
     References
     ----------

@@ -176,8 +176,8 @@ def dyads_to_counts(
     Parameters
     ----------
     documents, words : array-like of shape (n_dyads,)
-        The two sides of each observation, whatever they are: documents and words, users and
-        items, verbs and nouns.
+        The two parts of each observation, such as documents and words, users and items, or verbs
+        and nouns.
     counts : array-like of shape (n_dyads,), default=None
         How often, or with what weight, each was seen; once by default.
 

@@ -64,15 +64,16 @@ class LatentDirichletAllocationVB(LDADocuments):
         The fit ends when the estimated distance of `lower_bound_` to its limit, in nats per token,
         is at most this.
     max_iter : int, default=500
-        Passes over the documents at the most.
+        Maximum number of passes over the documents.
     max_doc_iter : int, default=10
         Steps for each document in a pass of 'vb', which begin where the last pass ended.
     doc_tol : float, default=1e-3
         They end when expected counts move by less than this, per topic.
     random_state : int, RandomState instance or None, default=None
-        Seed of everything random; pass an int for the same result at each call.
+        Seed of all random numbers; pass an int for the same result at each call.
     n_jobs : int, default=None
-        Threads over blocks of documents; None is all that joblib's context allows, 1 is one.
+        Threads over blocks of documents; None uses all cores that joblib's context allows, 1 uses
+        one.
     verbose : int, default=0
         1 prints iterations, 2 also bounds, gaps and times.
     verbose_interval : int, default=10
@@ -195,7 +196,8 @@ class LatentDirichletAllocationVB(LDADocuments):
         y : Ignored
             Not used, present for API consistency by convention.
         sample_weight : array-like of shape (n_samples,), default=None
-            A weight of 2 is a document twice, of 0 a document left out; default is one for each.
+            A weight of 2 is equivalent to repeating the document, 0 to leaving it out; default is
+            one for each.
 
         Returns
         -------
@@ -205,7 +207,7 @@ class LatentDirichletAllocationVB(LDADocuments):
         ------
         ValueError
             If counts are negative or not finite, or all are zero; if there are fewer documents
-            than topics; if a parameter does not fit. The estimator is left as it was.
+            than topics; if a parameter does not fit. The estimator is left unchanged.
 
         Warns
         -----
@@ -322,7 +324,7 @@ class LatentDirichletAllocationVB(LDADocuments):
     def partial_fit(
         self, X: Any, y: Any = None, *, sample_weight: ArrayLike | None = None
     ) -> LatentDirichletAllocationVB:
-        """Take in a batch of documents: online variational inference.
+        """Update the fit with a batch of documents: online variational inference.
 
         Parameters
         ----------

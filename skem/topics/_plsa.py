@@ -32,7 +32,7 @@ _FOLD_IN_STEPS, _FOLD_IN_TOL = 200, 1e-6
 class PLSA(BaseTopicModel):
     r"""Probabilistic latent semantic analysis (aspect model) by EM on sparse counts.
 
-    Each token of a document has a topic z of its own, and its word depends on that alone,
+    Each token of a document has its own topic z, and its word depends only on this topic,
 
     .. math:: p(w|d) = \sum_z p(w|z) \, p(z|d), \qquad
               p(d, w) = \sum_z p(z) \, p(d|z) \, p(w|z).
@@ -49,7 +49,7 @@ class PLSA(BaseTopicModel):
         EM stops when the estimated distance of the bound to its limit, in nats per token, is at
         most this.
     max_iter : int, default=500
-        EM maps (E steps) at the most, whatever the acceleration.
+        Maximum number of EM maps (E steps), with any acceleration.
     n_init : int, default=1
         Number of starts. All are run for a few steps, and only the best go on.
     temperature : float or 'held-out', default=1.0
@@ -68,9 +68,10 @@ class PLSA(BaseTopicModel):
     validation_fraction : float, default=0.1
         Share of the tokens that temperature='held-out' holds out.
     random_state : int, RandomState instance or None, default=None
-        Seed of everything random; pass an int for the same result at each call.
+        Seed of all random numbers; pass an int for the same result at each call.
     n_jobs : int, default=None
-        Threads over blocks of documents; None is all that joblib's context allows, 1 is one.
+        Threads over blocks of documents; None uses all cores that joblib's context allows, 1 uses
+        one.
     verbose : int, default=0
         1 prints starts and iterations, 2 also bounds, gaps and times.
     verbose_interval : int, default=10
@@ -87,7 +88,8 @@ class PLSA(BaseTopicModel):
     temperature_ : float
         The temperature of the fit.
     converged_ : bool
-        Whether ``optimality_gap_ <= tol`` on several EM maps running; False after `partial_fit`.
+        Whether ``optimality_gap_ <= tol`` in several consecutive EM maps; False after
+        `partial_fit`.
     n_iter_ : int
         EM maps of the best start; after `partial_fit` the batches since the last `fit`.
     lower_bound_ : float
@@ -110,7 +112,7 @@ class PLSA(BaseTopicModel):
     -----
     `transform` fits p(z|d) of each document to `components_`, from the same start for all, until
     its log-likelihood is within ``tol / 10`` (1e-6 at the least) nats per token of the maximum, or
-    for 200 EM maps. Where a document can be had from different mixtures of topics that is one of
+    for 200 EM maps. If several mixtures of topics explain a document equally well, this is one of
     them. `fit_transform` does the same: the p(z|d) that a fit ends with need not be at its maximum.
     Probabilities above zero stay above 1e-18 in float32, 1e-140 in float64.
 
@@ -190,7 +192,8 @@ class PLSA(BaseTopicModel):
         y : Ignored
             Not used, present for API consistency by convention.
         sample_weight : array-like of shape (n_samples,), default=None
-            A weight of 2 is a document twice, of 0 a document left out; default is one for each.
+            A weight of 2 is equivalent to repeating the document, 0 to leaving it out; default is
+            one for each.
 
         Returns
         -------
@@ -200,7 +203,7 @@ class PLSA(BaseTopicModel):
         ------
         ValueError
             If counts are negative or not finite, or all are zero; if there are fewer documents
-            than topics; if a parameter does not fit. The estimator is left as it was.
+            than topics; if a parameter does not fit. The estimator is left unchanged.
 
         Warns
         -----
@@ -309,10 +312,10 @@ class PLSA(BaseTopicModel):
     # ------------------------------------------------------------------ partial_fit
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: Any = None, *, sample_weight: ArrayLike | None = None) -> PLSA:
-        """Take in a batch of documents by stepwise EM (Cappé and Moulines 2009).
+        """Update the fit with a batch of documents by stepwise EM (Cappé and Moulines 2009).
 
-        p(z|d) of the batch is fitted first, and not kept. Words that have not been seen yet get a
-        small chance in all topics, so that later batches may bring new ones.
+        p(z|d) of the batch is fitted first, and not kept. New words get a small probability in all
+        topics, so that later batches may contain new words.
 
         Parameters
         ----------

@@ -74,12 +74,12 @@ def completion_score(estimator: Any, X: ArrayLike, y: Any = None) -> float:
 
 @dataclass(frozen=True)
 class StabilityScorer:
-    """Score a topic model by how alike its topics are on parts of the rows, for `GridSearchCV`.
+    """Score a topic model by the similarity of its topics on parts of the rows, for `GridSearchCV`.
 
-    Clones are fitted to random parts of X, from seeds of their own, and the topics of all pairs
-    are matched as by `match_topics`. The steps of a pipeline before the model stay as they are
-    fitted. One topic is always stable, and few topics are more so than many: look for the largest
-    number that is still stable, or for a local peak.
+    Clones are fitted to random parts of X, with different seeds, and the topics of all pairs are
+    matched as by `match_topics`. The steps of a pipeline before the model stay as they are fitted.
+    One topic is always stable, and few topics are more so than many: look for the largest number
+    that is still stable, or for a local peak.
 
     Parameters
     ----------

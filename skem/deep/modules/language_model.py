@@ -69,7 +69,7 @@ class LanguageModel(nn.Module):
         Chance that the input of a step is the token of the data, and not what the model has drawn
         at the step before (scheduled sampling, Bengio et al. 2015).
     teacher_forcing_steps : int, default=0
-        Batches over which that chance falls from 1.
+        Batches over which that probability falls from 1.
     embedding_std : float, default=0.2
         Of the embedding before training. Larger ones learn characters faster.
     """
