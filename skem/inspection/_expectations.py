@@ -187,7 +187,7 @@ class ExpectationsDisplay:
         ax : matplotlib Axes, default=None
             Where to draw; new axes by default.
         n_names : int, default=5
-            How many points are named at the most: those that are drawn farthest from the
+            Maximum number of points that are labelled: those that are drawn farthest from the
             diagonal, on log axes thus those of the largest ratio. A point that seems to be on it
             has no name, nor has one whose name would lie on that of another.
         scale : {'auto', 'linear', 'log'}, default='auto'

@@ -110,7 +110,7 @@ class WeightsDisplay:
             Names of the features; by default those that the pipeline or the classifier knows
             (``feature_names_in_``, ``feature_names_``), else x0, x1, ...
         n_weights : int, default=10
-            How many weights a panel shows at the most.
+            Maximum number of weights in a panel.
         classes : sequence of classes, default=None
             The classes that have a panel; all by default, of two the second. The weights of the
             first of two classes are those of the second with the other sign.
@@ -163,7 +163,7 @@ class WeightsDisplay:
         axes : matplotlib Axes or array-like of them, default=None
             Where to draw, one for each panel; a new figure by default.
         n_weights : int, default=10
-            How many weights a panel shows at the most.
+            Maximum number of weights in a panel.
         bar_kw : dict, default=None
             Properties of all bars, for matplotlib's ``barh``.
 
