@@ -158,7 +158,8 @@ class MixtureDisplay:
         k, d = estimator.means_.shape
         names = all_feature_names(estimator, feature_names, d)
         chosen = two_columns(columns, names)
-        covariances = dense_covariances(estimator.covariances_, estimator.covariance_type, k, d)
+        fitted_type = getattr(estimator, "_fitted_type", estimator.covariance_type)
+        covariances = dense_covariances(estimator.covariances_, fitted_type, k, d)
         points, responsibilities = None, None
         if X is not None:
             responsibilities = estimator.predict_proba(X)

@@ -171,11 +171,11 @@ class BernoulliRows(BaseMixture):
         ones = (self._threshold < X).astype(np.float64)
         return ones @ log_odds.T + known(X).astype(np.float64) @ log_zero.T + log_weights
 
-    def _draw(self, n_samples: int) -> tuple[NDArray, NDArray]:
+    def _draw(self, n_samples: int, random_state: Any) -> tuple[NDArray, NDArray]:
         """Rows of zeros and ones, and the component of each."""
         check_is_fitted(self)
         n_samples = check_positive_integer(n_samples, "n_samples")
-        rng = check_random_state(self.random_state)
+        rng = check_random_state(self.random_state if random_state is None else random_state)
         y = rng.choice(len(self.weights_), n_samples, p=self.weights_ / self.weights_.sum())
         probabilities = np.broadcast_to(
             self._probabilities(), (len(self.weights_), self.n_features_in_)

@@ -13,6 +13,7 @@ from skem.em import RowBlocks
 from skem.mixture._covariances import NotPositiveDefiniteError, Structure, structure_of
 from skem.mixture._features import plain_features, plain_rows
 from skem.mixture._gaussian_params import Priors
+from skem.mixture._given import check_covariances, check_shares
 from skem.mixture._missing import pattern_order
 from skem.mixture._weights import kept_rows
 
@@ -79,43 +80,18 @@ def check_initial_values(estimator: GaussianMixtureEM, d: int) -> dict[str, NDAr
     k = estimator.n_components
     given: dict[str, NDArray] = {}
     if estimator.weights_init is not None:
-        weights = check_numbers(estimator.weights_init, "weights_init", (k,), ("n_components",))
-        if (weights < 0).any() or (weights > 1).any() or abs(weights.sum() - 1) > 1e-6:
-            raise ValueError(
-                "weights_init must be probabilities that sum to 1, got "
-                f"{weights.tolist()} (sum {weights.sum():g})."
-            )
-        given["weights"] = weights / weights.sum()
+        given["weights"] = check_shares(estimator.weights_init, "weights_init", (k,))
     if estimator.means_init is not None:
         given["means"] = check_numbers(
             estimator.means_init, "means_init", (k, d), ("n_components", "n_features")
         )
     if estimator.precisions_init is not None:
-        given["covariances"] = _covariances_of(estimator, d)
+        structure, _ = structure_of(estimator.covariance_type)
+        precisions = check_covariances(
+            estimator.precisions_init, "precisions_init", estimator.covariance_type, k, d
+        )
+        given["covariances"] = structure.precision(structure.factor(precisions))
     return given
-
-
-def _covariances_of(estimator: GaussianMixtureEM, d: int) -> NDArray:
-    """Covariances (k or 1, structure) out of ``precisions_init``."""
-    structure, tied = structure_of(estimator.covariance_type)
-    shape = structure.shape(d)
-    axes = ("n_features",) * len(shape)
-    if not tied:
-        shape, axes = (estimator.n_components, *shape), ("n_components", *axes)
-    precisions = check_numbers(estimator.precisions_init, "precisions_init", shape, axes)
-    precisions = precisions[None] if tied else precisions
-    symmetric = structure.name != "full" or np.allclose(precisions, precisions.swapaxes(-1, -2))
-    try:
-        if not symmetric:
-            raise NotPositiveDefiniteError(0)
-        factors = structure.factor(precisions)
-    except NotPositiveDefiniteError as error:
-        raise ValueError(
-            f"precisions_init: matrix {error.index} is not symmetric and positive definite "
-            f"(covariance_type={estimator.covariance_type!r}). Give inverse covariances, each "
-            "positive definite."
-        ) from None
-    return structure.precision(factors)
 
 
 def make_priors(

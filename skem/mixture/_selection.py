@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -351,10 +352,12 @@ def _rank(row: dict[str, Any], criterion: str) -> tuple[int, float]:
 
 def _check_candidates(sizes: list[int], types: list[str], criterion: str) -> None:
     if criterion not in CRITERIA:
-        raise ValueError(f"criterion must be one of {CRITERIA}, got {criterion!r}.")
+        raise ValueError(f"criterion must be one of {CRITERIA}, got {reprlib.repr(criterion)}.")
     unknown = [t for t in types if t not in COVARIANCE_TYPES]
     if unknown or not types:
-        raise ValueError(f"covariance_types must be among {COVARIANCE_TYPES}, got {types!r}.")
+        raise ValueError(
+            f"covariance_types must be among {COVARIANCE_TYPES}, got {reprlib.repr(types)}."
+        )
     if not sizes:
         raise ValueError("n_components must name at least one number of components.")
 
