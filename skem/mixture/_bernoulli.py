@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import reprlib
 from numbers import Integral, Real
 from typing import Any, Self
@@ -22,7 +23,6 @@ from skem.mixture._bernoulli_rows import BernoulliRows, BinaryData
 from skem.mixture._bernoulli_starts import INIT_PARAMS, BernoulliStarts
 from skem.mixture._given import check_names, check_probabilities, check_shares
 
-
 _AXES = ("n_components", "n_features")
 
 
@@ -36,7 +36,8 @@ class BernoulliMixtureEM(BernoulliRows):
     n_components : int, default=2
         Number of components (latent classes) K.
     binarize : float or None, default=0.0
-        Values above it are ones; None asks for X of zeros and ones.
+        Values above it are ones; None asks for X of zeros and ones. It says how X is read, and is
+        no part of what is fitted: each call goes by what is set then.
     tol : float, default=1e-6
         EM stops when the estimated distance of the bound to its limit, in nats per row, is at
         most this.
@@ -117,6 +118,8 @@ class BernoulliMixtureEM(BernoulliRows):
         "weight_concentration_prior": [Interval(Real, 1, None, closed="left")],
         "beta_prior": [tuple, list],
     }
+
+    _fixed_online = ("weight_concentration_prior", "beta_prior")
 
     def __init__(
         self,
@@ -250,6 +253,12 @@ class BernoulliMixtureEM(BernoulliRows):
         """
         with unchanged_on_error(self):
             first = not hasattr(self, "weights_")
+            if not first and len(self.weights_) != self.n_components:
+                raise ValueError(
+                    f"n_components={self.n_components} cannot go on from the fitted mixture, which "
+                    f"has {len(self.weights_)}. Set it back, or begin anew with a clone."
+                )
+            self._check_online_settings()
             unit = None if first else self._weight_unit
             data = self._training_data(X, sample_weight, reset=first, first=first, unit=unit)
             online: StepwiseEM | None = getattr(self, "_online", None)
@@ -268,6 +277,8 @@ class BernoulliMixtureEM(BernoulliRows):
                     online.seed(model.statistics_of(params, self._total_weight), data.total_weight)
             else:
                 online = online.copy()
+                online.model = copy.copy(online.model)
+                online.model.threshold = np.full(online.model.d, self._threshold)
             with self._row_blocks(data) as rows:
                 self._update_online(online, rows)
             self._weight_unit = data.unit

@@ -21,7 +21,7 @@ from skem.mixture._covariances import COVARIANCE_TYPES
 from skem.mixture._gaussian_fitted import FittedGaussianMixture
 from skem.mixture._gaussian_init import TrainingData
 from skem.mixture._gaussian_starts import INIT_PARAMS
-from skem.mixture._gaussian_working import make_model, make_starts, to_working
+from skem.mixture._gaussian_working import check_goes_on, make_model, make_starts, to_working
 from skem.mixture._information import gaussian_standard_errors
 
 
@@ -178,6 +178,15 @@ class GaussianMixtureEM(FittedGaussianMixture):
         "covariance_prior": ["array-like", Real, None],
         "standard_errors": ["boolean"],
     }
+
+    _fixed_online = (
+        "reg_covar",
+        "weight_concentration_prior",
+        "mean_precision_prior",
+        "mean_prior",
+        "degrees_of_freedom_prior",
+        "covariance_prior",
+    )
 
     def __init__(
         self,
@@ -358,6 +367,9 @@ class GaussianMixtureEM(FittedGaussianMixture):
 
     def _partial_fit(self, X: Any, sample_weight: Any, labels: Any) -> None:
         fitted = hasattr(self, "weights_")
+        if fitted:
+            check_goes_on(self)
+            self._check_online_settings()
         data = TrainingData(
             self,
             X,
@@ -381,11 +393,6 @@ class GaussianMixtureEM(FittedGaussianMixture):
                 starts, _ = make_starts(self, model, data, rng, {})
                 with data.row_blocks(self) as rows:
                     online = self._start_online(model, rows, starts)
-        elif (self._fitted_type, len(self.weights_)) != (self.covariance_type, self.n_components):
-            raise ValueError(
-                f"partial_fit began with covariance_type={self._fitted_type!r} and "
-                f"n_components={len(self.weights_)}, which cannot change on the way. Fit a clone."
-            )
         else:
             online = online.copy()
         online.model.incomplete |= data.incomplete

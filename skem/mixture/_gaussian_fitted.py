@@ -27,6 +27,8 @@ class FittedGaussianMixture(BaseMixture):
     """Methods that need only the fitted parameters, in the user's units."""
 
     n_components: int
+    _fitted_type: str
+    _fitted_components: int
     covariance_type: str
     reg_covar: float
     random_state: Any

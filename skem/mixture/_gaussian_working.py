@@ -109,11 +109,17 @@ def _go_on(
     estimator: GaussianMixtureEM, model: GaussianModel, previous: dict[str, Any]
 ) -> GaussianParams:
     """The parameters of the last fit, as a start."""
-    k, d = previous["means_"].shape
+    k, d = previous.get("_fitted_components"), previous["means_"].shape[1]
     if (k, d) != (estimator.n_components, model.d):
         raise ValueError(
             f"warm_start=True, but the last fit had {k} components in {d} dimensions and this one "
             f"has {estimator.n_components} in {model.d}. Set warm_start=False."
+        )
+    before = previous["_fitted_type"]
+    if before != estimator.covariance_type:
+        raise ValueError(
+            f"warm_start=True, but the last fit had covariance_type={before!r} and this one has "
+            f"{estimator.covariance_type!r}. Set warm_start=False."
         )
     return to_working(estimator, model, previous)
 
@@ -140,16 +146,25 @@ def to_working(
 ) -> GaussianParams:
     """Fitted attributes as parameters of the model."""
     covariances = np.asarray(fitted["covariances_"], dtype=np.float64)
-    if fitted.get("_fitted_type", estimator.covariance_type) != estimator.covariance_type:
-        raise ValueError(
-            f"covariance_type={estimator.covariance_type!r} cannot go on from the last fit, which "
-            "had another one. Set warm_start=False, or fit a clone."
-        )
     return model.params(
         _shares(fitted["weights_"]),
         (np.asarray(fitted["means_"], dtype=np.float64) - model.center) * model.scale,
         model.structure.rescale(covariances[None] if model.tied else covariances, model.scale),
     )
+
+
+def check_goes_on(estimator: GaussianMixtureEM) -> None:
+    """Refuse batches for a fitted mixture of another covariance type or number of components.
+
+    The number is that which was asked for: components that were removed are no contradiction.
+    """
+    before = estimator._fitted_type, estimator._fitted_components
+    if before != (estimator.covariance_type, estimator.n_components):
+        raise ValueError(
+            f"partial_fit began with covariance_type={before[0]!r} and n_components={before[1]}, "
+            f"which cannot change on the way; they are {estimator.covariance_type!r} and "
+            f"{estimator.n_components} now. Set them back, or begin anew with a clone."
+        )
 
 
 def _shares(weights: ArrayLike) -> NDArray:
