@@ -19,6 +19,30 @@ from skem.mixture._gaussian_params import GaussianParams
 from skem.mixture._given import check_covariances, check_names, check_shares, given_row
 from skem.mixture._missing import pattern_order
 
+
+def check_range(attributes: dict[str, NDArray], full: bool, dtype: np.dtype) -> None:
+    """Refuse a fit whose variances, precisions or their roots are no normal numbers of that type.
+
+    Parameters
+    ----------
+    attributes : dict
+        Covariances, precisions and their factors by name, in float64.
+    full : bool
+        Whether they are matrices; else diagonals.
+    dtype : dtype
+        Of X.
+    """
+    info = np.finfo(dtype)
+    for name, values in attributes.items():
+        sizes = np.diagonal(values, axis1=-2, axis2=-1) if full else values
+        if not ((sizes >= info.tiny) & (sizes <= info.max)).all():
+            raise ValueError(
+                f"{name} would hold values from {sizes.min():.3g} to {sizes.max():.3g}, which "
+                f"{dtype} cannot: X is in units that are too small or too large for its type. "
+                "Change them" + (", or give X as float64." if dtype == np.float32 else ".")
+            )
+
+
 _DRAWN = 4096
 """Rows that are drawn at a time."""
 
@@ -52,6 +76,7 @@ class FittedGaussianMixture(BaseMixture):
             "precisions_": structure.precision(factors),
             "precisions_cholesky_": choleskys,
         }
+        check_range(attributes, structure.name == "full", model.dtype)
         if model.tied:
             attributes = {name: value[0] for name, value in attributes.items()}
         attributes["weights_"] = params.weights

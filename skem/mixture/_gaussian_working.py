@@ -13,8 +13,10 @@ from skem.mixture._covariances import structure_of
 from skem.mixture._gaussian_init import (
     TrainingData,
     check_initial_values,
+    column_spread,
     column_units,
     make_priors,
+    shown,
 )
 from skem.mixture._gaussian_model import GaussianModel
 from skem.mixture._gaussian_params import GaussianParams
@@ -36,7 +38,13 @@ def make_model(
     """
     structure, _ = structure_of(estimator.covariance_type)
     d = data.X.shape[1]
-    center, scale = column_units(data.X, data.weight, common_scale=structure.name == "spherical")
+    units = column_units(data.X, data.weight, common_scale=structure.name == "spherical")
+    center, scale = units.center, units.scale
+    if units.lost.any() and estimator.reg_covar == 0 and structure.name != "spherical":
+        raise ValueError(
+            f"Columns {shown(units.lost)} of X vary by less than 1e-140, so that their variances "
+            "are no normal numbers. Change their units."
+        )
     protected = None
     if data.labels is not None:
         protected = data.labelled(estimator.n_components)
@@ -60,7 +68,28 @@ def make_model(
         protected=protected,
         row_weight=min(1.0 / data.unit, data.total_weight / data.n_rows),
         incomplete=data.incomplete,
+        varies=units.varies,
     )
+
+
+def check_batch(model: GaussianModel, data: TrainingData) -> None:
+    """Refuse a batch whose squares, in the units of the first one, leave the range of its type.
+
+    Raises
+    ------
+    ValueError
+        If a column is further out than that.
+    """
+    center, variance, _ = column_spread(data.X, data.weight)
+    with np.errstate(over="ignore"):
+        size = np.sqrt(variance + np.square(center - model.center)) * model.scale
+    far = ~(size <= float(np.finfo(model.dtype).max) ** 0.45)
+    if far.any():
+        raise ValueError(
+            f"Columns {shown(far)} of X hold values so far from those of the first batch that "
+            f"their squares are not finite in {model.dtype}. Leave such rows out, or change the "
+            "units of all batches."
+        )
 
 
 def make_starts(
