@@ -282,6 +282,8 @@ class BernoulliMixtureEM(BernoulliRows):
             with self._row_blocks(data) as rows:
                 self._update_online(online, rows)
             self._weight_unit = data.unit
+            if first:
+                self._warn_of_codes(data)
         return self
 
     @classmethod

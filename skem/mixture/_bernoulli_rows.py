@@ -126,6 +126,7 @@ class BernoulliRows(BaseMixture):
             self.__dict__.update(attributes)
             self._finish(model, state, data)
             self._warn_if_not_converged(state)
+            self._warn_of_codes(data)
         return self
 
     def _finish(self, model: BernoulliModel, state: EMState, data: BinaryData) -> None:
@@ -153,12 +154,14 @@ class BernoulliRows(BaseMixture):
         unseen = data.n_known == 0
         if (first and self._needs_every_column and unseen.any()) or unseen.all():
             raise ValueError(
-                f"Columns {np.flatnonzero(unseen).tolist()} of X hold no value at all (all NaN). "
-                "Drop them."
+                f"Columns {reprlib.repr(np.flatnonzero(unseen).tolist())} of X hold no value at all "
+                "(all NaN). Drop them."
             )
-        if first and self.binarize is not None:
-            _warn_of_codes(data, self._threshold, getattr(self, "feature_names_in_", None))
         return data
+
+    def _warn_of_codes(self, data: BinaryData) -> None:
+        if self.binarize is not None:
+            _warn_of_codes(data, self._threshold, getattr(self, "feature_names_in_", None))
 
     def _row_blocks(self, data: BinaryData) -> RowBlocks:
         """The rows, cut into blocks."""

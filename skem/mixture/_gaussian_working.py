@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from skem.mixture._gaussian import GaussianMixtureEM
 
 
+_FARTHEST = 1e75
+"""Standard deviations whose fourth power, which an M step meets, is finite in float64."""
+
+
 def make_model(
     estimator: GaussianMixtureEM,
     data: TrainingData,
@@ -83,7 +87,7 @@ def check_batch(model: GaussianModel, data: TrainingData) -> None:
     center, variance, _ = column_spread(data.X, data.weight)
     with np.errstate(over="ignore"):
         size = np.sqrt(variance + np.square(center - model.center)) * model.scale
-    far = ~(size <= float(np.finfo(model.dtype).max) ** 0.45)
+    far = ~(size <= min(float(np.finfo(model.dtype).max) ** 0.45, _FARTHEST))
     if far.any():
         raise ValueError(
             f"Columns {shown(far)} of X hold values so far from those of the first batch that "

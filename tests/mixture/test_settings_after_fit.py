@@ -53,7 +53,7 @@ def test_no_fit_goes_on_with_another_covariance_type(fitted, later):
     mixture = GaussianMixtureEM(2, covariance_type=fitted, warm_start=True, random_state=0).fit(X)
     means = mixture.means_
     mixture.set_params(covariance_type=later)
-    with pytest.raises(ValueError, match="warm_start=True.*covariance_type=.*warm_start=False"):
+    with pytest.raises(ValueError, match=r"warm_start=True.*covariance_type=.*warm_start=False"):
         mixture.fit(X)
     with pytest.raises(ValueError, match=f"covariance_type='{fitted}'.*cannot change on the way"):
         mixture.partial_fit(X)
@@ -97,7 +97,7 @@ def test_components_that_were_removed_are_no_contradiction():
         assert k < 3
         assert len(mixture.fit(rows).weights_) <= k
         mixture.partial_fit(rows).partial_fit(rows)
-    with pytest.raises(ValueError, match="n_components=3.*cannot change on the way"):
+    with pytest.raises(ValueError, match=r"n_components=3.*cannot change on the way"):
         mixture.set_params(n_components=2).partial_fit(rows)
 
 
@@ -126,7 +126,7 @@ def test_batches_of_answers_refuse_another_prior(settings):
 def test_batches_of_answers_refuse_another_number_of_components(begin):
     mixture = BernoulliMixtureEM(2, random_state=0)
     getattr(mixture, begin)(ANSWERS)
-    with pytest.raises(ValueError, match="n_components=3 cannot go on.*has 2"):
+    with pytest.raises(ValueError, match=r"n_components=3 cannot go on.*has 2"):
         mixture.set_params(n_components=3).partial_fit(ANSWERS)
 
 

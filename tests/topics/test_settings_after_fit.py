@@ -27,7 +27,7 @@ def test_the_tolerance_is_that_of_the_call():
 def test_batches_refuse_another_number_of_topics(begin):
     plsa = PLSA(3, random_state=0)
     getattr(plsa, begin)(X)
-    with pytest.raises(ValueError, match="n_components=4 cannot go on.*has 3"):
+    with pytest.raises(ValueError, match=r"n_components=4 cannot go on.*has 3"):
         plsa.set_params(n_components=4).partial_fit(X)
 
 
