@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-from sklearn.base import _fit_context
+from sklearn import base
+from sklearn.utils import _param_validation
 from sklearn.utils._openmp_helpers import _openmp_effective_n_threads as openmp_threads
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import InvalidParameterError, StrOptions
 
 __all__ = [
     "Interval",
@@ -20,13 +21,24 @@ __all__ = [
 ]
 
 
+_SHOWN = 80
+"""Characters of a wrong value that an error shows."""
+
+
+class Interval(_param_validation.Interval):
+    """An interval of numbers, to which True and False do not belong."""
+
+    def is_satisfied_by(self, val: Any) -> bool:
+        return not isinstance(val, (bool, np.bool_)) and super().is_satisfied_by(val)
+
+
 def fit_context(*, prefer_skip_nested_validation: bool) -> Callable[[Callable], Callable]:
     """As scikit-learn's, which checks the parameters; meanwhile they are Python's own numbers.
 
     A search gives numbers of NumPy: torch and threadpoolctl refuse some of them, and products of
-    the small ones overflow.
+    the small ones overflow. Errors show the beginning of a wrong value, not all of a long one.
     """
-    checked = _fit_context(prefer_skip_nested_validation=prefer_skip_nested_validation)
+    checked = base._fit_context(prefer_skip_nested_validation=prefer_skip_nested_validation)
 
     def decorate(method: Callable) -> Callable:
         @functools.wraps(method)
@@ -35,9 +47,25 @@ def fit_context(*, prefer_skip_nested_validation: bool) -> Callable[[Callable], 
                 return method(estimator, *args, **kwargs)
 
         decorated: Callable = checked(with_own_numbers)
-        return decorated
+
+        @functools.wraps(decorated)
+        def with_short_errors(estimator: Any, *args: Any, **kwargs: Any) -> Any:
+            try:
+                return decorated(estimator, *args, **kwargs)
+            except InvalidParameterError as error:
+                raise InvalidParameterError(_shortened(str(error))) from None
+
+        return with_short_errors
 
     return decorate
+
+
+def _shortened(message: str) -> str:
+    head, got, value = message.partition(" Got ")
+    value = " ".join(value.removesuffix(" instead.").split())
+    if len(value) > _SHOWN:
+        value = f"{value[:_SHOWN]} ..."
+    return f"{head}{got}{value} instead." if got else message
 
 
 @contextlib.contextmanager

@@ -233,6 +233,7 @@ def _equals_itself(value: Any) -> bool:
 
 def check_positive_integer(value: Any, name: str) -> int:
     """A count of at least one."""
-    if not isinstance(value, (int, np.integer)) or value < 1:
-        raise ValueError(f"{name} must be an integer of at least 1, got {value!r}.")
+    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if not whole or value < 1:
+        raise ValueError(f"{name} must be an integer of at least 1, got {reprlib.repr(value)}.")
     return int(value)

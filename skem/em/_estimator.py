@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import reprlib
 from collections.abc import Callable, Iterable
 from numbers import Integral, Real
 from time import perf_counter
@@ -36,11 +38,13 @@ class EMEstimatorMixin(CallbackSupportMixin):
     verbose: int
     verbose_interval: int
     lower_bounds_: list[float]
+    _online_settings: dict[str, Any]
     _total_weight: float  # of all rows seen, in the unit below
     _weight_unit: float  # what the weights were divided by, see `unit_of`
     _attributes: Callable[[Any, Any], dict[str, Any]]
 
     _keep_path = False
+    _fixed_online: tuple[str, ...] = ()  # parameters that cannot change between batches
 
     _parameter_constraints: dict = {
         "tol": [Interval(Real, 0.0, None, closed="left")],
@@ -109,6 +113,25 @@ class EMEstimatorMixin(CallbackSupportMixin):
         callbacks.finish(attributes)
         return state, attributes
 
+    def _check_online_settings(self) -> None:
+        """Refuse to go on with batches under other parameters than those of the running statistics.
+
+        Raises
+        ------
+        ValueError
+            If one of `_fixed_online` has been set to something else since the first batch.
+        """
+        if not hasattr(self, "_online"):
+            return
+        for name, before in self._online_settings.items():
+            now = getattr(self, name)
+            if not _same(before, now):
+                raise ValueError(
+                    f"partial_fit began with {name}={reprlib.repr(before)}, which cannot change "
+                    f"between batches; it is {reprlib.repr(now)} now. Set it back, or begin anew "
+                    "with a clone."
+                )
+
     def _start_online(self, model: Any, rows: RowSource, starts: Iterable[Any]) -> StepwiseEM:
         """Online EM from the best of the starts after a short run on the first batch."""
         state = fit_from_starts(
@@ -131,9 +154,11 @@ class EMEstimatorMixin(CallbackSupportMixin):
         bound = model.bound(statistics, current)
         params = online.update(statistics)
         bounds = [*(self.lower_bounds_ if hasattr(self, "_online") else []), bound]
+        settings = {name: copy.deepcopy(getattr(self, name)) for name in self._fixed_online}
         self.__dict__.update(
             self._attributes(model, params),
             _online=online,
+            _online_settings=settings,
             _total_weight=online.weight,
             converged_=False,
             n_iter_=len(bounds),
@@ -148,21 +173,34 @@ class EMEstimatorMixin(CallbackSupportMixin):
         if state.interrupted:
             warn_user(
                 f"Fit interrupted after {state.n_iter} EM iterations; the estimator holds the "
-                f"best parameters so far, an estimated {state.gap:.3g} nats per unit of weight "
-                "below the limit. Set warm_start=True, where there is one, to go on from here.",
+                f"best parameters so far, {_distance(state.gap)} the limit. Set warm_start=True, "
+                "where there is one, to go on from here.",
                 ConvergenceWarning,
             )
         elif not state.converged and not state.stopped and self.max_iter > 0:
-            why = f"more than tol={self.tol:.3g}"
+            where = f"the bound is {_distance(state.gap)} its limit"
             if state.gap <= self.tol:
-                why = "an estimate that was not confirmed yet"
+                where += ", an estimate that was not confirmed yet"
+            elif np.isfinite(state.gap):
+                where += f", more than tol={self.tol:.3g}"
             warn_user(
-                f"EM did not converge in max_iter={self.max_iter} iterations: the bound is an "
-                f"estimated {state.gap:.3g} nats per unit of weight below its limit, {why}. "
+                f"EM did not converge in max_iter={self.max_iter} iterations: {where}. "
                 "Increase max_iter, or tol if that is near enough; try other "
                 "starts, or check for degenerate data.",
                 ConvergenceWarning,
             )
+
+
+def _distance(gap: float) -> str:
+    """An estimated gap in words."""
+    if not np.isfinite(gap):
+        return "an unknown distance (there were too few maps for an estimate) below"
+    return f"an estimated {gap:.3g} nats per unit of weight below"
+
+
+def _same(before: Any, now: Any) -> bool:
+    """Whether two values of a parameter say the same."""
+    return before is now or np.array_equal(np.asarray(before), np.asarray(now))
 
 
 class _FitObserver:

@@ -160,7 +160,8 @@ class MixtureDisplay:
         k, d = model.means_.shape
         names = all_feature_names(model, feature_names, d)
         chosen = two_columns(columns, names)
-        covariances = dense_covariances(model.covariances_, model.covariance_type, k, d)
+        fitted_type = getattr(model, "_fitted_type", model.covariance_type)
+        covariances = dense_covariances(model.covariances_, fitted_type, k, d)
         points, responsibilities = None, None
         if X is not None:
             rows = before_final_step(estimator, X)

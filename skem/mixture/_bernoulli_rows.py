@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Iterator
 from numbers import Integral, Real
 from typing import Any
@@ -21,6 +22,7 @@ from skem._validation import (
     unchanged_on_error,
     unit_of,
 )
+from skem._warnings import warn_user
 from skem.em import EMState, RowBlocks
 from skem.em._estimator import EMEstimatorMixin
 from skem.mixture._base import BaseMixture, float_type
@@ -109,6 +111,9 @@ class BernoulliRows(BaseMixture):
         -----
         ConvergenceWarning
             If the limit is not reached in ``max_iter`` EM maps.
+        UserWarning
+            If a column holds different values that all count as ones, or all of X counts as zeros:
+            codes such as 1 and 2 need another ``binarize``.
         """
         with unchanged_on_error(self):
             data = self._training_data(X, sample_weight, reset=True, first=True)
@@ -123,6 +128,7 @@ class BernoulliRows(BaseMixture):
             self.__dict__.update(attributes)
             self._finish(model, state, data)
             self._warn_if_not_converged(state)
+            self._warn_of_codes(data)
         return self
 
     def _finish(self, model: BernoulliModel, state: EMState, data: BinaryData) -> None:
@@ -150,10 +156,14 @@ class BernoulliRows(BaseMixture):
         unseen = data.n_known == 0
         if (first and self._needs_every_column and unseen.any()) or unseen.all():
             raise ValueError(
-                f"Columns {np.flatnonzero(unseen).tolist()} of X hold no value at all (all NaN). "
-                "Drop them."
+                f"Columns {reprlib.repr(np.flatnonzero(unseen).tolist())} of X hold no value at "
+                "all (all NaN). Drop them."
             )
         return data
+
+    def _warn_of_codes(self, data: BinaryData) -> None:
+        if self.binarize is not None:
+            _warn_of_codes(data, self._threshold, getattr(self, "feature_names_in_", None))
 
     def _row_blocks(self, data: BinaryData) -> RowBlocks:
         """The rows, cut into blocks."""
@@ -173,11 +183,15 @@ class BernoulliRows(BaseMixture):
         ones = (self._threshold < X).astype(np.float64)
         return ones @ log_odds.T + known(X).astype(np.float64) @ log_zero.T + log_weights
 
-    def _draw(self, n_samples: int) -> tuple[NDArray, NDArray]:
+    def _drawn(self, n_samples: int, random_state: Any) -> NDArray:
+        """Draws that count as zeros and ones whatever the threshold."""
+        return np.where(self._draw(n_samples, random_state)[0] > 0, np.inf, -np.inf)
+
+    def _draw(self, n_samples: int, random_state: Any) -> tuple[NDArray, NDArray]:
         """Rows of zeros and ones, and the component of each."""
         check_is_fitted(self)
         n_samples = check_positive_integer(n_samples, "n_samples")
-        rng = check_random_state(self.random_state)
+        rng = check_random_state(self.random_state if random_state is None else random_state)
         y = rng.choice(len(self.weights_), n_samples, p=self.weights_ / self.weights_.sum())
         probabilities = np.broadcast_to(
             self._probabilities(), (len(self.weights_), self.n_features_in_)
@@ -232,6 +246,31 @@ class BinaryData:
     def parts(self) -> Iterator[NDArray]:
         """The rows that are kept, a few at a time."""
         return parts_of(self.X, self.order)
+
+
+def _warn_of_codes(data: BinaryData, threshold: float, names: NDArray | None) -> None:
+    """Say so if different values all count as ones, or all of X as zeros: codes such as 1 and 2."""
+    d = data.X.shape[1]
+    low, high = np.full(d, np.inf), np.full(d, -np.inf)
+    for part in data.parts():
+        low = np.fmin(low, np.fmin.reduce(part, axis=0))
+        high = np.fmax(high, np.fmax.reduce(part, axis=0))
+    differ = low < high
+    ones, zeros = differ & (low > threshold), differ & (high <= threshold)
+    if ones.any():
+        columns, what = np.flatnonzero(ones), "ones"
+    elif zeros.any() and (high <= threshold).all():
+        columns, what = np.flatnonzero(zeros), "zeros"
+    else:
+        return
+    shown = reprlib.repr([int(j) if names is None else str(names[j]) for j in columns])
+    j = columns[0]
+    warn_user(
+        f"Columns {shown} of X hold different values that all count as {what} with "
+        f"binarize={threshold:g}, such as {low[j]:g} and {high[j]:g} in the first of them. Set "
+        f"binarize between what is a zero and what is a one, such as {(low[j] + high[j]) / 2:g}.",
+        UserWarning,
+    )
 
 
 def parts_of(X: NDArray, order: NDArray | None = None) -> Iterator[NDArray]:

@@ -18,11 +18,20 @@ from skem._warnings import warn_user
 from skem.em import StepwiseEM
 from skem.em._estimator import EMEstimatorMixin
 from skem.em._starts import SHORT_RUN
+from skem.mixture._blur import blur_message
 from skem.mixture._covariances import COVARIANCE_TYPES
 from skem.mixture._gaussian_fitted import FittedGaussianMixture
 from skem.mixture._gaussian_init import TrainingData
+from skem.mixture._gaussian_model import GaussianModel
+from skem.mixture._gaussian_params import GaussianParams
 from skem.mixture._gaussian_starts import INIT_PARAMS
-from skem.mixture._gaussian_working import make_model, make_starts, to_working
+from skem.mixture._gaussian_working import (
+    check_batch,
+    check_goes_on,
+    make_model,
+    make_starts,
+    to_working,
+)
 from skem.mixture._information import gaussian_standard_errors
 
 
@@ -44,9 +53,9 @@ class GaussianMixtureEM(FittedGaussianMixture):
         most this; scikit-learn stops when the last gain was small, which with slow convergence
         is far too early.
     reg_covar : float, default=1e-6
-        Added to the diagonal of the covariances, in squared units of X. It is the variance of
-        noise that blurs the rows: `lower_bound_` is for the blurred rows, `score_samples` is the
-        plain density.
+        Added to the diagonal of the covariances, in squared units of X: a warning names columns
+        in which it decides. It is the variance of noise that blurs the rows: `lower_bound_` is for
+        the blurred rows, `score_samples` is the plain density.
     max_iter : int, default=100
         Maximum number of EM maps (E steps), with any acceleration.
     n_init : int, default=1
@@ -181,6 +190,15 @@ class GaussianMixtureEM(FittedGaussianMixture):
         "standard_errors": ["boolean"],
     }
 
+    _fixed_online = (
+        "reg_covar",
+        "weight_concentration_prior",
+        "mean_precision_prior",
+        "mean_prior",
+        "degrees_of_freedom_prior",
+        "covariance_prior",
+    )
+
     def __init__(
         self,
         n_components: int = 1,
@@ -271,6 +289,8 @@ class GaussianMixtureEM(FittedGaussianMixture):
         -----
         ConvergenceWarning
             If the limit is not reached in ``max_iter`` EM maps, or a component collapsed.
+        UserWarning
+            If ``reg_covar`` decides the fit of a column, which is in small units.
         """
         with unchanged_on_error(self):
             self._fit(X, sample_weight, labels)
@@ -306,6 +326,7 @@ class GaussianMixtureEM(FittedGaussianMixture):
                 state.interrupted |= noted.pressed
         counts = state.params.weights * data.total_weight
         attributes["collapsed_"] = model.collapsed(state.params, counts)
+        attributes["_blur"] = self._blur_of(model, state.params)
         for name in ("standard_errors_", "_online"):
             self.__dict__.pop(name, None)
         self.__dict__.update(
@@ -315,7 +336,16 @@ class GaussianMixtureEM(FittedGaussianMixture):
             _mean_of_fit=model.center,
         )
         self._warn_if_not_converged(state)
+        self._warn_of_blur()
         self._warn_if_collapsed()
+
+    def _blur_of(self, model: GaussianModel, params: GaussianParams) -> str | None:
+        names = getattr(self, "feature_names_in_", None)
+        return blur_message(model, params, self.reg_covar, names)
+
+    def _warn_of_blur(self) -> None:
+        if self._blur is not None:
+            warn_user(self._blur, UserWarning)
 
     def _warn_if_collapsed(self) -> None:
         if len(self.collapsed_):
@@ -363,6 +393,9 @@ class GaussianMixtureEM(FittedGaussianMixture):
 
     def _partial_fit(self, X: Any, sample_weight: Any, labels: Any) -> None:
         fitted = hasattr(self, "weights_")
+        if fitted:
+            check_goes_on(self)
+            self._check_online_settings()
         data = TrainingData(
             self,
             X,
@@ -373,6 +406,7 @@ class GaussianMixtureEM(FittedGaussianMixture):
             unit=self._weight_unit if fitted else None,
         )
         online: StepwiseEM | None = getattr(self, "_online", None)
+        begun_here = online is None and not fitted
         if online is None:
             rng = check_random_state(self.random_state)
             model = make_model(self, data, rng, getattr(self, "_mean_of_fit", None))
@@ -386,15 +420,14 @@ class GaussianMixtureEM(FittedGaussianMixture):
                 starts, _ = make_starts(self, model, data, rng, {})
                 with data.row_blocks(self) as rows:
                     online = self._start_online(model, rows, starts)
-        elif (self._fitted_type, len(self.weights_)) != (self.covariance_type, self.n_components):
-            raise ValueError(
-                f"partial_fit began with covariance_type={self._fitted_type!r} and "
-                f"n_components={len(self.weights_)}, which cannot change on the way. Fit a clone."
-            )
         else:
             online = online.copy()
+            check_batch(online.model, data)
         online.model.incomplete |= data.incomplete
         with data.row_blocks(self) as rows:
             params = self._update_online(online, rows)
         self._weight_unit = data.unit
+        if begun_here:
+            self._blur = self._blur_of(online.model, params)
+            self._warn_of_blur()
         self.collapsed_ = online.model.collapsed(params, params.weights * online.weight)

@@ -66,6 +66,8 @@ class GaussianModel(MomentsMixin, CollapseMixin, EMModelBase):
         Weight that counts as one row where rows are counted; below 1 if weights are shares.
     incomplete : bool
         Whether values are missing.
+    varies : ndarray of bool
+        Which columns are not constant.
     """
 
     def __init__(
@@ -82,6 +84,7 @@ class GaussianModel(MomentsMixin, CollapseMixin, EMModelBase):
         protected: NDArray | None = None,
         row_weight: float = 1.0,
         incomplete: bool = False,
+        varies: NDArray | None = None,
     ):
         self.structure, self.tied = structure_of(covariance_type)
         self.center, self.scale, self.reg = center, scale, reg
@@ -92,6 +95,7 @@ class GaussianModel(MomentsMixin, CollapseMixin, EMModelBase):
         self.protected = np.empty(0, int) if protected is None else protected
         self.row_weight = row_weight
         self.incomplete = incomplete
+        self.varies = np.ones(len(center), bool) if varies is None else varies
         self.d = len(center)
         self.base = log_normaliser(self.d) + float(np.log(scale).sum())
         self.moments_about_origin = False  # statistics of different parameters can be mixed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import reprlib
 from typing import Any
 
 import numpy as np
@@ -162,7 +163,7 @@ class ThreeCoinMixture(BernoulliRows):
         if start is None or start.shape != (3,) or not ((start >= 0) & (start <= 1)).all():
             raise ValueError(
                 "init must be three probabilities (pi, p, q), each between 0 and 1, got "
-                f"{self.init!r}."
+                f"{reprlib.repr(self.init)}."
             )
         return [_params(*start)]
 
@@ -194,13 +195,15 @@ class ThreeCoinMixture(BernoulliRows):
     def _n_parameters(self) -> int:
         return self.information_rank_
 
-    def sample(self, n_samples: int = 1) -> tuple[NDArray, NDArray]:
+    def sample(self, n_samples: int = 1, *, random_state: Any = None) -> tuple[NDArray, NDArray]:
         """Throw coin A and toss the coin it chooses.
 
         Parameters
         ----------
         n_samples : int, default=1
             Throws of coin A.
+        random_state : int, RandomState instance or None, default=None
+            Seed of this call; None is that of the estimator.
 
         Returns
         -------
@@ -210,7 +213,7 @@ class ThreeCoinMixture(BernoulliRows):
             0 where coin B was chosen, 1 where coin C was.
         """
         check_is_fitted(self)
-        return self._draw(n_samples)
+        return self._draw(n_samples, random_state)
 
 
 def _params(pi: float, p: float, q: float) -> BernoulliParams:

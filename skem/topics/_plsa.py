@@ -114,6 +114,8 @@ class PLSA(BaseTopicModel):
     its log-likelihood is within ``tol / 10`` (1e-6 at the least) nats per token of the maximum, or
     for 200 EM maps. If several mixtures of topics explain a document equally well, this is one of
     them. `fit_transform` does the same: the p(z|d) that a fit ends with need not be at its maximum.
+    ``doc_topic_prior`` is part of the model, so `transform` and scores go by that of the fit,
+    whatever has been set since; ``tol`` is how closely they compute, and may be set for each call.
     Probabilities above zero stay above 1e-18 in float32, 1e-140 in float64.
 
     References
@@ -145,6 +147,9 @@ class PLSA(BaseTopicModel):
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "random_state": ["random_state"],
     }
+
+    _fixed_online = ("doc_topic_prior", "topic_word_prior")
+    _doc_exponents: NDArray  # of the Dirichlet prior that `components_` were fitted under
 
     def __init__(
         self,
@@ -300,6 +305,7 @@ class PLSA(BaseTopicModel):
             "components_": np.ascontiguousarray(params.topics.T[order]),
             "topic_prior_": at_least(prior[order].astype(params.topics.dtype)),
             "temperature_": float(temperature),
+            "_doc_exponents": model.doc_prior,
         }
 
     def _order(self, prior: NDArray) -> Any:
@@ -341,6 +347,12 @@ class PLSA(BaseTopicModel):
             )
         with unchanged_on_error(self):
             first = not hasattr(self, "components_")
+            if not first and len(self.components_) != self.n_components:
+                raise ValueError(
+                    f"n_components={self.n_components} cannot go on from the fitted model, which "
+                    f"has {len(self.components_)}. Set it back, or begin anew with a clone."
+                )
+            self._check_online_settings()
             counts, weight = self._training_counts(X, sample_weight, reset=first)
             unit = unit_of(weight) if first else self._weight_unit
             weight = in_unit(weight, unit, counts.shape[0])
@@ -393,7 +405,7 @@ class PLSA(BaseTopicModel):
         from skem.topics._fold_in import fold_in
 
         k, dtype = len(self.components_), self.components_.dtype
-        prior, _ = self._exponents(k, counts.n_features)
+        prior = self._doc_exponents
         power, topics, start = 1 / self.temperature_, self._topics(), self.topic_prior_
         if power != 1:
             topics, _ = relative_powers(topics, power, 1)
