@@ -153,10 +153,8 @@ class BernoulliRows(BaseMixture):
             )
         unseen = data.n_known == 0
         if (first and self._needs_every_column and unseen.any()) or unseen.all():
-            raise ValueError(
-                f"Columns {reprlib.repr(np.flatnonzero(unseen).tolist())} of X hold no value at all "
-                "(all NaN). Drop them."
-            )
+            columns = reprlib.repr(np.flatnonzero(unseen).tolist())
+            raise ValueError(f"Columns {columns} of X hold no value at all (all NaN). Drop them.")
         return data
 
     def _warn_of_codes(self, data: BinaryData) -> None:
