@@ -13,6 +13,7 @@ from sklearn.feature_extraction import DictVectorizer
 from sklearn.utils.validation import _num_samples
 
 from skem._input import refuse_masks_and_dates
+from skem._sparse import check_sparse_indices
 
 
 def joint_features(
@@ -117,6 +118,7 @@ def _matrix(value: Any, c: Any, n: int) -> Any:
     """A matrix of float32 or float64 with n rows, dense or CSR."""
     where = f"feature_function returned, for class {named(c)},"
     if sp.issparse(value):
+        check_sparse_indices(value, f"what feature_function returned for class {named(c)}")
         matrix = value.tocsr()
     else:
         refuse_masks_and_dates(value, f"What {where}")

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state, resample
 
+from skem._sparse import check_sparse_indices
 from skem.topics._matching import (
     check_n_fits,
     distance_function,
@@ -123,6 +124,7 @@ class StabilityScorer:
     def __call__(self, estimator: Any, X: Any, y: Any = None) -> float:
         """Mean similarity of the matched topics of all pairs of fits, from 0 to 1."""
         model, counts = _last_step(estimator, X)
+        check_sparse_indices(counts)
         rng = check_random_state(self.random_state)
         n_rows = counts.shape[0] if hasattr(counts, "shape") else len(counts)
         size = max(1, round(self.subsample * n_rows))
