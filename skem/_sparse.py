@@ -89,6 +89,6 @@ def _check_range(index: NDArray, size: int, name: str, what: str = "column") -> 
         wrong = low if low < 0 else high
         raise ValueError(
             f"{name} is a broken sparse matrix: it has the {what} index {wrong}, but its size "
-            f"there is {size}: indices go from 0 to {size - 1}. Subtract 1 from numbers that begin with "
-            "1, or give a larger shape."
+            f"there is {size}: indices go from 0 to {size - 1}. Subtract 1 from numbers that begin "
+            "with 1, or give a larger shape."
         )
