@@ -112,7 +112,7 @@ class BernoulliRows(BaseMixture):
         ConvergenceWarning
             If the limit is not reached in ``max_iter`` EM maps.
         UserWarning
-            If a column holds different values that all count as ones, or all of X counts as zeros:
+            If a column holds two values that both count as ones, or all of X counts as zeros:
             codes such as 1 and 2 need another ``binarize``.
         """
         with unchanged_on_error(self):
@@ -248,14 +248,23 @@ class BinaryData:
         return parts_of(self.X, self.order)
 
 
+_ENOUGH = 20  # rows that show which values a column has
+
+
 def _warn_of_codes(data: BinaryData, threshold: float, names: NDArray | None) -> None:
-    """Say so if different values all count as ones, or all of X as zeros: codes such as 1 and 2."""
+    """Say so if two codes both count as ones (1 and 2), or all of X as zeros (-1 and 0).
+
+    Codes are whole numbers one apart. Of columns with other values, or of few rows, a threshold may
+    well have all on one side.
+    """
     d = data.X.shape[1]
     low, high = np.full(d, np.inf), np.full(d, -np.inf)
     for part in data.parts():
         low = np.fmin(low, np.fmin.reduce(part, axis=0))
         high = np.fmax(high, np.fmax.reduce(part, axis=0))
-    differ = low < high
+    differ = (high - low == 1) & (np.rint(low) == low) & (data.n_rows >= _ENOUGH)
+    for part in data.parts():
+        differ &= ((part == low) | (part == high) | np.isnan(part)).all(axis=0)
     ones, zeros = differ & (low > threshold), differ & (high <= threshold)
     if ones.any():
         columns, what = np.flatnonzero(ones), "ones"
@@ -266,7 +275,7 @@ def _warn_of_codes(data: BinaryData, threshold: float, names: NDArray | None) ->
     shown = reprlib.repr([int(j) if names is None else str(names[j]) for j in columns])
     j = columns[0]
     warn_user(
-        f"Columns {shown} of X hold different values that all count as {what} with "
+        f"Columns {shown} of X hold two values that both count as {what} with "
         f"binarize={threshold:g}, such as {low[j]:g} and {high[j]:g} in the first of them. Set "
         f"binarize between what is a zero and what is a one, such as {(low[j] + high[j]) / 2:g}.",
         UserWarning,

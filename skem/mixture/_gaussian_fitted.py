@@ -222,7 +222,7 @@ class FittedGaussianMixture(BaseMixture):
         weights : array-like of shape (n_components,)
             Probabilities of the components, which sum to one.
         means : array-like of shape (n_components, n_features)
-            float32 means make a mixture of that type.
+            Centres of the components; if they are float32, so is the mixture.
         covariances : array-like
             Symmetric and positive definite, with the shape of `covariances_` for the type.
         covariance_type : str, default='full'
