@@ -284,6 +284,8 @@ SIGNALLED = {
 }
 
 
+# A signal within a callback of the garbage collector is lost, and pytest would warn of it.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("name", SIGNALLED)
 def test_at_any_moment_there_is_a_result_or_nothing(press, name):
     make, fit = SIGNALLED[name]

@@ -147,7 +147,7 @@ class RNNClassifier(LabelledSequencesMixin, ClassifierMixin, BaseEstimator):
     >>> X = ["the cat sat", "a cat ran", "the stock fell", "a stock rose"] * 5
     >>> y = ["animals", "animals", "money", "money"] * 5
     >>> rnn = RNNClassifier(hidden_size=8, learning_rate=0.02, random_state=0).fit(X, y)
-    >>> rnn.predict(["the cat rose", "the stock sat"]).tolist()
+    >>> rnn.predict(["a cat sat", "the stock rose"]).tolist()
     ['animals', 'money']
     """
 

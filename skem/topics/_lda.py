@@ -291,7 +291,7 @@ class LatentDirichletAllocationVB(LDADocuments):
             words = given.T - eta
             if (words < (0 if extra is None else extra)).any():
                 raise ValueError(
-                    "init holds Dirichlet parameters of words in topics, at least those of the "
+                    "init holds Dirichlet parameters, at least those of words in topics by the "
                     f"prior, topic_word_prior, whose least is {eta:g}; got {given.min():g} as the "
                     "smallest."
                 )
@@ -341,6 +341,7 @@ class LatentDirichletAllocationVB(LDADocuments):
         """
         with unchanged_on_error(self):
             first = not hasattr(self, "components_")
+            self._check_goes_on()
             counts, weight = self._training_counts(X, sample_weight, reset=first)
             online: StepwiseEM | None = getattr(self, "_online", None)
             with CountBlocks(counts, weight, self.n_jobs) as blocks:

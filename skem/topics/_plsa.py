@@ -347,11 +347,7 @@ class PLSA(BaseTopicModel):
             )
         with unchanged_on_error(self):
             first = not hasattr(self, "components_")
-            if not first and len(self.components_) != self.n_components:
-                raise ValueError(
-                    f"n_components={self.n_components} cannot go on from the fitted model, which "
-                    f"has {len(self.components_)}. Set it back, or begin anew with a clone."
-                )
+            self._check_goes_on()
             self._check_online_settings()
             counts, weight = self._training_counts(X, sample_weight, reset=first)
             unit = unit_of(weight) if first else self._weight_unit
