@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import validation
 
+from skem._sparse import check_sparse_indices
+
 # How dtypes of NumPy, pandas, pyarrow and polars that are dates, times or spans begin.
 _DATES = ("date", "time", "duration", "period")
 _DATE_TYPES = (
@@ -91,8 +93,10 @@ def refuse_masks_and_dates(value: Any, name: str) -> None:
 def validate_data(estimator: Any, /, X: Any, y: Any = "no_validation", **options: Any) -> Any:
     """As `sklearn.utils.validation.validate_data`, without masks, and without dates in X.
 
-    A date may be the name of a class in y.
+    A date may be the name of a class in y. Indices of sparse matrices are looked at before anything
+    converts them.
     """
+    check_sparse_indices(X)
     refuse_masks_and_dates(X, "X")
     refuse_masks(y, "y")
     return validation.validate_data(estimator, X, y, **options)

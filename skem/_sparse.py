@@ -14,7 +14,8 @@ def check_sparse_indices(X: Any, name: str = "X") -> None:
     """Refuse a sparse matrix whose indices are not rows and columns of it; others pass.
 
     Neither SciPy's conversions nor compiled kernels look: they would read and write somewhere else
-    in memory. Two passes over the indices, and nothing is copied (but for lists of lists).
+    in memory. ``check_format(full_check=True)`` does, of some formats, but cuts arrays of the
+    matrix. Two passes over the indices, and nothing is copied (but for lists of lists).
 
     Raises
     ------

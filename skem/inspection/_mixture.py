@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils import check_array
 
+from skem._steps import final_step_and_rows
 from skem.inspection._artists import draw_density, draw_ellipses, draw_legend, draw_points
 from skem.inspection._axes import axes_for, component_colors, verbatim
 from skem.inspection._columns import all_feature_names, check_contents, two_columns
 from skem.inspection._plane import PlaneMixture, mixed_colors
-from skem.inspection._steps import before_final_step, fitted_final_step
+from skem.inspection._steps import fitted_final_step
 from skem.mixture._density import dense_covariances
 
 if TYPE_CHECKING:
@@ -164,7 +165,7 @@ class MixtureDisplay:
         covariances = dense_covariances(model.covariances_, fitted_type, k, d)
         points, responsibilities = None, None
         if X is not None:
-            rows = before_final_step(estimator, X)
+            _, rows = final_step_and_rows(estimator, X)
             responsibilities = model.predict_proba(rows)
             points = check_array(rows, ensure_all_finite="allow-nan")[:, chosen]
         return cls(

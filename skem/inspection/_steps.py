@@ -26,11 +26,3 @@ def fitted_final_step(
         except AttributeError:  # a step that does not know what it gives out
             feature_names = None
     return estimator[-1], feature_names
-
-
-def before_final_step(estimator: Any, X: Any) -> Any:
-    """What the model at the end of a fitted search or pipeline sees of X."""
-    estimator = getattr(estimator, "best_estimator_", estimator)
-    if not isinstance(estimator, Pipeline) or len(estimator) == 1:
-        return X
-    return estimator[:-1].transform(X)

@@ -18,7 +18,6 @@ from skem._callbacks import CallbackSupportMixin, IterationCallbacks, with_callb
 from skem._input import validate_data
 from skem._interrupts import interrupts_later
 from skem._sklearn import Interval, StrOptions, fit_context
-from skem._sparse import check_sparse_indices
 from skem._validation import unchanged_on_error
 from skem._warnings import warn_user
 from skem.maxent._best_so_far import INTERRUPTED, solve_or_keep_best
@@ -390,7 +389,6 @@ class MaxEntClassifier(CallbackSupportMixin, LogitPredictionMixin, ClassifierMix
         check_is_fitted(self)
         if self.coef_.ndim == 1:
             return self._joint_decision(X)
-        check_sparse_indices(X)
         X = validate_data(self, X, accept_sparse="csr", dtype=[np.float64, np.float32], reset=False)
         scores = safe_sparse_dot(X, self.coef_.T, dense_output=True) + self.intercept_
         return scores.ravel() if scores.shape[1] == 1 else scores

@@ -13,7 +13,6 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
 from skem._input import refuse_masks, validate_data
-from skem._sparse import check_sparse_indices
 from skem._validation import check_weights
 from skem.maxent._feature_function import joint_features, named
 
@@ -30,7 +29,6 @@ class Training(NamedTuple):
 
 def linear_training(estimator: Any, X: Any, y: Any, sample_weight: ArrayLike | None) -> Training:
     """Rows and classes for the features x_j 1[y = c]."""
-    check_sparse_indices(X)
     X, y = validate_data(
         estimator, X, y, accept_sparse="csr", dtype=[np.float64, np.float32], order="C"
     )

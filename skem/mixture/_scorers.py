@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.pipeline import Pipeline
 
+from skem._steps import final_step_and_rows
 from skem._validation import check_weights
 
 
@@ -20,15 +20,7 @@ def fitted_mixture(estimator: Any, X: Any) -> tuple[Any, Any]:
     TypeError
         If there is no mixture at the end.
     """
-    inner = estimator
-    while True:
-        if hasattr(inner, "best_estimator_"):
-            inner = inner.best_estimator_
-        elif isinstance(inner, Pipeline):
-            X = inner[:-1].transform(X) if len(inner) > 1 else X
-            inner = inner[-1]
-        else:
-            break
+    inner, X = final_step_and_rows(estimator, X)
     if not (hasattr(inner, "bic") and hasattr(inner, "score_samples")):
         raise TypeError(
             f"{type(inner).__name__} is no mixture: it has no bic. Give a mixture, a pipeline that "
@@ -75,7 +67,8 @@ def bic_score(
     Returns
     -------
     score : float
-        In twice nats; -inf if components have collapsed, whose likelihood means nothing.
+        On the scale of -2 log L, with log L in nats; -inf if components have collapsed, because
+        the likelihood is then meaningless.
 
     Raises
     ------
@@ -116,7 +109,8 @@ def icl_score(
     Returns
     -------
     score : float
-        In twice nats; -inf if components have collapsed, whose likelihood means nothing.
+        On the scale of -2 log L, with log L in nats; -inf if components have collapsed, because
+        the likelihood is then meaningless.
 
     Raises
     ------
@@ -186,7 +180,7 @@ def held_out_score(
 
 
 class InSample:
-    """A ``cv`` for `GridSearchCV` that fits and scores on all rows, as BIC and ICL mean it.
+    """A ``cv`` for `GridSearchCV` that fits and scores on all rows, as BIC and ICL require.
 
     Examples
     --------

@@ -11,7 +11,6 @@ import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 
 from skem._input import validate_data
-from skem._sparse import check_sparse_indices
 from skem._validation import check_numbers
 from skem.em import Rows, total
 from skem.em._rows import MAX_BLOCKS, BlockMap
@@ -89,7 +88,6 @@ def check_counts(estimator: Any, X: Any, *, reset: bool) -> Counts:
         If an entry is negative, NaN or infinite, a sparse matrix is broken, or the vocabulary has
         another width.
     """
-    check_sparse_indices(X)
     X = validate_data(
         estimator,
         X,
