@@ -72,8 +72,9 @@ def _shortened(message: str) -> str:
 def _own_numbers(estimator: Any) -> Iterator[None]:
     """Parameters as Python's numbers; afterwards they are what was given."""
     given = {}
-    for name in estimator._get_param_names():
-        value = getattr(estimator, name)
+    for name, value in list(vars(estimator).items()):
+        if name.startswith("_") or name.endswith("_"):
+            continue  # no parameter
         own = _own(value)
         if own is not value:
             given[name] = value

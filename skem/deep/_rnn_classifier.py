@@ -263,18 +263,11 @@ class RNNClassifier(LabelledSequencesMixin, ClassifierMixin, BaseEstimator):
         goes_on = self.warm_start and hasattr(self, "net_")
         data = {"X": X, "y": y, "metadata": {"sample_weight": sample_weight}}
         vocabulary, sequences, codes, weight, classes = self._training(X, y, sample_weight, goes_on)
-        by_class = self._class_weights(classes, codes, weight)
-        rows, weight = distinct_sequences(sequences, weight, codes)
-        times, weight = repeated(weight, len(sequences))
-        if times is not None:
-            rows, weight = rows[times], None if weight is None else weight[times]
-        sequences, codes = sequences.take(rows), codes[rows]
-        if by_class is not None:
-            weight = by_class[codes] * (1.0 if weight is None else weight)
-            weight = weight / weight.mean()
+        sequences, codes, weight = self._epoch(sequences, codes, weight, classes)
         shares = np.bincount(codes, weights=weight, minlength=len(classes))
         there = np.flatnonzero(sequences.lengths)  # others say nothing but how frequent classes are
-        check_lengths(sequences.take(there[:1]) if len(there) else sequences, 1)
+        if not len(there):
+            check_lengths(sequences, 1)
         sequences, codes = sequences.take(there), codes[there]
         weight = None if weight is None else weight[there]
         with training(draw_seed(self.random_state), resolve_device(self.device)):
@@ -321,6 +314,21 @@ class RNNClassifier(LabelledSequencesMixin, ClassifierMixin, BaseEstimator):
         codes = np.searchsorted(classes, y[present])
         weight = None if weight is None else weight[present]
         return vocabulary, sequences.take(np.flatnonzero(present)), codes, weight, classes
+
+    def _epoch(
+        self, sequences: Sequences, codes: NDArray, weight: NDArray | None, classes: NDArray
+    ) -> tuple[Sequences, NDArray, NDArray | None]:
+        """Sequences as often as their weights say; what is left, and classes, weigh the loss."""
+        by_class = self._class_weights(classes, codes, weight)
+        rows, weight = distinct_sequences(sequences, weight, codes)
+        times, weight = repeated(weight, len(sequences))
+        if times is not None:
+            rows, weight = rows[times], None if weight is None else weight[times]
+        codes = codes[rows]
+        if by_class is not None:
+            weight = by_class[codes] * (1.0 if weight is None else weight)
+            weight = weight / weight.mean()
+        return sequences.take(rows), codes, weight
 
     def _check_y(self, y: Any, n: int) -> NDArray:
         if y is None:

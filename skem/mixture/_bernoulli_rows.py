@@ -262,18 +262,18 @@ def _warn_of_codes(data: BinaryData, threshold: float, names: NDArray | None) ->
     for part in data.parts():
         low = np.fmin(low, np.fmin.reduce(part, axis=0))
         high = np.fmax(high, np.fmax.reduce(part, axis=0))
-    differ = (high - low == 1) & (np.rint(low) == low) & (data.n_rows >= _ENOUGH)
-    for part in data.parts():
-        differ &= ((part == low) | (part == high) | np.isnan(part)).all(axis=0)
-    ones, zeros = differ & (low > threshold), differ & (high <= threshold)
-    if ones.any():
-        columns, what = np.flatnonzero(ones), "ones"
-    elif zeros.any() and (high <= threshold).all():
-        columns, what = np.flatnonzero(zeros), "zeros"
-    else:
+    one_apart = (high - low == 1) & (np.rint(low) == low)
+    one_side = low > threshold if (high > threshold).any() else high <= threshold
+    codes = np.flatnonzero(one_apart & one_side)
+    for part in data.parts() if len(codes) else ():
+        values = part[:, codes]
+        two = (values == low[codes]) | (values == high[codes]) | np.isnan(values)
+        codes = codes[two.all(axis=0)]
+    if not len(codes) or data.n_rows < _ENOUGH:
         return
-    shown = reprlib.repr([int(j) if names is None else str(names[j]) for j in columns])
-    j = columns[0]
+    what = "ones" if low[codes[0]] > threshold else "zeros"
+    shown = reprlib.repr([int(j) if names is None else str(names[j]) for j in codes])
+    j = codes[0]
     warn_user(
         f"Columns {shown} of X hold two values that both count as {what} with "
         f"binarize={threshold:g}, such as {low[j]:g} and {high[j]:g} in the first of them. Set "

@@ -1,15 +1,16 @@
 """Random draws of modules: from generators of the fit or call that runs in this thread.
 
 torch's own layers draw from one generator for the whole process, so that two fits in two threads
-would take numbers from each other. `own_generators` gives the thread generators of
-its own for a while; outside of it these functions draw from torch's global one, as torch does.
+would take numbers from each other. `own_generators` gives the thread generators of its own for a
+while; outside of it these functions draw from torch's global one, as torch does.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -119,73 +120,55 @@ _INITIALISERS = frozenset(
 
 
 # ---------------------------------------------------------------------- draws
-@torch.compiler.disable
-def _apart(draw: Any, *args: Any) -> Any:
-    """Draw outside of a compiled module, which knows no generator but the global one."""
-    return draw(*args)
+def _outside_of_compiled(draw: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Draw apart from a compiled module, which knows no generator but the global ones."""
+    apart = torch.compiler.disable(draw)
+
+    @functools.wraps(draw)
+    def drawn(*args: Any) -> Tensor:
+        return apart(*args) if torch.compiler.is_compiling() else draw(*args)
+
+    return drawn
 
 
-def _normal(shape: tuple[int, ...], like: Tensor) -> Tensor:
-    return torch.randn(
-        shape, dtype=like.dtype, device=like.device, generator=generator(like.device)
-    )
+@_outside_of_compiled
+def normal(shape: tuple[int, ...], like: Tensor) -> Tensor:
+    """Standard normal numbers of that shape, in the type and on the device of ``like``."""
+    own = generator(like.device)
+    return torch.randn(shape, dtype=like.dtype, device=like.device, generator=own)
 
 
-def _bernoulli(chances: Tensor) -> Tensor:
-    return torch.bernoulli(chances, generator=generator(chances.device))
-
-
-def _mask(shape: tuple[int, ...], rate: float, like: Tensor) -> Tensor:
-    kept = like.new_empty(shape).bernoulli_(1 - rate, generator=generator(like.device))
-    return kept.div_(1 - rate)
-
-
-def _uniform(shape: tuple[int, ...], device: torch.device) -> Tensor:
+@_outside_of_compiled
+def uniform(shape: tuple[int, ...], device: torch.device) -> Tensor:
+    """Numbers in [0, 1) of that shape, float32."""
     return torch.rand(shape, dtype=torch.float32, device=device, generator=generator(device))
 
 
-def _choice(chances: Tensor) -> Tensor:
-    return torch.multinomial(chances, 1, generator=generator(chances.device))[..., 0]
-
-
-def normal(shape: tuple[int, ...], like: Tensor) -> Tensor:
-    """Standard normal numbers of that shape, in the type and on the device of ``like``."""
-    if torch.compiler.is_compiling():
-        return _apart(_normal, shape, like)
-    return _normal(shape, like)
-
-
-def uniform(shape: tuple[int, ...], device: torch.device) -> Tensor:
-    """Numbers in [0, 1) of that shape, float32."""
-    if torch.compiler.is_compiling():
-        return _apart(_uniform, shape, device)
-    return _uniform(shape, device)
-
-
+@_outside_of_compiled
 def bernoulli(chances: Tensor) -> Tensor:
     """Zeros and ones with these chances of a one."""
-    if torch.compiler.is_compiling():
-        return _apart(_bernoulli, chances)
-    return _bernoulli(chances)
+    return torch.bernoulli(chances, generator=generator(chances.device))
 
 
+@_outside_of_compiled
 def integers(n: int, size: int, device: torch.device) -> Tensor:
     """Numbers in 0, ..., n - 1, (size,)."""
     return torch.randint(n, (size,), device=device, generator=generator(device))
 
 
+@_outside_of_compiled
 def choice(chances: Tensor) -> Tensor:
     """A number in each row (..., K) of chances, (...)."""
     rows = chances.reshape(-1, chances.shape[-1])
-    drawn = _apart(_choice, rows) if torch.compiler.is_compiling() else _choice(rows)
+    drawn = torch.multinomial(rows, 1, generator=generator(chances.device))
     return drawn.reshape(chances.shape[:-1])
 
 
+@_outside_of_compiled
 def dropout_mask(shape: tuple[int, ...], rate: float, like: Tensor) -> Tensor:
     """Zeros with that chance, 1 / (1 - rate) otherwise."""
-    if torch.compiler.is_compiling():
-        return _apart(_mask, shape, rate, like)
-    return _mask(shape, rate, like)
+    kept = like.new_empty(shape).bernoulli_(1 - rate, generator=generator(like.device))
+    return kept.div_(1 - rate)
 
 
 def dropout(x: Tensor, rate: float, training: bool = True) -> Tensor:
