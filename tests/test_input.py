@@ -59,7 +59,8 @@ def fit(name, **changed):
 
 
 def clone_of(estimator):
-    return type(estimator)(**estimator.get_params())
+    params = estimator.get_params()
+    return type(estimator)(**params | ({"random_state": 0} if "random_state" in params else {}))
 
 
 def argument(name, parameter):

@@ -147,6 +147,7 @@ class LatentDirichletAllocationVB(LDADocuments):
     del _parameter_constraints["acceleration"]
 
     acceleration = None
+    _fixed_online = ("doc_topic_prior", "topic_word_prior", "inference", "learn_priors")
 
     def __init__(
         self,
@@ -219,7 +220,7 @@ class LatentDirichletAllocationVB(LDADocuments):
             start = self._start(counts, weight, check_random_state(self.random_state))
             with CountBlocks(counts, weight, self.n_jobs) as blocks:
                 state, attributes = self._run_em(
-                    self._make_model(counts.n_features),
+                    self._make_model(self._word_prior(counts.n_features)[1]),
                     blocks,
                     [start],
                     n_starts=1,
@@ -248,13 +249,13 @@ class LatentDirichletAllocationVB(LDADocuments):
                 UserWarning,
             )
 
-    def _make_model(self, p: int, max_doc_iter: int | None = None) -> LDAModel:
+    def _make_model(self, extra: NDArray | None, max_doc_iter: int | None = None) -> LDAModel:
         return make_model(
             self.inference,
             learn_priors=self.learn_priors,
             max_doc_iter=self.max_doc_iter if max_doc_iter is None else max_doc_iter,
             doc_tol=self.doc_tol,
-            extra=self._word_prior(p)[1],
+            extra=extra,
         )
 
     def _word_prior(self, p: int) -> tuple[float, NDArray | None]:
@@ -283,9 +284,11 @@ class LatentDirichletAllocationVB(LDADocuments):
         sizes, dtype = counts.sizes(), counts.dtype
         if isinstance(self.init, str):
             total = sizes.sum() if weight is None else weight @ sizes
-            topics = initial_topics(self.init, counts, weight, k, rng)
-            words = (topics if extra is None else matched(topics, extra)) * (total / k)
-            words = words if extra is None else words + extra
+            words = initial_topics(self.init, counts, weight, k, rng)
+            if extra is None:
+                words = words * (total / k)
+            else:
+                words = matched(words, extra) * (total / k) + extra
         else:
             given = check_numbers(self.init, "init", (k, p), ("n_components", "n_features"))
             words = given.T - eta
@@ -303,7 +306,7 @@ class LatentDirichletAllocationVB(LDADocuments):
         order = self._order(params) if len(params.docs) else slice(None)
         counts = np.ascontiguousarray((params.words + dtype.type(params.eta)).T[order])
         alpha = params.alpha[order]
-        extra = self._word_prior(len(params.words))[1]
+        extra = model.extra
         return {
             "components_": counts / counts.sum(1, keepdims=True),
             "topic_counts_": counts,
@@ -342,6 +345,7 @@ class LatentDirichletAllocationVB(LDADocuments):
         with unchanged_on_error(self):
             first = not hasattr(self, "components_")
             self._check_goes_on()
+            self._check_online_settings()
             counts, weight = self._training_counts(X, sample_weight, reset=first)
             online: StepwiseEM | None = getattr(self, "_online", None)
             with CountBlocks(counts, weight, self.n_jobs) as blocks:
@@ -356,17 +360,17 @@ class LatentDirichletAllocationVB(LDADocuments):
         self, counts: Counts, weight: NDArray | None, blocks: CountBlocks, *, first: bool
     ) -> StepwiseEM:
         """Online inference after a fit, or after a short fit of the first batch."""
-        model = OnlineLDAModel(self._make_model(counts.n_features, NEW_STEPS))
         if first:
+            _, extra = self._word_prior(counts.n_features)
             start = self._start(counts, weight, check_random_state(self.random_state))
-            params = self._start_online(
-                self._make_model(counts.n_features), blocks, [start]
-            ).current
+            params = self._start_online(self._make_model(extra), blocks, [start]).current
             order = self._order(params)
             words, alpha = np.ascontiguousarray(params.words[:, order]), params.alpha[order]
             params = params._replace(words=words, alpha=alpha, docs=params.docs[:0])
-            return StepwiseEM(model, params)
-        eta = float(np.min(self.topic_word_prior_))
+            return StepwiseEM(OnlineLDAModel(self._make_model(extra, NEW_STEPS)), params)
+        prior = np.asarray(self.topic_word_prior_)  # of the fit, whatever has been set since
+        eta = float(prior.min())
+        model = OnlineLDAModel(self._make_model((prior - eta).T if prior.ndim else None, NEW_STEPS))
         words = np.ascontiguousarray(np.maximum(self.topic_counts_.T - eta, 0.0))
         docs = np.empty((0, len(self.components_)), words.dtype)
         params = LDAParams(words, docs, self.doc_topic_prior_, eta, 100)

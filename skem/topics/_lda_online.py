@@ -61,11 +61,16 @@ class OnlineLDAModel:
         )
         return docs
 
+    @property
+    def extra(self) -> NDArray | None:
+        """That of the model."""
+        return self.model.extra
+
     def statistics_of(self, params: LDAParams, total: float) -> SharedStatistics:
         """What documents of so many tokens have given; of priors nothing is known any more."""
         words = params.words.astype(np.float64)
-        if self.model.extra is not None:
-            words = np.maximum(words - self.model.extra, 0.0)
+        if self.extra is not None:
+            words = np.maximum(words - self.extra, 0.0)
         return SharedStatistics(0.0, total, words, np.zeros(len(params.alpha)), 0.0)
 
     def bound(self, statistics: SharedStatistics, params: LDAParams) -> float:

@@ -142,3 +142,30 @@ def test_priors_of_another_shape_are_refused(given):
     X, _, _ = corpus(n=20)
     with pytest.raises(ValueError, match="topic_word_prior"):
         LatentDirichletAllocationVB(K, topic_word_prior=given).fit(X)
+
+
+@pytest.mark.parametrize("begin", ["fit", "partial_fit"])
+@pytest.mark.parametrize("inference", ["cvb0", "vb"])
+def test_batches_go_on_under_the_prior_that_they_began_with(begin, inference):
+    X, _, _ = corpus(n=60)
+    prior = prior_of_seeds(5.0, base=0.2)
+    model = LatentDirichletAllocationVB(
+        K, topic_word_prior=prior, inference=inference, random_state=0, max_iter=20
+    )
+    getattr(model, begin)(X)
+    model.set_params(topic_word_prior=0.3)
+    if begin == "partial_fit":
+        with pytest.raises(ValueError, match="partial_fit began with topic_word_prior="):
+            model.partial_fit(X)
+        model.set_params(topic_word_prior=prior)
+    np.testing.assert_array_equal(model.partial_fit(X).topic_word_prior_, prior)
+    assert (model.topic_counts_ >= prior * (1 - 1e-12)).all()
+
+
+@pytest.mark.parametrize("name", ["doc_topic_prior", "inference", "learn_priors"])
+def test_batches_refuse_other_settings(name):
+    X, _, _ = corpus(n=60)
+    model = LatentDirichletAllocationVB(K, random_state=0).partial_fit(X)
+    other = {"doc_topic_prior": 0.7, "inference": "vb", "learn_priors": False}[name]
+    with pytest.raises(ValueError, match=f"partial_fit began with {name}="):
+        model.set_params(**{name: other}).partial_fit(X)
