@@ -226,3 +226,12 @@ def test_what_is_no_callback_is_refused_by_name(name, wrong):
 def test_every_estimator_is_among_the_cases():
     kinds = {type(estimator).__name__ for estimator, _, _ in CASES.values()}
     assert kinds == {name for name in skem.__all__ if name[0].isupper()}
+
+
+@pytest.mark.parametrize("missing", [None, float("nan"), np.datetime64("NaT")])
+@pytest.mark.parametrize("name", ["classifier", "joint", "rnn"])
+def test_missing_classes_are_named(name, missing):
+    classes = np.array([["a", "b"][i] for i in y], dtype=object)
+    classes[3] = missing
+    with pytest.raises(ValueError, match="contains (NaN|missing values)"):
+        fit(name, y=classes)

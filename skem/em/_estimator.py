@@ -17,10 +17,10 @@ from skem._interrupts import interrupts_later
 from skem._sklearn import Interval, StrOptions
 from skem._warnings import warn_user
 from skem.em._acceleration import ACCELERATIONS
-from skem.em._loop import EMState
 from skem.em._online import StepwiseEM
 from skem.em._rows import RowSource
 from skem.em._starts import SHORT_RUN, fit_from_starts
+from skem.em._state import EMState
 
 
 class EMEstimatorMixin(CallbackSupportMixin):
@@ -38,6 +38,7 @@ class EMEstimatorMixin(CallbackSupportMixin):
     verbose: int
     verbose_interval: int
     lower_bounds_: list[float]
+    n_components: int
     _online_settings: dict[str, Any]
     _total_weight: float  # of all rows seen, in the unit below
     _weight_unit: float  # what the weights were divided by, see `unit_of`
@@ -112,6 +113,15 @@ class EMEstimatorMixin(CallbackSupportMixin):
         state.interrupted |= noted.pressed
         callbacks.finish(attributes)
         return state, attributes
+
+    def _check_goes_on(self, n_fitted: int) -> None:
+        """Refuse batches for a fit of another number of components (0: none), or other settings."""
+        if n_fitted not in (0, self.n_components):
+            raise ValueError(
+                f"n_components={self.n_components} cannot go on from the fitted model, which has "
+                f"{n_fitted}. Set it back, or begin anew with a clone."
+            )
+        self._check_online_settings()
 
     def _check_online_settings(self) -> None:
         """Refuse to go on with batches under other parameters than those of the running statistics.

@@ -10,8 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from skem._interrupts import plain_interrupts
-from skem.em._loop import DegenerateFitError, EMRun, EMState, Observer, makes_maps_at_once
+from skem.em._loop import EMRun, makes_maps_at_once
 from skem.em._rows import RowSource, one_blas_thread
+from skem.em._state import DegenerateFitError, EMState, Observer
 
 SHORT_RUN = 10
 """EM maps of the first round; each round doubles them and halves the number of runs. The first

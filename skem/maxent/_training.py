@@ -13,7 +13,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
 from skem._input import refuse_masks, validate_data
-from skem._validation import check_weights
+from skem._validation import check_known, check_weights
 from skem.maxent._feature_function import joint_features, named
 
 
@@ -32,7 +32,7 @@ def linear_training(estimator: Any, X: Any, y: Any, sample_weight: ArrayLike | N
     X, y = validate_data(
         estimator, X, y, accept_sparse="csr", dtype=[np.float64, np.float32], order="C"
     )
-    check_classification_targets(y)
+    check_classification_targets(check_known(y, "y"))
     rows, codes, weight, classes = _classes(y, sample_weight, estimator.class_weight, X)
     return Training(X if rows.all() else X[rows], codes, weight, classes, None)
 
@@ -45,7 +45,7 @@ def joint_training(estimator: Any, X: Any, y: Any, sample_weight: ArrayLike | No
         )
     refuse_masks(y, "y")
     y = check_array(column_or_1d(y, warn=True), ensure_2d=False, dtype=None, input_name="y")
-    check_classification_targets(y)
+    check_classification_targets(check_known(y, "y"))
     check_consistent_length(X, y)
     stand_in = np.empty((len(y), 0))
     rows, codes, weight, classes = _classes(y, sample_weight, estimator.class_weight, stand_in)

@@ -99,6 +99,22 @@ class BaseMixture(EMEstimatorMixin, DensityMixin, BaseEstimator):
             share *= _NEARER
         return log_joint
 
+    def _hold(self, parameters: dict[str, Any], d: int, names: NDArray | None) -> None:
+        """Hold given parameters of d columns, as if fitted, without any rows."""
+        self.__dict__.update(
+            parameters,
+            converged_=False,
+            n_iter_=0,
+            lower_bound_=np.nan,
+            lower_bounds_=[],
+            optimality_gap_=np.inf,
+            n_features_in_=d,
+            _total_weight=0.0,
+            _weight_unit=1.0,
+        )
+        if names is not None:
+            self.feature_names_in_ = names
+
     def score_samples(self, X: ArrayLike) -> NDArray:
         """Log-density of each row, log p(x) in nats.
 

@@ -254,12 +254,7 @@ class BernoulliMixtureEM(BernoulliRows):
         """
         with unchanged_on_error(self):
             first = not hasattr(self, "weights_")
-            if not first and len(self.weights_) != self.n_components:
-                raise ValueError(
-                    f"n_components={self.n_components} cannot go on from the fitted mixture, which "
-                    f"has {len(self.weights_)}. Set it back, or begin anew with a clone."
-                )
-            self._check_online_settings()
+            self._check_goes_on(len(getattr(self, "weights_", ())))
             unit = None if first else self._weight_unit
             data = self._training_data(X, sample_weight, reset=first, first=first, unit=unit)
             online: StepwiseEM | None = getattr(self, "_online", None)
@@ -334,20 +329,7 @@ class BernoulliMixtureEM(BernoulliRows):
         values = check_probabilities(probabilities, "probabilities", (k, d), _AXES)
         names = check_names(feature_names, d)
         mixture = cls(k, **parameters)
-        mixture.__dict__.update(
-            weights_=shares,
-            probabilities_=values,
-            converged_=False,
-            n_iter_=0,
-            lower_bound_=np.nan,
-            lower_bounds_=[],
-            optimality_gap_=np.inf,
-            n_features_in_=d,
-            _total_weight=0.0,
-            _weight_unit=1.0,
-        )
-        if names is not None:
-            mixture.feature_names_in_ = names
+        mixture._hold({"weights_": shares, "probabilities_": values}, d, names)
         return mixture
 
     def sample(self, n_samples: int = 1, *, random_state: Any = None) -> tuple[NDArray, NDArray]:

@@ -288,20 +288,7 @@ class FittedGaussianMixture(BaseMixture):
             dtype=dtype,
         )
         params = model.params(weights, means * scale, structure.rescale(covariances, scale))
-        self.__dict__.update(
-            self._attributes(model, params),
-            converged_=False,
-            n_iter_=0,
-            lower_bound_=np.nan,
-            lower_bounds_=[],
-            optimality_gap_=np.inf,
-            collapsed_=np.empty(0, int),
-            n_features_in_=d,
-            _total_weight=0.0,
-            _weight_unit=1.0,
-        )
-        if names is not None:
-            self.feature_names_in_ = names
+        self._hold(self._attributes(model, params) | {"collapsed_": np.empty(0, int)}, d, names)
         return self
 
     def sample(self, n_samples: int = 1, *, random_state: Any = None) -> tuple[NDArray, NDArray]:

@@ -58,15 +58,6 @@ class BaseTopicModel(
         counts = check_counts(self, X, reset=False)
         return counts._replace(data=counts.data.astype(self.components_.dtype, copy=False))
 
-    def _check_goes_on(self) -> None:
-        """Refuse to go on from a fit of another number of topics, if there is one."""
-        n_topics = len(getattr(self, "components_", ()))
-        if n_topics not in (0, self.n_components):
-            raise ValueError(
-                f"n_components={self.n_components} cannot go on from the fitted model, which has "
-                f"{n_topics}. Set it back, or begin anew with a clone."
-            )
-
     def _training_counts(
         self, X: Any, sample_weight: ArrayLike | None, *, reset: bool
     ) -> tuple[Counts, NDArray | None]:

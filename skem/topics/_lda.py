@@ -344,8 +344,7 @@ class LatentDirichletAllocationVB(LDADocuments):
         """
         with unchanged_on_error(self):
             first = not hasattr(self, "components_")
-            self._check_goes_on()
-            self._check_online_settings()
+            self._check_goes_on(len(getattr(self, "components_", ())))
             counts, weight = self._training_counts(X, sample_weight, reset=first)
             online: StepwiseEM | None = getattr(self, "_online", None)
             with CountBlocks(counts, weight, self.n_jobs) as blocks:

@@ -347,8 +347,7 @@ class PLSA(BaseTopicModel):
             )
         with unchanged_on_error(self):
             first = not hasattr(self, "components_")
-            self._check_goes_on()
-            self._check_online_settings()
+            self._check_goes_on(len(getattr(self, "components_", ())))
             counts, weight = self._training_counts(X, sample_weight, reset=first)
             unit = unit_of(weight) if first else self._weight_unit
             weight = in_unit(weight, unit, counts.shape[0])
