@@ -233,5 +233,5 @@ def test_every_estimator_is_among_the_cases():
 def test_missing_classes_are_named(name, missing):
     classes = np.array([["a", "b"][i] for i in y], dtype=object)
     classes[3] = missing
-    with pytest.raises(ValueError, match="contains (NaN|missing values)"):
+    with pytest.raises(ValueError, match=r"contains (NaN|missing values)"):
         fit(name, y=classes)
