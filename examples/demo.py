@@ -1,7 +1,7 @@
 """Fit every estimator on real data: a table, and pictures in build/demo/.
 
-`make demo` runs this. A section is a function that yields rows, a picture one that returns a
-figure. A new group of models has a module of its own, as `demo_mixtures` is, and is named here.
+`make demo` runs this. A section is a function that yields rows; a picture is one that returns a
+figure. A new group of models needs a module such as `demo_mixtures`, and is listed here.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ MINUTES = (40.0, 100.0)
 
 
 def largest_entropy() -> Iterator[Row]:
-    """Largest entropy under facts about expectations: entropies in nats"""
+    """Maximum entropy under constraints on expectations: entropies in nats"""
     die = MaxEntDistribution(1, support=[1, 2, 3, 4, 5, 6])
     _, seconds = timed(die.fit_moments, [4.5])
     yield Row(
@@ -45,7 +45,7 @@ def largest_entropy() -> Iterator[Row]:
 
 
 def powers_of_waiting_times() -> Figure:
-    """waiting times of Old Faithful: the flattest densities with their first moments"""
+    """waiting times of Old Faithful: maximum-entropy densities with the same first moments"""
     figure, ax = plt.subplots(figsize=(8, 4.5), layout="constrained")
     ax.hist(WAITING[:, 0], bins=30, range=MINUTES, density=True, color="0.85", label="272 waits")
     x = np.linspace(*MINUTES, 601)

@@ -29,7 +29,7 @@ PACKAGES = ("asyncio", "email", "importlib", "multiprocessing", "unittest", "xml
 
 
 def prepare() -> None:
-    """Load the kernels, which a first run compiles, so that no row pays for it."""
+    """Load or compile the kernels, so that no row includes this time."""
     for load in (load_wine, load_breast_cancer):
         MaxEntClassifier().fit(*load(return_X_y=True))
     texts, packages = docstrings()
@@ -37,9 +37,9 @@ def prepare() -> None:
         words(l1_ratio, C=0.1).fit(texts[::10], packages[::10])
 
 
-# ------------------------------------------------------------------ columns as they come
+# ------------------------------------------------------------------ unscaled columns
 def columns_as_they_come() -> Iterator[Row]:
-    """Columns as they come, up to 4254: mean loss plus penalty at C=1, in nats per row"""
+    """Unscaled columns, up to 4254: mean loss plus penalty at C=1, in nats per row"""
     for name, load in (("wine", load_wine), ("breast cancer", load_breast_cancer)):
         X, y = load(return_X_y=True)
         data = f"{name} {len(X)} x {X.shape[1]}"
@@ -62,7 +62,7 @@ def _objective(classifier: Any, X: np.ndarray, y: np.ndarray) -> float:
 
 
 def grid_search() -> Iterator[Row]:
-    """Choice of columns and C in a Pipeline: log loss held out, in nats per row, and the choice"""
+    """Choice of columns and C in a Pipeline: held-out log loss in nats per row, and the choice"""
     X, y = load_breast_cancer(return_X_y=True)
     ours, seconds = timed(_search(MaxEntClassifier()).fit, X, y)
     peer, theirs = timed(_search(LogisticRegression(solver="newton-cholesky")).fit, X, y)
@@ -86,7 +86,7 @@ def _choice(search: GridSearchCV) -> str:
 # ------------------------------------------------------------------ text
 @cache
 def docstrings() -> tuple[list[str], list[str]]:
-    """Docstrings of the standard library, each once a package, and the packages."""
+    """Docstrings of the standard library, each once per package, and their packages."""
     texts, packages = [], []
     library = Path(sysconfig.get_path("stdlib"))
     for package in PACKAGES:
@@ -114,7 +114,7 @@ def _words() -> TfidfVectorizer:
 
 
 def packages_of_docstrings() -> Iterator[Row]:
-    """Which package is a docstring of? Accuracy on a third held out, weights that are not zero"""
+    """Package of a docstring: accuracy on a held-out third, and number of non-zero weights"""
     texts, packages = docstrings()
     train, held_out, y_train, y_held_out = train_test_split(
         texts, packages, test_size=1 / 3, stratify=packages, random_state=0
@@ -147,10 +147,10 @@ def _share(packages: list[str]) -> float:
 
 # ------------------------------------------------------------------ pictures
 def words_of_packages() -> Figure:
-    """words that tell the package of a docstring: the largest weights under L1"""
+    """words that identify the package of a docstring: the largest weights under L1"""
     pipeline = words(l1_ratio=1, C=3).fit(*docstrings())
     figure = WeightsDisplay.from_estimator(pipeline).figure_
-    figure.suptitle("Words that tell of which package a docstring is: largest weights")
+    figure.suptitle("Words that identify the package of a docstring: largest weights")
     return figure
 
 

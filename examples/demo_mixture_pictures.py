@@ -1,4 +1,4 @@
-"""Pictures of the demo: Gaussian and Bernoulli mixtures, and how EM comes to its limit.
+"""Pictures of the demo: Gaussian and Bernoulli mixtures, and the convergence of EM.
 
 A picture is a function whose name is that of its file, and that returns a figure.
 """
@@ -17,7 +17,7 @@ from skem.inspection import BoundDisplay, MixtureDisplay
 
 
 def old_faithful() -> Figure:
-    """three components with one covariance: at the maximum, and where a small gain stops"""
+    """three components with one covariance: at the maximum, and where a small gain stops EM"""
     X = DATA["Old Faithful"]
     figure, axes = plt.subplots(
         1, 2, figsize=(11, 5), sharex=True, sharey=True, layout="constrained"
@@ -69,7 +69,7 @@ def digit_prototypes() -> Figure:
 
 
 def imputed_iris() -> Figure:
-    """missing lengths and widths of iris: what is filled in against the truth"""
+    """missing lengths and widths of iris: imputed against true values"""
     truth = load_iris()
     X, mixture, _ = iris_with_holes(0)
     filled, missing = mixture.impute(X), np.isnan(X)

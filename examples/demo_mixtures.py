@@ -28,12 +28,12 @@ from skem.mixture import select_gaussian_mixture
 
 DATA = {"iris": load_iris().data, "Old Faithful": load_old_faithful().data}
 
-# Maximum likelihood to the last digit: nothing added to the variances, on to the limit.
+# Accurate maximum likelihood: nothing is added to the variances, and tol is small.
 EXACT: dict[str, Any] = {"reg_covar": 0, "tol": 1e-9, "max_iter": 1000, "random_state": 0}
 
 
 def prepare() -> None:
-    """Load the kernels, which a first run compiles, so that no row pays for it."""
+    """Load or compile the kernels, so that no row includes this time."""
     X = DATA["iris"]
     GaussianMixtureEM(2).fit(X)
     GaussianMixtureEM(2).fit(np.where(X > 5, np.nan, X))
@@ -99,7 +99,7 @@ def _log_likelihood(title: str, mixture: Any, name: str, reference: str) -> Row:
 
 # ------------------------------------------------------------------ acceleration
 def acceleration() -> Iterator[Row]:
-    """Acceleration: EM maps until the maximum is an estimated 1e-9 nats per row away"""
+    """Acceleration: EM maps to an estimated distance of 1e-9 nats per row from the maximum"""
     for name, covariance_type in (("iris", "full"), ("iris", "tied"), ("Old Faithful", "tied")):
         X = DATA[name]
         fits = plain_and_accelerated(X, covariance_type, 3)
@@ -110,7 +110,7 @@ def acceleration() -> Iterator[Row]:
 
 
 def plain_and_accelerated(X: np.ndarray, covariance_type: str, k: int) -> dict[str, Any]:
-    """Plain and accelerated EM from the same start to the limit."""
+    """Plain and accelerated EM from the same start until convergence."""
     mixture = GaussianMixtureEM(k, covariance_type=covariance_type, **EXACT)
     return {
         "plain": clone(mixture).set_params(acceleration=None).fit(X),
@@ -129,7 +129,7 @@ def iris_with_holes(seed: int) -> tuple[np.ndarray, GaussianMixtureEM, float]:
 
 
 def missing_values() -> Iterator[Row]:
-    """Missing values: root mean square error of what is filled in, in cm, mean of 5 draws"""
+    """Missing values: root mean square error of imputed values in cm, mean of 5 draws"""
     errors, total = [], 0.0
     for seed in range(5):
         X, mixture, seconds = iris_with_holes(seed)
@@ -146,7 +146,7 @@ def missing_values() -> Iterator[Row]:
 
 
 def labelled_rows() -> Iterator[Row]:
-    """Two labelled rows a class: accuracy on all other rows, mean of 5 draws"""
+    """Two labelled rows per class: accuracy on all other rows, mean of 5 draws"""
     for name, load in (("iris", load_iris), ("wine", load_wine)):
         X, y = load(return_X_y=True)
         X = StandardScaler().fit_transform(X)
@@ -176,7 +176,7 @@ def labelled_rows() -> Iterator[Row]:
 
 
 def weights() -> Iterator[Row]:
-    """Weights: largest relative difference of a parameter to that of repeated rows"""
+    """Weights: largest relative difference from the parameters for repeated rows"""
     X = DATA["Old Faithful"]
     weight = np.random.default_rng(0).integers(0, 4, len(X))
     start = {"weights_init": [0.5, 0.5], "means_init": [[2, 55], [4, 80]]}

@@ -28,13 +28,13 @@ def fitted_language_model() -> RNNLanguageModel:
 
 
 def passages() -> tuple[list[str], list[str]]:
-    """Those to train on, and a tenth to test."""
+    """Training rows, and a tenth for testing."""
     texts = load_python_reference().data
     return [text for i, text in enumerate(texts) if i % 10], texts[::10]
 
 
 def language_model() -> Iterator[Row]:
-    """A model that writes: bits per character of a tenth of the language reference, held out"""
+    """A language model: bits per character of a held-out tenth of the language reference"""
     train, test = passages()
     model, seconds = timed(fitted_language_model)
     data = f"{sum(map(len, train)) / 1000:.0f} 000 characters"
@@ -48,7 +48,7 @@ def language_model() -> Iterator[Row]:
 
 
 def _trigrams(train: list[str], test: list[str]) -> float:
-    """Bits per character of a character given the two before, each order mixed with the next."""
+    """Bits per character given the two before, with each order interpolated with the next."""
     n_characters = len(set("".join([*train, *test])))
     counts, totals = Counter[str](), Counter[str]()
     for text in train:
@@ -80,7 +80,7 @@ traceback types typing unittest urllib.parse uuid warnings weakref xml.dom.minid
 
 
 def names() -> Iterator[Row]:
-    """Class or function? Names in Python's library, in lower case; accuracy on a third held out"""
+    """Class or function? Lower-cased names in Python's library; accuracy on a held-out third"""
     kinds: dict[str, str] = {}
     for module in map(importlib.import_module, MODULES.split()):
         for name, value in vars(module).items():
@@ -101,7 +101,7 @@ def names() -> Iterator[Row]:
 
 
 def capitals() -> Iterator[Row]:
-    """Which words begin with a capital letter? Share of words right in a tenth held out"""
+    """Which words begin with a capital letter? Accuracy for the words of a held-out tenth"""
     words = [re.findall(r"\w+|[^\w\s]", text) for text in load_python_reference().data]
     X = [[word.lower() for word in some] for some in words]
     y = [["capital" if word[0].isupper() else "small" for word in some] for some in words]

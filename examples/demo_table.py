@@ -1,4 +1,4 @@
-"""The table of the demo: its rows, how they are aligned, and a stop-watch."""
+"""The table of the demo: its rows, their alignment, and a stop-watch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ WIDTHS = (37, 23, 20, 31)
 
 
 class Row(NamedTuple):
-    """What was fitted to what, what came out, what it compares with, and the time of the fit."""
+    """The model, the data, the result, a reference value, and the time of the fit."""
 
     estimator: str
     data: str
@@ -37,7 +37,7 @@ def print_head() -> None:
 
 
 def print_section(title: str, rows: Iterable[Row]) -> None:
-    """A heading, and each row as soon as it is there."""
+    """A heading, and each row as soon as it is available."""
     print(f"\n{title}", flush=True)
     for row in rows:
         seconds = "" if row.seconds is None else f"{row.seconds:7.2f}"

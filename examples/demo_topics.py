@@ -26,7 +26,7 @@ MIN_PASSAGES = 12
 
 
 def prepare() -> None:
-    """Load the kernels, which a first run compiles, so that no row pays for it."""
+    """Load or compile the kernels, so that no row includes this time."""
     X, _ = counts()
     for model in (PLSA(2, max_iter=3), LatentDirichletAllocationVB(2, max_iter=3)):
         model.fit(X[:50]).perplexity(X[:50], method="completion")
@@ -94,7 +94,7 @@ def one_step() -> Iterator[Row]:
 
 # ------------------------------------------------------------------ topics in a pipeline
 def search() -> Iterator[Row]:
-    """Which chapter is a passage of? CountVectorizer, PLSA, MaxEntClassifier under GridSearchCV"""
+    """Chapter of a passage: CountVectorizer, PLSA and MaxEntClassifier in GridSearchCV"""
     reference = load_python_reference()
     sizes = np.bincount(reference.target)
     chosen = np.flatnonzero(sizes[reference.target] >= MIN_PASSAGES)
@@ -115,7 +115,7 @@ def search() -> Iterator[Row]:
 
 # ------------------------------------------------------------------ pictures
 def topics() -> Figure:
-    """topics of the Python language reference: their likeliest words"""
+    """topics of the Python language reference: their most probable words"""
     X, names = counts()
     lda = LatentDirichletAllocationVB(K, random_state=0).fit(X)
     figure = TopicsDisplay.from_estimator(lda, feature_names=names).figure_
@@ -124,7 +124,7 @@ def topics() -> Figure:
 
 
 def topics_of_chapters() -> Figure:
-    """chapters of the reference, by the topics that their passages have"""
+    """chapters of the reference, by the topics of their passages"""
     X, _ = counts()
     reference = load_python_reference()
     lda = LatentDirichletAllocationVB(K, random_state=0).fit(X)

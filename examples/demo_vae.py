@@ -24,13 +24,13 @@ FAST = {"learning_rate": 0.005, "random_state": 0}
 
 
 def prepare() -> None:
-    """Load torch and its first kernels, so that no row pays for it."""
+    """Load torch and its kernels, so that no row includes this time."""
     VAETransformer(likelihood="bernoulli", max_epochs=1, **FAST).fit(GREY[:200])
 
 
 # ------------------------------------------------------------------ densities
 def densities() -> Iterator[Row]:
-    """Digits in ones and zeros: bound on the log density of a quarter held out, nats per row"""
+    """Binary digits: bound on the log density of a held-out quarter, nats per row"""
     train, test = train_test_split((GREY >= 0.5).astype(np.float32), random_state=0)
     mixture = BernoulliMixtureEM(20, random_state=0).fit(train)
     reference = f"{mixture.score(test):.2f} (mixture of 20)"
@@ -45,7 +45,7 @@ def densities() -> Iterator[Row]:
 
 
 def linear() -> Iterator[Row]:
-    """Without hidden layers: probabilistic PCA; log density of a quarter held out, nats per row"""
+    """No hidden layers (probabilistic PCA): log density of a held-out quarter, nats per row"""
     train, test = train_test_split(GREY, random_state=0)
     exact = f"{PCA(8).fit(train).score(test):.2f} (scikit-learn's PCA)"
     vae = VAETransformer(
@@ -58,7 +58,7 @@ def linear() -> Iterator[Row]:
 
 
 def search() -> Iterator[Row]:
-    """Which digit is it? MinMaxScaler, 8 dimensions, MaxEntClassifier under GridSearchCV"""
+    """Class of a digit: MinMaxScaler, 8 dimensions, MaxEntClassifier in GridSearchCV"""
     vae = VAETransformer(
         8, likelihood="bernoulli", learning_rate=0.01, max_epochs=25, random_state=0
     )
@@ -92,7 +92,7 @@ def plane() -> VAETransformer:
 def latent_space() -> Figure:
     """digits in the two latent dimensions of a variational autoencoder"""
     figure = LatentSpaceDisplay.from_estimator(plane(), GREY, labels=DIGIT).figure_
-    figure.suptitle("Posterior means of digits; the fit has not seen their labels")
+    figure.suptitle("Posterior means of digits; the fit does not use their labels")
     return figure
 
 
@@ -109,7 +109,7 @@ def losses() -> Figure:
 
 
 def digits_by_class() -> Figure:
-    """new digits of each class: normal draws around the mean that the class has in the prior"""
+    """new digits of each class: normal draws around its prior mean"""
     vae = VAETransformer(8, prior="class", likelihood="bernoulli", max_epochs=60, **FAST)
     vae.fit(GREY, labels=DIGIT)
     noise = np.random.default_rng(0).standard_normal((12, 1, 8))

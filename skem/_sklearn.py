@@ -1,8 +1,17 @@
 """The one place that uses scikit-learn's private helpers."""
 
-from sklearn.base import _fit_context as fit_context
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from sklearn import base
+from sklearn.utils import _param_validation
 from sklearn.utils._openmp_helpers import _openmp_effective_n_threads as openmp_threads
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import InvalidParameterError, StrOptions
 
 __all__ = [
     "Interval",
@@ -10,3 +19,77 @@ __all__ = [
     "fit_context",
     "openmp_threads",
 ]
+
+
+_SHOWN = 80
+"""Characters of a wrong value that an error shows."""
+
+
+class Interval(_param_validation.Interval):
+    """An interval of numbers, to which True and False do not belong."""
+
+    def is_satisfied_by(self, val: Any) -> bool:
+        return not isinstance(val, (bool, np.bool_)) and super().is_satisfied_by(val)
+
+
+def fit_context(*, prefer_skip_nested_validation: bool) -> Callable[[Callable], Callable]:
+    """As scikit-learn's, which checks the parameters; meanwhile they are Python's own numbers.
+
+    A search gives numbers of NumPy: torch and threadpoolctl refuse some of them, and products of
+    the small ones overflow. Errors show the beginning of a wrong value, not all of a long one.
+    """
+    checked = base._fit_context(prefer_skip_nested_validation=prefer_skip_nested_validation)
+
+    def decorate(method: Callable) -> Callable:
+        @functools.wraps(method)
+        def with_own_numbers(estimator: Any, *args: Any, **kwargs: Any) -> Any:
+            with _own_numbers(estimator):
+                return method(estimator, *args, **kwargs)
+
+        decorated: Callable = checked(with_own_numbers)
+
+        @functools.wraps(decorated)
+        def with_short_errors(estimator: Any, *args: Any, **kwargs: Any) -> Any:
+            try:
+                return decorated(estimator, *args, **kwargs)
+            except InvalidParameterError as error:
+                raise InvalidParameterError(_shortened(str(error))) from None
+
+        return with_short_errors
+
+    return decorate
+
+
+def _shortened(message: str) -> str:
+    head, got, value = message.partition(" Got ")
+    value = " ".join(value.removesuffix(" instead.").split())
+    if len(value) > _SHOWN:
+        value = f"{value[:_SHOWN]} ..."
+    return f"{head}{got}{value} instead." if got else message
+
+
+@contextlib.contextmanager
+def _own_numbers(estimator: Any) -> Iterator[None]:
+    """Parameters as Python's numbers; afterwards they are what was given."""
+    given = {}
+    for name, value in list(vars(estimator).items()):
+        if name.startswith("_") or name.endswith("_"):
+            continue  # no parameter
+        own = _own(value)
+        if own is not value:
+            given[name] = value
+            setattr(estimator, name, own)
+    try:
+        yield
+    finally:
+        for name, value in given.items():
+            setattr(estimator, name, value)
+
+
+def _own(value: Any) -> Any:
+    """A number of NumPy as one of Python, also in a tuple or list; all else as it is."""
+    if isinstance(value, (np.integer, np.floating, np.bool_)):
+        return value.item()
+    if type(value) in (tuple, list) and any(isinstance(part, np.generic) for part in value):
+        return type(value)(_own(part) for part in value)
+    return value

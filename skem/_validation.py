@@ -10,13 +10,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from skem._input import refuse_masks, refuse_masks_and_dates
+from skem._interrupts import plain_interrupts
+
 
 @contextlib.contextmanager
 def unchanged_on_error(estimator: Any) -> Iterator[None]:
-    """Leave the estimator as it was if what is done inside fails."""
+    """Leave the estimator as it was if what is done inside fails, or is interrupted."""
     before = dict(vars(estimator))
     try:
-        yield
+        with plain_interrupts():
+            yield
     except BaseException:
         vars(estimator).clear()
         vars(estimator).update(before)
@@ -43,6 +47,7 @@ def check_numbers(value: Any, name: str, shape: tuple[int, ...], axes: tuple[str
     """
     words = f"({', '.join(axes)}{',' * (len(axes) == 1)})"
     expected = f"{words} = {shape}" if shape else "(): a single number"
+    refuse_masks(value, name)
     array = as_numbers(value)
     if array is None:
         raise ValueError(
@@ -57,10 +62,12 @@ def check_numbers(value: Any, name: str, shape: tuple[int, ...], axes: tuple[str
 
 
 def as_numbers(value: Any) -> NDArray | None:
-    """An array of float64, or None for text, complex numbers and ragged lists."""
+    """An array of float64, or None for text, dates, complex numbers, masks and ragged lists."""
+    if np.ma.is_masked(value):
+        return None
     try:
         array = np.asarray(value)
-        return None if array.dtype.kind in "cSUV" else array.astype(np.float64, copy=False)
+        return None if array.dtype.kind in "cmMSUV" else array.astype(np.float64, copy=False)
     except (TypeError, ValueError):
         return None
 
@@ -78,6 +85,7 @@ def check_weights(sample_weight: ArrayLike | None, X: Any, dtype: Any = None) ->
     """
     if sample_weight is None:
         return None
+    refuse_masks_and_dates(sample_weight, "sample_weight")
     weight = as_numbers(sample_weight)
     if weight is None:
         raise ValueError(
@@ -161,6 +169,7 @@ def check_labels(labels: ArrayLike | None, n_samples: int, n_components: int) ->
     """
     if labels is None:
         return None
+    refuse_masks_and_dates(labels, "labels")
     values = np.asarray(labels) if _holds_integers(labels) else as_numbers(labels)
     if values is None:
         raise ValueError(
@@ -189,8 +198,42 @@ def _holds_integers(labels: Any) -> bool:
     return isinstance(labels, np.ndarray) and labels.dtype.kind == "i"
 
 
+def check_known(labels: ArrayLike, name: str) -> NDArray:
+    """Classes, none of which is missing.
+
+    Raises
+    ------
+    ValueError
+        If one is None, NaN, or another value that is not equal to itself.
+    """
+    values = np.asarray(labels)
+    if values.dtype.kind in "fc":
+        missing = ~np.isfinite(values)
+    elif values.dtype.kind == "O":
+        missing = np.array([v is None or not _equals_itself(v) for v in values.ravel()], dtype=bool)
+    else:
+        return values
+    if missing.any():
+        at, n = int(np.flatnonzero(missing)[0]), int(missing.sum())
+        what = "NaN" if values.dtype.kind == "f" else "missing values"
+        raise ValueError(
+            f"Input {name} contains {what}: {name}[{at}] is {values.ravel()[at]!r}, and {n} of "
+            f"{values.size} are missing or infinite. Leave those rows out, or give them a class of "
+            "their own."
+        )
+    return values
+
+
+def _equals_itself(value: Any) -> bool:
+    try:
+        return bool(value == value)
+    except TypeError:  # pandas.NA is neither
+        return False
+
+
 def check_positive_integer(value: Any, name: str) -> int:
     """A count of at least one."""
-    if not isinstance(value, (int, np.integer)) or value < 1:
-        raise ValueError(f"{name} must be an integer of at least 1, got {value!r}.")
+    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if not whole or value < 1:
+        raise ValueError(f"{name} must be an integer of at least 1, got {reprlib.repr(value)}.")
     return int(value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import warnings
 
-_INSIDE = {"contextlib", "joblib", "skem", "sklearn"}
+_INSIDE = {"contextlib", "joblib", "numba", "skem", "sklearn"}
 
 
 def warn_user(message: str, category: type[Warning]) -> None:

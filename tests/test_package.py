@@ -3,8 +3,10 @@
 import ast
 import importlib
 import re
+import shutil
 import subprocess
 import sys
+import zipfile
 from importlib.metadata import version
 from pathlib import Path
 
@@ -81,3 +83,24 @@ def test_show_versions_says_what_is_not_installed(capsys, monkeypatch):
     monkeypatch.setattr(_show_versions, "_DEPENDENCIES", ("no-such-distribution",))
     skem.show_versions()
     assert "no-such-distribution: not installed\n" in capsys.readouterr().out
+
+
+def test_a_script_beside_a_checkout_of_that_name_finds_the_package(tmp_path):
+    """An editable install comes before the folder skem, which is a package of no files."""
+    pytest.importorskip("setuptools", minversion="77")
+    root = Path(skem.__file__).parents[1]
+    if not (root / "pyproject.toml").exists():
+        pytest.skip("not a checkout")
+    checkout, site = tmp_path / "skem", tmp_path / "site"
+    shutil.copytree(root / "skem", checkout / "skem", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(root / name, checkout)
+    site.mkdir()
+    build = f"from setuptools.build_meta import build_editable; build_editable({str(site)!r})"
+    subprocess.run([sys.executable, "-c", build], cwd=checkout, capture_output=True, check=True)
+    (wheel,) = site.glob("*.whl")
+    zipfile.ZipFile(wheel).extractall(site)
+    use = f"import site; site.addsitedir({str(site)!r}); import skem; print(skem.__file__)"
+    command = [sys.executable, "-E", "-S", "-c", use]  # without what is installed here
+    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert Path(run.stdout.strip()) == checkout / "skem" / "__init__.py"

@@ -1,20 +1,20 @@
 """
-==================================================
-Maximum entropy: what a classifier has to agree on
-==================================================
+===================================================
+Logistic regression as a maximum-entropy classifier
+===================================================
 
-Logistic regression can be told without a line that divides classes. Ask that the model agrees with
-the data on some expectations, and take the distribution that assumes nothing beyond them: the one
-of largest entropy. A penalty then says how exactly it has to agree.
+Logistic regression can be derived without a line that separates classes. Require that the model
+agrees with the data on some expectations, and choose the distribution that assumes nothing else:
+the one with the largest entropy. A penalty then determines how exactly the model has to agree.
 """
 
 # %%
-# The more it has to agree on, the less it is in doubt
-# ----------------------------------------------------
-# Wines from three growers, with columns in the units of the laboratory; there is no need to scale
-# them. One after the other, the mean of a column over the wines of each grower has to be right.
-# ``entropy_`` is what remains open about the grower of a wine, in nats; without a column it would
-# be the entropy of their shares.
+# More constraints, less uncertainty
+# ----------------------------------
+# The data are wines from three growers, with columns in the units of the laboratory; there is no
+# need to scale them. The columns are added one after another: the model must reproduce the mean of
+# each column over the wines of each grower. ``entropy_`` is the remaining uncertainty about the
+# grower of a wine, in nats; without any column it would be the entropy of the class frequencies.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -38,20 +38,20 @@ bars = ax.barh(list(entropies), entropies.values(), color=["0.75"] + 4 * ["C0"])
 ax.bar_label(bars, fmt="%.3f", padding=3)
 ax.invert_yaxis()
 ax.set(xlim=(0, 1.2), xlabel="entropy of the grower of a wine (nats)")
-ax.set_title("What remains open as the columns come in")
+ax.set_title("Remaining uncertainty as columns are added")
 plt.show()
 
 # %%
-# All thirteen columns leave no doubt at all: a plane divides the growers, the entropy goes to zero,
-# and the weights to infinity. ``separable_`` says so. Exact agreement with a sample is too much to
-# ask for.
+# With all thirteen columns, no uncertainty remains: planes separate the growers, the entropy tends
+# to zero, and the weights diverge. ``separable_`` reports this. Exact agreement with a sample is
+# too strict a requirement.
 #
 # A tolerance
 # -----------
 # ``expectation_box`` is a tolerance for each column, here a twentieth of its standard deviation.
-# Below, the mean of a column over the wines of a grower, times the grower's share: in the data, and
-# under the model. With the four columns of above and no tolerance the points are on the diagonal.
-# With all columns and the tolerance they are near it, and the farthest have names.
+# The figure shows the mean of each column over the wines of a grower, times the grower's share, in
+# the data and under the model. With the four columns used above and no tolerance, the points are on
+# the diagonal. With all columns and the tolerance, they are close to it; the farthest are labelled.
 
 box = MaxEntClassifier(C=np.inf, expectation_box=X.std() / 20).fit(X, y)
 figure, axes = plt.subplots(1, 2, figsize=(10, 5.3), layout="constrained")
@@ -65,8 +65,8 @@ figure.suptitle("Expectations under the model and in the data")
 plt.show()
 
 # %%
-# In standard deviations no expectation is off by more than the twentieth. Those that are within it
-# have a weight of zero: the model need not know them.
+# In units of the standard deviation, no expectation differs by more than a twentieth. Those that
+# differ by less have a weight of zero: the model does not need them.
 
 off = (box.feature_expectations_["model"] - box.feature_expectations_["empirical"]) / X.std().values
 print(f"largest difference: {np.abs(off).max():.4f} standard deviations")
@@ -76,9 +76,9 @@ print(f"entropy: {box.entropy_:.3f} nats, accuracy: {box.score(X, y):.3f}")
 # %%
 # The weights
 # -----------
-# What remains. A weight is the price of a constraint: how much entropy a little more tolerance
-# would give. Weights of columns in different units compare once they are given per standard
-# deviation, which is what ``scale`` is for.
+# A weight is the price of a constraint: the entropy that would be gained per unit of additional
+# tolerance. Weights of columns in different units can be compared if they are expressed per
+# standard deviation, which is the purpose of ``scale``.
 
 display = WeightsDisplay.from_estimator(box, scale=X.std(), n_weights=4)
 for ax in display.axes_:
@@ -87,7 +87,7 @@ display.figure_.suptitle("Weights that are not zero")
 plt.show()
 
 # %%
-# What to take home
-# -----------------
-# Logistic regression agrees with the data on the expectations of its columns, and says nothing
-# else. A tolerance on them keeps the weights finite, and says for each column whether it is needed.
+# Summary
+# -------
+# Logistic regression agrees with the data on the expectations of its columns, and assumes nothing
+# else. A tolerance on them keeps the weights finite, and shows which columns are needed.

@@ -1,19 +1,19 @@
 r"""
-========================================================
-The shop and the die: say what you know and nothing else
-========================================================
+===============================================
+Maximum-entropy distributions: a shop and a die
+===============================================
 
-A shop sells a burger for 1, chicken for 2 and fish for 3, and people spend 1.75 on average. What
-are the shares of the three dishes? One fact does not settle it. Among all answers that agree with
-the fact, the principle of maximum entropy takes the one that claims least beyond it.
+A shop sells a burger for 1, chicken for 2 and fish for 3, and customers spend 1.75 on average. What
+are the shares of the three dishes? One fact does not determine them. Among all distributions that
+agree with the fact, the principle of maximum entropy chooses the one that assumes least beyond it.
 """
 
 # %%
 # The shop
 # --------
-# Two equations (the shares sum to one, the mean is 1.75) for three shares leave one of them open.
-# Any share of chicken from 0 to 0.75 would do. Each of these answers has an entropy, and
-# :class:`skem.MaxEntDistribution` gives the one where it is largest. The facts are the
+# Two equations (the shares sum to one, and the mean is 1.75) leave one of the three shares
+# undetermined: any share of chicken from 0 to 0.75 is possible. Each of these solutions has an
+# entropy, and :class:`skem.MaxEntDistribution` finds the one with the largest. The facts are the
 # ``moments`` of features, here of the first power of the price.
 
 import matplotlib.pyplot as plt
@@ -40,14 +40,14 @@ left.annotate(label, best, (0, -16), textcoords="offset points", ha="center", va
 left.set(xlabel="share of chicken", ylabel="entropy (nats)", title="All answers with mean 1.75")
 bars = right.bar(["burger, 1", "chicken, 2", "fish, 3"], shop.probabilities_, color="C0")
 right.bar_label(bars, fmt="%.3f", padding=2)
-right.set(ylim=(0, 0.55), ylabel="share", title="The answer of largest entropy")
+right.set(ylim=(0, 0.55), ylabel="share", title="The solution with the largest entropy")
 plt.show()
 
 # %%
-# Jaynes' die
-# -----------
-# A die was thrown many times, and its mean was 4.5 in place of 3.5. That is all we know. The
-# answer is a geometric sequence: each face is as many times more probable than the one before it.
+# Jaynes's die
+# ------------
+# A die was thrown many times, and its mean was 4.5 instead of 3.5. This is all we know. The
+# solution is a geometric sequence: the ratio of the probabilities of successive faces is constant.
 
 faces = np.arange(1, 7)
 die = MaxEntDistribution(1, support=faces).fit_moments([4.5])
@@ -55,17 +55,17 @@ print("p =", die.probabilities_.round(4))
 print("ratios", (die.probabilities_[1:] / die.probabilities_[:-1]).round(4))
 
 # %%
-# The multiplier of a fact is its price: the nats of entropy that one more unit of the mean would
-# give. Here it is negative, for a larger mean leaves less open.
+# The multiplier of a fact is its price: the derivative of the entropy with respect to the mean, in
+# nats per unit. Here it is negative, because a larger mean leaves less uncertainty.
 
 further = MaxEntDistribution(1, support=faces).fit_moments([4.51])
 print(f"multiplier {die.multipliers_[0]:.3f} nats per unit of the mean")
 print(f"from a mean of 4.50 to 4.51: {(further.entropy_ - die.entropy_) / 0.01:.3f}")
 
 # %%
-# Suppose that the die was known to be loaded before: a six is three times as probable as any other
-# face. Such knowledge goes into ``base``. The answer is then the distribution with that mean which
-# is nearest to the base, in Kullback-Leibler divergence.
+# Suppose that the die was already known to be loaded: a six is three times as probable as any other
+# face. ``base`` expresses such prior knowledge. The solution is then the distribution with the
+# given mean that is closest to the base in Kullback-Leibler divergence.
 
 fair, load = np.full(6, 1 / 6), np.array([1, 1, 1, 1, 1, 3]) / 8
 loaded = MaxEntDistribution(1, support=faces, base=load).fit_moments([4.5])
@@ -83,8 +83,8 @@ axes[0].legend(loc="upper left")
 plt.show()
 
 # %%
-# The loaded die has a mean of 4.125 to begin with, and 4.5 is less of a surprise: the divergence
-# from what was believed before is smaller.
+# The loaded die already has a mean of 4.125, so a mean of 4.5 is less surprising: the divergence
+# from the base is smaller.
 
 print(f"mean before the fact: fair {fair @ faces:.3f}, loaded {load @ faces:.3f}")
 surprise = stats.entropy(die.probabilities_, fair)
@@ -93,12 +93,13 @@ print(f"divergence: fair {surprise:.4f} nats, loaded {loaded.kl_divergence_:.4f}
 # %%
 # Densities
 # ---------
-# A wait is not negative, and its mean is 3 minutes: the answer is the exponential distribution. If
-# no wait is longer than 10 minutes the support is an interval; the density is flatter, and ends
-# there. On the same interval a mean of 5 says nothing, and with a mean of 7 long waits are likely.
+# If waiting times are not negative and have a mean of 3 minutes, the solution is the exponential
+# distribution. If no wait is longer than 10 minutes, the support is an interval; the density is
+# flatter, and ends there. On the same interval, a mean of 5 gives the uniform distribution, and
+# with a mean of 7 long waits are more probable than short ones.
 #
-# With mean and mean square, on the whole line, the answer is the normal density. Two others with
-# the same mean and variance are drawn in grey; both have less entropy.
+# With a given mean and mean square on the whole line, the solution is the normal density. Two other
+# densities with the same mean and variance are drawn in grey; both have a smaller entropy.
 
 minutes = np.linspace(0, 15, 601)[:, None]
 waits = MaxEntDistribution(1, support=(0, np.inf)).fit_moments([3])
@@ -131,11 +132,11 @@ right.legend(loc="upper left")
 plt.show()
 
 # %%
-# Facts without an answer
-# -----------------------
-# A mean alone, on the whole line, has no distribution of largest entropy: a density can be as flat
-# as one likes and still have that mean. Other numbers cannot be moments at all. The error says
-# which fact it is, and what would help.
+# Facts without a solution
+# ------------------------
+# On the whole line, a mean alone does not determine a distribution of largest entropy: there are
+# arbitrarily flat densities with this mean. Other facts cannot be the moments of any distribution.
+# The error names the fact, and suggests a remedy.
 
 from textwrap import fill
 
@@ -151,8 +152,8 @@ for question, facts in (
         print(fill(str(failure), 90, initial_indent="  ", subsequent_indent="  "), end="\n\n")
 
 # %%
-# What to take home
-# -----------------
-# State the support, the facts and, if there is one, the base: ``fit_moments`` gives the
-# distribution that adds nothing to them. ``entropy_`` says how much is left open, and
-# ``multipliers_`` what each fact costs. Facts that have no answer raise an error.
+# Summary
+# -------
+# Given the support, the facts and, optionally, a base, ``fit_moments`` finds the distribution that
+# assumes nothing else. ``entropy_`` is the remaining uncertainty, and ``multipliers_`` are the
+# prices of the facts. Facts without a solution raise an error.

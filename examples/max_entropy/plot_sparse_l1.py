@@ -1,19 +1,21 @@
 r"""
-=====================================
-Which features are needed? An L1 path
-=====================================
+=================================
+Feature selection with an L1 path
+=================================
 
-An L1 penalty sets weights to zero. It can be told as a tolerance: the model has to agree with the
-data on the expectation of each feature, but only to within a box, and a feature that is within the
-box anyway gets no weight. Here are the features that tell tumours apart, as the box gets smaller.
+An L1 penalty sets weights to zero. It is equivalent to a tolerance: the model has to agree with the
+data on the expectation of each feature, but only up to the width of a box, and a feature whose
+expectation is already inside its box has a weight of zero. This example shows which features
+distinguish benign from malignant tumours as the box becomes smaller.
 """
 
 # %%
-# From no feature to many
+# The path of the weights
 # -----------------------
-# Thirty measurements of cell nuclei, and whether the tumour is benign. The columns are scaled, so
-# that one penalty suits them all. A larger ``C`` is a weaker penalty. From the top features are in
-# the order in which they come in. Some leave again, when others say the same better.
+# The data are thirty measurements of cell nuclei, and whether the tumour is benign. The columns are
+# scaled, so that the same penalty is appropriate for all of them. A larger ``C`` is a weaker
+# penalty. The features are shown from top to bottom in the order in which they enter the model.
+# Some leave it again, when other features carry the same information better.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -47,11 +49,11 @@ figure.colorbar(mesh, extend="both", label="weight (positive: benign)", aspect=4
 plt.show()
 
 # %%
-# How many are worth it?
-# ----------------------
-# Held-out log loss in ten folds. L2 keeps all thirty features. At their best values of ``C`` both
-# penalties predict equally well: L1 is not better, but needs about half of the features. With less
-# than that, it pays for each feature that is left out.
+# Prediction and the number of features
+# -------------------------------------
+# The figure shows the held-out log loss in ten folds. L2 keeps all thirty features. At their best
+# values of ``C``, both penalties predict equally well: L1 is not better, but needs about half of
+# the features. With fewer than that, its loss increases with each feature that is left out.
 
 folds = StratifiedKFold(10, shuffle=True, random_state=0)
 losses = {}
@@ -78,12 +80,13 @@ ax.legend()
 plt.show()
 
 # %%
-# Inside the box
-# --------------
-# With :math:`n` rows the box of L1 has a width of :math:`1 / (C n)`. The expectation of a feature
-# is its mean over the benign tumours, times their share: in the data, and under the model. Features
-# with a weight are at the edge of the box, all others inside. L2 has no edge: there the difference
-# is proportional to the weight, and no weight is zero.
+# The box of an L1 penalty
+# ------------------------
+# With :math:`n` rows, the box of an L1 penalty has a width of :math:`1 / (C n)`. The figure
+# compares the expectation of each feature in the data and under the model: its mean over the benign
+# tumours, times their share. Features with a non-zero weight are at the edge of the box, all others
+# inside. With L2 there is no box: the difference is proportional to the weight, and no weight is
+# zero.
 
 C = 0.1
 figure, axes = plt.subplots(1, 2, figsize=(9.5, 6.2), sharey=True, layout="constrained")
@@ -104,11 +107,11 @@ axes[0].set_yticklabels(names[order], fontsize="small")
 plt.show()
 
 # %%
-# Boxes in units
-# --------------
-# Told as tolerances, the penalty needs no scaled columns. ``expectation_box`` takes a width for
-# each column, in its own unit. With the same share of each standard deviation the weights, per
-# standard deviation, are those of above.
+# Boxes in the units of the columns
+# ---------------------------------
+# In the form of tolerances, the penalty does not need scaled columns. ``expectation_box`` accepts a
+# width for each column, in its own unit. If all widths are the same fraction of the standard
+# deviation, the weights per standard deviation are those of the previous section.
 
 deviation = cancer.data.std(axis=0)
 sparse = MaxEntClassifier(C, l1_ratio=1.0, tol=1e-10).fit(X, y)
@@ -119,8 +122,8 @@ for j in np.flatnonzero(box.coef_[0]):
     print(f"{names[j]:22} within {deviation[j] / (C * len(y)):.5f}")
 
 # %%
-# What to take home
-# -----------------
-# L1 says how many features a given loss needs, and which will do. Among columns that nearly repeat
-# each other (radius, perimeter, area) the choice is not the only one possible. Where prediction is
-# all that counts, L2 does as well.
+# Summary
+# -------
+# An L1 path shows how many features are needed for a given loss, and which of them suffice. Among
+# columns that are nearly redundant (radius, perimeter, area), other choices are possible. If only
+# prediction matters, L2 is as good.

@@ -3,16 +3,16 @@ r"""
 Logistic regression without scaling the columns
 ===============================================
 
-Where columns have different units, scikit-learn warns that "lbfgs failed to converge", and says to
-allow more iterations or to scale the data. This example shows how far such a fit is from the
-optimum, how one knows that a fit has arrived, and what scaling is good for.
+If the columns have different units, scikit-learn often warns that "lbfgs failed to converge", and
+suggests more iterations or scaled data. This example shows how far such a fit is from the optimum,
+how to verify that a fit has converged, and what scaling achieves.
 """
 
 # %%
 # The warning
 # -----------
-# The wine data hold acids near 2 and proline up to 1680. ``LogisticRegression()`` stops after the
-# 100 iterations that it has by default.
+# In the wine data, acids are close to 2, while proline is up to 1680. ``LogisticRegression()``
+# stops after its default of 100 iterations.
 
 import time
 import warnings
@@ -37,10 +37,9 @@ with warnings.catch_warnings(record=True) as caught:
 print(str(caught[0].message).splitlines()[0])
 
 # %%
-# :class:`skem.MaxEntClassifier` has the same objective: mean loss plus penalty, in nats per row.
-# It fits the columns as they are, and ends with ``optimality_gap_``, a proof: no weights whatever
-# have an objective that is lower by more than this. So we know how far below the other fit the
-# optimum is.
+# :class:`skem.MaxEntClassifier` has the same objective: mean loss plus penalty, in nats per row. It
+# fits the unscaled columns, and computes ``optimality_gap_``, a proven bound: no weights have an
+# objective that is lower by more than this. So we know how far the other fit is from the optimum.
 
 
 def objective(model, X, y):
@@ -53,8 +52,8 @@ print(f"skem: objective {classifier.objective_:.6f}, gap {classifier.optimality_
 print(f"scikit-learn: objective {objective(stopped, X, y):.6f}")
 
 # %%
-# Given enough iterations and a smaller ``tol``, scikit-learn arrives at the same optimum, and gives
-# each wine the same probabilities.
+# With enough iterations and a smaller ``tol``, scikit-learn reaches the same optimum, with the same
+# probabilities for each wine.
 
 patient = LogisticRegression(tol=1e-6, max_iter=100_000).fit(X, y)
 difference = np.abs(patient.predict_proba(X) - classifier.predict_proba(X)).max()
@@ -62,14 +61,14 @@ print(f"scikit-learn after {patient.n_iter_[0]} iterations: {objective(patient, 
 print(f"largest difference of a probability: {difference:.0e}")
 
 # %%
-# The way to the optimum
-# ----------------------
-# Fits that are cut off after more and more iterations. Methods that go by gradients (lbfgs, saga)
-# crawl, for the variances of the columns differ by a factor of millions. Newton's method does not
-# mind. scikit-learn has it too, as ``newton-cholesky``, and that does as well as skem here; but it
-# is not the default.
+# Convergence to the optimum
+# --------------------------
+# The figure shows fits that are stopped after increasing numbers of iterations. First-order methods
+# (lbfgs, saga) converge slowly, because the variances of the columns differ by a factor of
+# millions. Newton's method is not affected. scikit-learn also has a Newton solver,
+# ``newton-cholesky``, which is as good as skem here, but it is not the default.
 #
-# A ring marks a fit that ended without a warning. That of saga is far away from the optimum.
+# A ring marks a fit that ended without a warning. The one of saga is far from the optimum.
 
 
 def trace(model, X, y, iterations):
@@ -102,16 +101,16 @@ for ax, load in zip(axes, (load_wine, load_breast_cancer), strict=True):
         ax.plot(ran, distance, style, color=color, marker=".", label=name)
         if ended:
             ax.plot(ran[-1], distance[-1], "o", color=color, markersize=11, fillstyle="none")
-    ax.set(xscale="log", yscale="log", xlabel="iterations at most (max_iter)")
+    ax.set(xscale="log", yscale="log", xlabel="maximum number of iterations (max_iter)")
 axes[0].set(ylabel="distance to the optimum (nats per row)", title="Wine, unscaled")
 axes[1].set_title("Breast cancer, unscaled")
 axes[0].legend(loc="lower right")
-figure.suptitle("The way to the optimum")
+figure.suptitle("Convergence to the optimum")
 plt.show()
 
 # %%
-# Iterations of different methods cost different amounts. The time of whole fits to wine, the best
-# of three:
+# The cost of an iteration differs between methods. These are the times of whole fits to the wine
+# data, the best of three:
 
 for name, (model, *_) in runs.items():
     times = []
@@ -124,9 +123,10 @@ for name, (model, *_) in runs.items():
 # %%
 # What ``tol`` means
 # ------------------
-# In scikit-learn ``tol`` bounds a gradient (lbfgs) or a change between two iterations (saga). What
-# that says about the distance to the optimum depends on the units of the columns. In skem ``tol``
-# bounds the gap, in nats per row, and a fit is never above the line where the distance is ``tol``.
+# In scikit-learn, ``tol`` is a limit on a gradient (lbfgs) or on the change between two iterations
+# (saga). The distance to the optimum that this implies depends on the units of the columns. In
+# skem, ``tol`` is a limit on the duality gap, in nats per row, so no converged fit is above the
+# line where the distance equals ``tol``.
 
 tols = 10.0 ** -np.arange(1, 6)
 figure, axes = plt.subplots(1, 2, figsize=(10, 4.7), sharey=True, layout="constrained")
@@ -141,15 +141,16 @@ for ax, rows, title in ((axes[0], X, "Wine, unscaled"), (axes[1], scale(X), "Win
     ax.invert_xaxis()
 axes[0].set_ylabel("distance to the optimum (nats per row)")
 axes[1].legend(loc="lower left")
-figure.suptitle("How near a fit comes for its tol")
+figure.suptitle("Distance to the optimum against tol")
 plt.show()
 
 # %%
-# Does one have to scale?
-# -----------------------
-# Not to get a fit. But the L2 penalty is on weights in the units of the columns, and so scaling
-# changes the model, often for the better. The same can be said without it: a prior variance for
-# each weight of one over the variance of its column.
+# Is scaling necessary?
+# ---------------------
+# Scaling is not necessary for convergence. But the L2 penalty applies to weights in the units of
+# the columns, so scaling changes the model, often for the better. The same model can be specified
+# without scaling, by a prior variance for each weight that is the inverse of the variance of its
+# column.
 
 scaled = make_pipeline(StandardScaler(), MaxEntClassifier()).fit(X, y)
 prior = MaxEntClassifier(prior_variance=1 / X.var(axis=0)).fit(X, y)
@@ -167,9 +168,10 @@ for name, model in (
     print(f"{name:30} accuracy {accuracy:.3f}, log loss {loss:.3f} nats per row")
 
 # %%
-# What to take home
-# -----------------
-# The warning is right: such a fit is not at the optimum, and predicts worse here. Thousands of
-# iterations help, and so does ``newton-cholesky``. :class:`skem.MaxEntClassifier` takes columns in
-# any units, and ``optimality_gap_`` proves how near the optimum a fit is. Scale the columns, or
-# give a prior, for the sake of the model and not of the solver.
+# Summary
+# -------
+# The warning is right: such a fit is not at the optimum, and predicts worse in this example.
+# Thousands of iterations help, and so does ``newton-cholesky``. :class:`skem.MaxEntClassifier`
+# accepts columns in any units, and ``optimality_gap_`` is a proven bound on the distance of a fit
+# from the optimum. Scale the columns, or specify a prior, for the sake of the model and not of the
+# solver.

@@ -1,18 +1,19 @@
 r"""
-======================================
-Which rows do not belong? Ask for nats
-======================================
+====================================
+Anomaly detection with log-densities
+====================================
 
-A model of ordinary rows gives each new row a log-density, in nats: the lower, the less the row
-belongs. Here a mixture learns nine digits and meets the tenth, then benign tumours and meets
-malignant ones. For digits it is far better than an isolation forest, for tumours it is no better.
+A model of ordinary rows assigns a log-density, in nats, to each new row: the lower it is, the more
+unusual the row. In this example, a mixture is fitted to nine digits and scores the tenth, and is
+then fitted to benign tumours and scores malignant ones. For digits it is far better than an
+isolation forest, for tumours it is not.
 """
 
 # %%
-# A digit never seen
-# ------------------
-# Handwritten digits, as 16 principal components of their pixels. The fit sees all digits but 8, and
-# is not told which is which. A third of these ordinary digits is held out.
+# A digit that was not in the training data
+# -----------------------------------------
+# The data are handwritten digits, as 16 principal components of their pixels. The mixture is fitted
+# to all digits except 8, without their labels. A third of these ordinary digits is held out.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -53,16 +54,16 @@ for score, name, color in zip(scores, names, colors, strict=True):
     ax.hist(score, edges, density=True, color=color, alpha=0.6, label=name)
     print(f"{name:<12} median {np.median(score):6.1f} nats, lowest {score.min():6.1f}")
 ax.set(xlabel="log-density (nats per row)", ylabel="share of rows per nat")
-ax.set_title("Log-densities of digits: there was no 8 in the fit")
+ax.set_title("Log-densities of digits (fitted without the digit 8)")
 ax.legend(loc="upper left")
 plt.show()
 
 # %%
-# Where to draw the line?
-# -----------------------
-# Rows of the fit have a higher density than others of their kind, for the mixture has been made for
-# them. So an alarm below the lowest 5 % of the fit would go off for far more than 5 % of ordinary
-# digits. Held-out rows tell where the line is.
+# Choosing a threshold
+# --------------------
+# Training rows have a higher density than new rows of the same kind, because the mixture was fitted
+# to them. A threshold at the lowest 5 % of the training scores would therefore flag far more than 5
+# % of ordinary digits. The threshold must be chosen on held-out rows.
 
 for name, score in zip(names[:2], scores[:2], strict=True):
     line = np.quantile(score, 0.05)
@@ -71,8 +72,8 @@ for name, score in zip(names[:2], scores[:2], strict=True):
     print(f"    {100 * np.mean(scores[2] < line):.0f} % of eights")
 
 # %%
-# Above the ordinary digits that the mixture finds oddest, below the eights that it finds most
-# ordinary, with their nats.
+# The upper row shows the ordinary digits with the lowest log-densities, the lower row the eights
+# with the highest.
 
 figure = plt.figure(figsize=(8.4, 3.8), layout="constrained")
 for part, title, rows, score, sign in zip(
@@ -93,9 +94,9 @@ plt.show()
 # %%
 # Each digit in turn
 # ------------------
-# The area under the ROC curve is the chance that a row of the new digit has a lower score than an
-# ordinary one. Beside the mixture: scikit-learn's isolation forest and local outlier factor, and
-# the importance-weighted bound on the log-density of a variational autoencoder.
+# The area under the ROC curve is the probability that a row of the new digit has a lower score than
+# an ordinary one. The mixture is compared with scikit-learn's isolation forest and local outlier
+# factor, and with the importance-weighted bound on the log-density of a variational autoencoder.
 
 models = {
     "mixture": mixture,
@@ -128,15 +129,16 @@ ax.axhline(0.5, color="0.8", linewidth=1)
 for name, values in area.items():
     ax.plot(values, linestyle=":", label=name, **styles[name])
 ax.set_xticks(range(10))
-ax.set(xlabel="digit that was not in the fit", ylabel="area under the ROC curve", ylim=(0.27, 1.03))
-ax.set_title("How well a new digit is told from ordinary ones")
+ax.set(xlabel="digit left out of the fit", ylabel="area under the ROC curve", ylim=(0.27, 1.03))
+ax.set_title("Detection of the digit that was left out")
 ax.legend(loc="lower center", ncols=2)
 plt.show()
 
 # %%
-# The autoencoder is no better than chance at the digit 1. To it a pixel is the chance of ink, so a
-# grey pixel costs nats however well it is told, and a 1 has the fewest grey pixels. A density is
-# high for what is simple, which is not always what is ordinary.
+# For the digit 1, the autoencoder is no better than chance. Its likelihood treats a pixel as a
+# probability of ink, so a grey pixel lowers the score however well it is predicted, and the digit 1
+# has the fewest grey pixels. Densities are high for simple rows, which are not always ordinary
+# ones.
 
 grey = (entr(X) + entr(1 - X)).sum(axis=1)
 for digit in (0, 1, 8):
@@ -145,9 +147,9 @@ for digit in (0, 1, 8):
 # %%
 # Tumours
 # -------
-# Thirty columns of benign tumours, and then malignant ones. In the second column of the table a
-# fifth of all values is missing, in the fit as well as later; all these models take missing values
-# as they are. The areas are means of four divisions.
+# The models are fitted to thirty columns of benign tumours, and then score malignant ones. In the
+# second column of the table, a fifth of all values is missing, both in training and in testing; all
+# these models accept missing values. The areas are means over four random splits.
 
 X, y = load_breast_cancer(return_X_y=True)
 models = {
@@ -170,11 +172,38 @@ for name, model in models.items():
     print(f"{name:<26}" + "".join(f"{area:7.3f}" for area in areas.mean(axis=0)))
 
 # %%
-# What to take home
-# -----------------
-# * Where ordinary rows come in several kinds, as digits do, a mixture tells what is between the
-#   kinds; a forest that cuts one column at a time does not. Benign tumours are of one kind: one
-#   normal distribution is as good as the mixture, and the forest as good as either.
-# * The local outlier factor comes close on digits, but it does not take missing values.
-# * Draw the line of an alarm with rows that the fit has not seen, and try a score on some rows of
-#   the kind that it has to find.
+# Rows with many missing values
+# -----------------------------
+# The density of a row with missing columns is a density of fewer variables, on another scale. A
+# threshold that was set for complete rows (here the lowest tenth of the held-out benign ones)
+# misses most tumours of which only five columns are known. The tail probability, which is the
+# probability that a row drawn from the mixture and observed in the same columns has no higher
+# density, is on the same scale for all rows.
+
+fitted, held_out = train_test_split(X[y == 1], test_size=1 / 3, random_state=0)
+units = StandardScaler().fit(fitted)
+normal = GaussianMixtureEM(1).fit(units.transform(fitted))
+line = np.quantile(normal.score_samples(units.transform(held_out)), 0.1)
+tail_line = np.quantile(normal.tail_probability(units.transform(held_out), random_state=0), 0.1)
+print("alarms, in %    by log-density     by tail probability")
+print("columns known   benign malignant   benign malignant")
+for known in (30, 10, 5):
+    shares = []
+    for rows in (held_out, X[y == 0]):
+        hidden = np.random.default_rng(0).random(rows.shape).argsort(axis=1) >= known
+        rows = units.transform(np.where(hidden, np.nan, rows))
+        tail = normal.tail_probability(rows, random_state=0)
+        shares.append([np.mean(normal.score_samples(rows) < line), np.mean(tail < tail_line)])
+    (a, b), (c, d) = 100 * np.array(shares)
+    print(f"{known:<16}{a:6.0f}{c:10.0f}{b:9.0f}{d:10.0f}")
+
+# %%
+# Summary
+# -------
+# * If ordinary rows form several clusters, as digits do, a mixture recognises rows between the
+#   clusters; a forest that splits one column at a time does not. Benign tumours form a single
+#   cluster: one normal distribution is as good as the mixture, and the forest is as good as either.
+# * The local outlier factor is almost as good on digits, but does not accept missing values.
+# * If rows have different missing columns, compare tail probabilities, not log densities.
+# * Choose the threshold on held-out rows, and evaluate a score on some anomalies of the kind that
+#   it has to find.

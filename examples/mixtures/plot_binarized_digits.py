@@ -1,19 +1,21 @@
 r"""
-=============================================
-Prototypes of digits: a mixture of Bernoullis
-=============================================
+========================================
+Bernoulli mixtures: prototypes of digits
+========================================
 
-A mixture of Bernoulli variables describes rows of zeros and ones by a few prototypes. Each is a
-chance of a one for every column, so a prototype of images is an image. Here they are found without
-labels, counted in two ways, and used to complete digits of which half is covered.
+A mixture of Bernoulli variables describes binary rows by a few prototypes. A prototype contains the
+probability of a one for every column, so a prototype of images is an image. This example finds
+prototypes of digits without labels, chooses their number in two ways, and uses them to complete
+digits of which half is hidden.
 """
 
 # %%
 # Twenty prototypes
 # -----------------
-# Handwritten digits of 8 by 8 pixels. ``binarize`` makes ones of the values above it, here of those
-# above 7.5 of 16: ink or no ink. A third of the digits is held out. The Beta prior keeps chances
-# off 0 and 1, as if each prototype had seen half a one and half a zero more in each pixel.
+# The data are handwritten digits of 8 by 8 pixels with values from 0 to 16. ``binarize`` is a
+# threshold: values above it, here 7.5, become ones (ink), and all others zeros. A third of the
+# digits is held out. The Beta prior keeps the probabilities away from 0 and 1, as if each prototype
+# had half a one and half a zero more in each pixel.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -29,8 +31,8 @@ mixture = BernoulliMixtureEM(20, binarize=7.5, beta_prior=(1.5, 1.5), random_sta
 mixture.fit(X_train)
 
 # %%
-# The labels tell afterwards what each prototype stands for: the digit that most of its rows are,
-# and what part of them.
+# The labels are used only afterwards. They show the majority digit of the rows of each prototype,
+# and its share.
 
 component = mixture.predict(X_train)
 counts = np.array([np.bincount(y_train[component == k], minlength=10) for k in range(20)])
@@ -40,20 +42,21 @@ for ax, k in zip(axes.flat, np.argsort(digit_of, kind="stable"), strict=True):
     image = ax.imshow(mixture.probabilities_[k].reshape(8, 8), cmap="viridis", vmin=0, vmax=1)
     ax.set_title(f"{digit_of[k]}: {100 * purity[k]:.0f} %", fontsize=10)
     ax.set_axis_off()
-figure.colorbar(image, ax=axes, label="chance of ink", shrink=0.9)
-figure.suptitle("Prototypes, the digit of most of their rows, and its share")
+figure.colorbar(image, ax=axes, label="probability of ink", shrink=0.9)
+figure.suptitle("Prototypes with their majority digit and its share")
 plt.show()
 
 right = digit_of[mixture.predict(X_test)] == y_test
 print(f"held-out digits whose prototype is of their kind: {100 * right.mean():.0f} %")
 
 # %%
-# How many?
-# ---------
-# BIC takes a price for each parameter off the likelihood of the fit, here for 65 a prototype. The
-# log-density of held-out digits asks directly how well new ones are told. BIC has ten prototypes.
-# With the prior held-out digits gain up to forty, and little after that. Without it more than 20
-# do harm: a pixel that a prototype has never seen inked all but rules the prototype out.
+# Choosing the number of prototypes
+# ---------------------------------
+# BIC penalises the likelihood for each parameter, here 65 per prototype. The log-density of
+# held-out digits measures directly how well the mixture describes new digits. BIC selects ten
+# prototypes. With the prior, the held-out log-density increases up to forty prototypes, and little
+# after that. Without the prior, it falls beyond 20: if a pixel never has ink in the rows of a
+# prototype, ink in this pixel almost excludes the prototype.
 
 sizes = [1, 2, 5, 10, 15, 20, 30, 40, 60, 80]
 priors = {"no prior": (1, 1), "Beta(1.5, 1.5) prior": (1.5, 1.5)}
@@ -84,9 +87,10 @@ plt.show()
 # %%
 # Completing digits
 # -----------------
-# The lower half of each held-out digit is covered: its pixels are NaN. ``predict_proba`` gives the
-# probabilities of the prototypes from what is seen, and so the chance of ink in each covered pixel.
-# An upper half that could belong to several digits is completed to a blend of them.
+# The lower half of each held-out digit is hidden: its pixels are NaN. ``predict_proba`` computes
+# the probabilities of the prototypes from the observed half, and they determine the probability of
+# ink in each hidden pixel. If an upper half could belong to several digits, its completion is a
+# mixture of them.
 
 model = BernoulliMixtureEM(40, binarize=7.5, beta_prior=(1.5, 1.5), random_state=0).fit(X_train)
 covered = np.arange(64) >= 32
@@ -107,13 +111,14 @@ for row, (name, images) in zip(axes, shown.items(), strict=True):
         ax.imshow(images[i].reshape(8, 8), cmap=colors, vmin=0, vmax=1)
         ax.set(xticks=[], yticks=[])
     row[0].set_ylabel(name)
-figure.suptitle("Held-out digits, their upper halves, and what the mixture makes of them")
+figure.suptitle("Held-out digits, their upper halves, and their completions")
 plt.show()
 
 # %%
-# How many covered pixels are wrong, when ink is put where its chance is above one half? The nearest
-# neighbours among the digits of the fit are as good. But chances make a density as well: the
-# difference of two log-densities tells what a lower half costs once the upper one is known.
+# The next lines count the wrong pixels if ink is predicted where its probability is above one half.
+# The nearest neighbours among the training digits are as good. But the mixture also gives a
+# density: the difference of two log-densities is the conditional log-probability of the lower half
+# given the upper one.
 
 fitted_ink = (X_train > 7.5).astype(float)
 neighbours = KNNImputer(n_neighbors=10).fit(fitted_ink).transform(shown["seen"])
@@ -132,9 +137,10 @@ for name, fit in (("mixture", model), ("one prototype", independent)):
     print(f"{name:<18} a lower half costs {half:.1f} nats")
 
 # %%
-# What to take home
-# -----------------
-# * Prototypes are found without labels. Many are of one digit, some of several that look alike.
-# * For prototypes to look at, BIC chooses few. For a density choose by held-out rows, and set
-#   ``beta_prior``.
-# * Missing values need no step of their own: NaN in, probabilities out.
+# Summary
+# -------
+# * Prototypes are found without labels. Many represent one digit, some several digits that look
+#   alike.
+# * For prototypes that are to be inspected, BIC selects a small number. For a density, choose the
+#   number by held-out rows, and set ``beta_prior``.
+# * Missing values need no separate step: rows may contain NaN.

@@ -1,20 +1,21 @@
 r"""
-========================================
-How many components? BIC, ICL and starts
-========================================
+================================================
+Choosing the number of components by BIC and ICL
+================================================
 
 ``select_gaussian_mixture`` fits every number of components with every covariance type, and ranks
-them by a criterion. BIC asks for a good density, ICL for clusters that are well apart, and they
-need not agree. A criterion can only rank what the fits have found: the second part shows a choice
-that goes wrong by its starts.
+them by a criterion. BIC rewards a good density, ICL well-separated clusters, and they need not
+agree. A criterion can only rank the fits that were found: the second part shows a choice that goes
+wrong because of poor starts.
 """
 
 # %%
-# A chart of candidates
-# ---------------------
+# Comparison of the candidates
+# ----------------------------
 # BIC is :math:`-2 \log L + p \log n`, with :math:`p` free parameters and :math:`n` rows; lower is
-# better. Each component more raises the likelihood :math:`L`, and each parameter has a price. ICL
-# adds a penalty for rows that are between components. The eruptions of Old Faithful:
+# better. Each additional component increases the likelihood :math:`L`, and each parameter is
+# penalised. ICL adds a penalty for rows between components. The data are the eruptions of Old
+# Faithful:
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -33,8 +34,9 @@ by_bic = select_gaussian_mixture(X, n_components=sizes, covariance_types=types, 
 print("\n".join(str(by_bic).splitlines()[:5]))
 
 # %%
-# By BIC it is three components that share a covariance ("tied"), by ICL two with a covariance each
-# ("full"). Circles mark the choices; one component is far above the picture.
+# BIC selects three components with a common covariance ("tied"), ICL two components with separate
+# covariances ("full"). Circles mark the choices; the values for one component are far above the
+# plotted range.
 
 table = by_bic.to_frame().set_index(["covariance_type", "n_components"]).sort_index()
 figure, axes = plt.subplots(1, 2, figsize=(9, 4), sharey=True, layout="constrained")
@@ -52,8 +54,8 @@ axes[0].set_ylim(2300, 2560)
 plt.show()
 
 # %%
-# Two of the three components overlap: they make one long cluster of a shape that is not normal. BIC
-# does not mind, ICL does. The lines hold 25 % to 99 % of the mixture.
+# Two of the three components overlap: together they represent one elongated cluster that is not
+# normal. BIC accepts this, ICL does not. The contours enclose 25 % to 99 % of the mixture.
 
 by_icl = select_gaussian_mixture(
     X, n_components=sizes, covariance_types=types, criterion="icl", random_state=0
@@ -69,12 +71,12 @@ plt.show()
 # %%
 # The choice depends on the starts
 # --------------------------------
-# Two columns of wines from three growers: flavanoids, from 0.3 to 5, and proline, from 278 to 1680.
-# Mixtures start from k-means, which compares distances, and in these units a distance is a
-# difference in proline. skem also starts in columns of equal variance and in whitened columns.
-# scikit-learn starts from the columns as they are, and ten starts, each run to its limit
-# (``tol=1e-6``), do so as well. It finds the same mixture as skem if the columns are scaled first;
-# its BIC is given in the units of the columns.
+# The data are two columns of wines from three growers: flavanoids, from 0.3 to 5, and proline, from
+# 278 to 1680. Mixtures start from k-means, which uses distances, and in these units distances
+# depend almost only on proline. skem also starts from columns scaled to equal variance and from
+# whitened columns. scikit-learn uses the unscaled columns in all of its ten starts, each of them
+# run until convergence (``tol=1e-6``). If the columns are scaled first, it finds the same mixture
+# as skem; its BIC is converted to the units of the columns.
 
 from sklearn.metrics import adjusted_rand_score
 
@@ -116,8 +118,9 @@ for name, (fit, rows, constant) in choices.items():
     )
 
 # %%
-# BIC leaves three components or four open: a difference of less than two points says nothing. But
-# two components are 18 points worse. Starts that see proline alone take two growers for one.
+# BIC does not decide between three and four components: a difference of less than two points is not
+# significant. But two components are 18 points worse. Starts that depend only on proline merge two
+# growers into one.
 
 figure, axes = plt.subplots(1, 2, figsize=(9, 4.4), sharex=True, sharey=True, layout="constrained")
 for ax, (name, colors) in zip(
@@ -130,10 +133,11 @@ axes[1].set_ylabel("")
 plt.show()
 
 # %%
-# What to take home
-# -----------------
-# * Ask BIC for a density, ICL for clusters. Look at the table as well as at its first line.
-# * Compare fits that have converged, from starts that have seen all columns.
-#   ``select_gaussian_mixture`` gives all candidates the same starts and a small ``tol``.
-# * It ranks candidates last in which a component has collapsed onto a few rows: their likelihood,
-#   and so their criterion, means nothing.
+# Summary
+# -------
+# * Use BIC to choose a density, and ICL to choose clusters. Look at the whole table, not only at
+#   its first line.
+# * Compare fits that have converged, from starts that use all columns. ``select_gaussian_mixture``
+#   gives all candidates the same starts and a small ``tol``.
+# * It ranks candidates with a collapsed component last, because their likelihood, and therefore
+#   their criterion, is meaningless.

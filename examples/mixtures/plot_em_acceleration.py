@@ -1,19 +1,19 @@
 r"""
-==================================
-Accelerated EM: what does it save?
-==================================
+=============================
+The savings of accelerated EM
+=============================
 
-Near its limit each EM map takes a constant part off the distance that is left. Where components
-overlap that part is small, and EM may take a thousand maps. Acceleration learns from the last maps
-where they lead to. Here plain EM, SQUAREM and the quasi-Newton method, which is the default, run
-from the same starts. The slower EM is, the more they save; where EM is fast they save little.
+Near its limit, each EM map reduces the remaining distance by a constant fraction. Where components
+overlap, this fraction is small, and EM may take a thousand maps. An acceleration extrapolates from
+the last maps. Here plain EM, SQUAREM and the quasi-Newton method, which is the default, run from
+the same starts. The slower EM is, the more they save; where EM is fast they save little.
 """
 
 # %%
 # Three problems, one start each
 # ------------------------------
-# Three components for iris: by all four columns they are well apart, by the two columns of the
-# sepals they are not. The eruptions of Old Faithful are in between.
+# Each problem has three components. On all four columns of iris they are well separated, on the two
+# columns of the sepals they are not. The eruptions of Old Faithful are in between.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -68,9 +68,9 @@ for title, (X, covariance_type) in problems.items():
         print(f"{title + f', {distance:g} nats per row':<36}" + counts)
 
 # %%
-# To 0.001 nats plain EM is hardly behind. From there on each further digit takes it two maps for
-# iris, ten for Old Faithful, and about five hundred for the sepals. The quasi-Newton method takes
-# few maps for any of them. Both axes are logarithmic.
+# Down to a distance of 0.001 nats, plain EM is hardly slower. From there on, it needs two maps for
+# each further digit on iris, ten on Old Faithful, and about five hundred on the sepals. The
+# quasi-Newton method needs few maps on all of them. Both axes are logarithmic.
 
 figure, axes = plt.subplots(1, 3, figsize=(9.6, 4), sharex=True, sharey=True, layout="constrained")
 for ax, (title, fits) in zip(axes, runs.items(), strict=True):
@@ -86,9 +86,10 @@ plt.show()
 # %%
 # Why EM is slow
 # --------------
-# The distance shrinks by a factor a map. That factor is the square of the share of the information
-# that is missing because the component of a row is not known; what counts is the direction of the
-# parameters in which the most is missing. The greyer a row, the less is known of its component.
+# The distance shrinks by a constant factor per map. This factor is the square of the fraction of
+# the information that is missing because the components of the rows are unknown, in the direction
+# of the parameters in which this fraction is largest. The greyer a row, the less certain is its
+# component.
 
 for title, fits in runs.items():
     limit = fits["quasi-Newton"].lower_bound_
@@ -110,8 +111,9 @@ plt.show()
 # %%
 # Many starts
 # -----------
-# Six problems with three components, twelve random starts of each: a row joins the nearest of three
-# rows that k-means++ has drawn. Below the line a start takes fewer maps than plain EM.
+# The figure shows six problems with three components, with twelve random starts each: a start
+# assigns each row to the nearest of three rows drawn by k-means++. Points below the line need fewer
+# maps than plain EM.
 
 tumours, patients = load_breast_cancer().data, load_diabetes(scaled=False).data
 problems = {
@@ -152,13 +154,13 @@ ax.legend()
 plt.show()
 
 # %%
-# What to take home
-# -----------------
-# * The slower plain EM is, the more is saved: of 20 maps about a third, of 400 three quarters
-#   (SQUAREM) or nine tenths (quasi-Newton).
-# * For a density or for clusters a thousandth of a nat is near enough, and there is little to save.
-#   For criteria, likelihood ratios and standard errors there is much.
-# * From the same start an acceleration may end at another maximum than plain EM, higher or lower.
-#   It takes the place of patience, not of several starts.
+# Summary
+# -------
+# * The slower plain EM is, the more an acceleration saves: about a third of 20 maps, and three
+#   quarters (SQUAREM) or nine tenths (quasi-Newton) of 400.
+# * For a density or for clusters, a thousandth of a nat is accurate enough, and there is little to
+#   save. For information criteria, likelihood ratios and standard errors there is much.
+# * From the same start, an acceleration may end at a different maximum than plain EM, higher or
+#   lower. It does not replace multiple starts.
 # * With or without it, a fit stops when its estimated distance to the limit is at most ``tol``
 #   (:ref:`sphx_glr_auto_examples_mixtures_plot_old_faithful.py`).

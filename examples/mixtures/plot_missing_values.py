@@ -1,21 +1,21 @@
 """
-==========================================
-Missing values: do not fill, do not forget
-==========================================
+============================
+Mixtures with missing values
+============================
 
-When values are missing, two ways out suggest themselves: drop the rows that have holes, or fill the
-holes with the mean of the column. Both change the data. A mixture does not need either: the
-probability of a row with a hole is the integral over all that could be in it, and EM maximises the
-likelihood of what has been seen.
+Two common ways to handle missing values are to drop incomplete rows, and to replace missing values
+by the mean of the column. Both distort the data. A mixture needs neither: the density of an
+incomplete row is the integral over its missing values, and EM maximises the likelihood of the
+observed values.
 """
 
 # %%
 # An observer who leaves early
 # ----------------------------
-# Old Faithful again: how long an eruption lasts, and how long one has to wait for the next. Suppose
-# that the observer, after an eruption of more than three minutes, stays for the next one only four
-# times in ten. The waiting time is then missing *at random*: whether it is depends on what was
-# seen, here the duration, and not on the waiting time itself.
+# The data are the eruptions of Old Faithful: how long an eruption lasts, and how long the wait for
+# the next one is. Suppose that after an eruption of more than three minutes, the observer stays for
+# the next one only four times in ten. The waiting time is then missing *at random*: whether it is
+# missing depends on an observed value, the duration, and not on the waiting time itself.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -33,10 +33,10 @@ X.loc[left, "waiting"] = np.nan
 print(f"{left.sum()} of {len(X)} waiting times are missing")
 
 # %%
-# Three ways
-# ----------
-# Dropping rows takes a third off the weight of the long eruptions. Filling with the mean puts most
-# of them at a waiting time that hardly ever follows a long eruption. Given the rows as they are,
+# Dropping, filling, and neither
+# ------------------------------
+# Dropping rows reduces the weight of the long eruptions by a third. Filling in the mean gives most
+# of them a waiting time that hardly ever follows a long eruption. Fitted to the incomplete rows,
 # the mixture is almost that of the complete data.
 
 tables = {
@@ -56,17 +56,17 @@ for ax, (title, table) in zip(axes.flat, tables.items(), strict=True):
 plt.show()
 
 # %%
-# The log-likelihood of the complete data under each fit, in nats per row, tells how near it comes
-# to the fit that has seen them all.
+# The log-likelihood of the complete data under each fit, in nats per row, shows how close it is to
+# the fit to the complete data.
 
 for title, mixture in fits.items():
     mean = mixture.weights_ @ mixture.means_
     print(f"{title:<28} {mixture.score(complete):7.3f}   mean waiting time {mean[1]:.1f} minutes")
 
 # %%
-# Filling in, afterwards
-# ----------------------
-# ``impute`` puts the conditional mean of the mixture into each hole: what to expect, given the rest
+# Imputation
+# ----------
+# ``impute`` replaces each missing value by its conditional mean under the mixture, given the rest
 # of the row.
 
 from sklearn.metrics import root_mean_squared_error
@@ -80,8 +80,8 @@ for name, filled in (
     print(f"{name:<20} root mean square error {root_mean_squared_error(true, filled):.1f} minutes")
 
 # %%
-# A conditional mean is one number where there is a distribution. ``conditional`` gives all of it:
-# the waiting time after an eruption of two, three and four minutes.
+# A conditional mean is a single number. ``conditional`` gives the whole conditional distribution,
+# here of the waiting time after an eruption of two, three and four minutes.
 
 minutes = pd.DataFrame({"waiting": np.linspace(35, 105, 300)})
 _, ax = plt.subplots(figsize=(7.2, 4.2), layout="constrained")
@@ -95,8 +95,8 @@ ax.legend(title="after an eruption of")
 plt.show()
 
 # %%
-# What to take home
-# -----------------
-# Give the rows as they are, with NaN for what is missing. That is right where a value is missing at
-# random, given the rest of the row. It is not where values are missing because of what they are:
-# for example, if the observer leaves when the wait gets long.
+# Summary
+# -------
+# Pass incomplete rows as they are, with NaN for missing values. This is correct if values are
+# missing at random, given the rest of the row. It is not if their absence depends on the values
+# themselves, for example if the observer leaves when the wait becomes long.

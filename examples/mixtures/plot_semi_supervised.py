@@ -1,20 +1,21 @@
 """
-=======================================
-A few labelled rows among many without
-=======================================
+======================================
+Semi-supervised learning with mixtures
+======================================
 
-Labels cost work, rows often do not. A mixture learns from both: a labelled row tells where its
-class is, and all the other rows tell what the classes look like. With two labelled wines per grower
-it knows the growers. Then two more data sets: one where it needs more labels, and one where the
-labels teach it little, because its components are not the classes.
+Labels are often expensive, while unlabelled rows are not. A mixture learns from both: labelled rows
+show where the classes are, and all other rows show their shapes. With two labelled wines per
+grower, the mixture identifies the growers. Two other data sets follow: one for which it needs more
+labels, and one for which labels help little, because its components do not correspond to the
+classes.
 """
 
 # %%
 # Six labels
 # ----------
-# Wines from three growers, in thirteen columns. Suppose that we know two wines of each grower.
-# ``labels`` holds the component of a row, and -1 where it is not known. So the labels also number
-# the components: component 0 is grower 0.
+# The data are wines from three growers, in thirteen columns. Suppose that the grower of two wines
+# of each is known. ``labels`` contains the component of each row, or -1 where it is not known. The
+# labels thus also determine the order of the components: component 0 is grower 0.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -43,8 +44,9 @@ right = mixture.predict(X)[unknown] == y[unknown]
 print(f"{right.sum()} of the {unknown.sum()} other wines are given to their grower")
 
 # %%
-# Two of the thirteen columns: on the left what the fit is told, on the right what it makes of it.
-# It uses all the columns, so it tells wines apart that lie on each other here.
+# The figure shows two of the thirteen columns, with the given labels on the left and the fitted
+# components on the right. The fit uses all columns, so it can separate wines that overlap in these
+# two.
 
 columns = ["flavanoids", "color_intensity"]
 figure, axes = plt.subplots(1, 2, figsize=(9, 4.4), sharex=True, sharey=True, layout="constrained")
@@ -52,23 +54,23 @@ axes[0].scatter(*X.loc[unknown, columns].to_numpy().T, s=16, c="0.75", label="no
 for k in range(3):
     known = X.loc[labels == k, columns].to_numpy()
     axes[0].scatter(*known.T, s=70, c=f"C{k}", edgecolors="black", label=f"grower {k}")
-axes[0].set(xlabel=columns[0], ylabel=columns[1], title="Wines, and six that have a label")
+axes[0].set(xlabel=columns[0], ylabel=columns[1], title="Wines, six of them labelled")
 axes[0].legend()
 MixtureDisplay.from_estimator(mixture, X, columns=columns, ax=axes[1])
-axes[1].set(ylabel="", title="The mixture: components are growers")
+axes[1].set(ylabel="", title="Fitted components")
 plt.show()
 
 # %%
-# How many labels?
-# ----------------
-# Half of the rows are held out. Of the other half a few have labels, at least one per class. Three
-# learners: the mixture, which uses all rows of that half; logistic regression, which uses the rows
-# with labels; and label spreading, which also uses all rows and passes labels on to neighbours. And
-# the mixture without any label, its components matched to the classes in the best way: that is what
-# the clusters alone can tell.
+# The number of labels
+# --------------------
+# Half of the rows are held out. In the other half, a few rows have labels, at least one per class.
+# Three methods are compared: the mixture, which uses all rows of this half; logistic regression,
+# which uses only the labelled rows; and label spreading, which uses all rows and propagates labels
+# to neighbours. The fourth result is that of the mixture without labels, with its components
+# optimally matched to the classes, which shows what the clusters alone achieve.
 #
-# Wine once more; handwritten digits, as 16 principal components of their pixels; and tumours,
-# benign and malignant. The accuracy is the mean of six divisions of the rows.
+# The data sets are the wines; handwritten digits, as 16 principal components of their pixels; and
+# benign and malignant tumours. The accuracy is the mean over six random splits.
 
 from scipy.optimize import linear_sum_assignment
 from sklearn.decomposition import PCA
@@ -122,7 +124,7 @@ for title, found in results.items():
         print(f"    {name:<34}" + "".join(f"{v:6.2f}" for v in values.mean(axis=0)))
 
 # %%
-# The shaded band is from the mixture's lowest accuracy in the six divisions to its highest.
+# The shaded band extends from the mixture's lowest to its highest accuracy in the six splits.
 
 styles = {
     "mixture": {"color": "C0", "marker": "o", "linewidth": 2},
@@ -145,16 +147,17 @@ figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", 
 plt.show()
 
 # %%
-# What to take home
-# -----------------
-# * Wine: clusters are growers, and the mixture finds them without any label. Labels only give them
-#   their names, for which one per grower is enough.
-# * Digits: without labels a quarter is wrong. With eight per class the mixture is as good as
-#   logistic regression with 32. Label spreading is a little better still, from two per class on: a
-#   digit is like its neighbours, and a class of digits is not quite an ellipse.
-# * Tumours: a class is not one normal distribution. The mixture begins at 0.9 with few labels, but
-#   then stays at 0.94, because many unlabelled rows outvote the labels. With 64 of each class
-#   logistic regression is ahead.
+# Summary
+# -------
+# * Wine: the clusters correspond to the growers, and the mixture finds them without labels. Labels
+#   only identify them, for which one per grower is enough.
+# * Digits: without labels, a quarter of the rows is misclassified. With eight labels per class, the
+#   mixture is as good as logistic regression with 32. From two labels per class on, label spreading
+#   is slightly better, because digits resemble their neighbours, and the classes are not quite
+#   elliptical.
+# * Tumours: the classes are not normally distributed. The mixture has an accuracy of 0.9 with few
+#   labels, but does not exceed 0.94, because the many unlabelled rows outweigh the labelled ones.
+#   With 64 labels per class, logistic regression is better.
 #
-# So a mixture is a good way to begin with few labels. It pays to compare it with a model of the
-# labelled rows alone as soon as there are enough of them to hold some out.
+# So a mixture is a good first choice with few labels. Compare it with a model of the labelled rows
+# alone as soon as there are enough of them to hold some out.

@@ -1,22 +1,22 @@
 r"""
-=========================================
-Three coins, and what one toss cannot say
-=========================================
+===================================================
+Three coins: identifiable and unidentifiable models
+===================================================
 
-Coin A is thrown; heads, with probability :math:`\pi`, choose coin B, tails choose coin C. The coin
-chosen is tossed, and only the outcome of that toss is written down. It is heads with probability
+Coin A is tossed; heads, with probability :math:`\pi`, selects coin B, and tails selects coin C. The
+selected coin is tossed, and only the outcome of this toss is recorded. It is heads with probability
 :math:`p` for B and :math:`q` for C. What are :math:`\pi`, :math:`p` and :math:`q`?
 
-This is the textbook's first example of EM. It is also an example of a question that the data cannot
-answer, and the estimator says so.
+This is a textbook example of EM. It is also an example of a model that is not identifiable, which
+the estimator reports.
 """
 
 # %%
-# One step by hand
-# ----------------
-# Ten outcomes, 1 for heads. EM begins with a guess of the three coins, here 0.4, 0.6 and 0.7. The
-# E step asks for each outcome how probable it is that coin B was tossed. The M step counts again,
-# with these probabilities as weights.
+# One EM step by hand
+# -------------------
+# There are ten outcomes, with 1 for heads. EM begins with a guess of the three probabilities, here
+# 0.4, 0.6 and 0.7. The E step computes, for each outcome, the probability that coin B was tossed.
+# The M step estimates the parameters from counts weighted by these probabilities.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -37,9 +37,9 @@ print(f"M step: pi {pi:.4f}, p {p:.4f}, q {q:.4f}")
 # %%
 # The two runs of the textbook
 # ----------------------------
-# ``history_`` holds the start and the coins after each EM map, an E step with its M step. The
-# textbook has two starts: (0.5, 0.5, 0.5), and that of above. Both runs are at their end after one
-# map: the second changes nothing.
+# ``history_`` contains the start and the parameters after each EM map (an E step followed by an M
+# step). The textbook has two starts: (0.5, 0.5, 0.5), and the one used above. Both runs converge
+# after one map: the second map changes nothing.
 
 one_toss = outcomes.reshape(-1, 1)
 runs = {}
@@ -51,8 +51,8 @@ for init in ((0.5, 0.5, 0.5), (0.4, 0.6, 0.7)):
     print(f"log-likelihood {coins.lower_bound_:.6f} nats per row")
 
 # %%
-# Both runs come to the same probability of heads, :math:`\pi p + (1 - \pi) q = 0.6`, which is the
-# share of heads among the outcomes, and to different coins.
+# Both runs reach the same probability of heads, :math:`\pi p + (1 - \pi) q = 0.6`, which is the
+# share of heads among the outcomes, but with different parameters.
 
 figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), sharey=True, layout="constrained")
 for ax, (init, run) in zip(axes, runs.items(), strict=True):
@@ -68,18 +68,19 @@ figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", 
 plt.show()
 
 # %%
-# Both ends are maxima, equally high: one toss a row depends on the probability of heads and on
-# nothing else. One number cannot determine three. The Fisher information of :math:`(\pi, p, q)` has
-# rank 1 in place of 3, so the model is not identifiable, and the estimator says so.
+# Both solutions are maxima of equal likelihood: with one toss per row, the likelihood depends only
+# on the probability of heads. One number cannot determine three. The Fisher information of
+# :math:`(\pi, p, q)` has rank 1 instead of 3, so the model is not identifiable, and the estimator
+# reports this.
 
 print(f"rank of the information {coins.information_rank_}, identifiable: {coins.identifiable_}")
 
 # %%
 # Three tosses
 # ------------
-# Let the coin that was chosen be tossed three times. How often heads come in threes then tells how
-# different the coins are. The truth is :math:`\pi = 0.4, p = 0.3, q = 0.8`; the fit has it with the
-# names of B and C exchanged, which is the same model.
+# Now let the selected coin be tossed three times. The frequency of three heads then depends on how
+# different the coins are. The true parameters are :math:`\pi = 0.4, p = 0.3, q = 0.8`; in the fit,
+# B and C are exchanged, which is the same model.
 
 truth = ThreeCoinMixture((0.4, 0.3, 0.8), max_iter=0, random_state=0).fit([[0, 0, 0], [1, 1, 1]])
 three_tosses, _ = truth.sample(2000)
@@ -88,13 +89,14 @@ print(f"pi {coins.pi_:.3f}, p {coins.p_:.3f}, q {coins.q_:.3f}")
 print(f"rank of the information {coins.information_rank_}, identifiable: {coins.identifiable_}")
 
 # %%
-# Plateau and peaks
-# -----------------
-# The likelihood of :math:`(p, q)` at its best :math:`\pi`, and the way that EM takes from six rings
-# to its ends, the stars. With one toss there are two plateaus, one the mirror image of the other:
-# wherever one coin is below 0.6 and the other above, some :math:`\pi` makes the data as likely as
-# can be. EM needs one map onto a plateau, and stays where it lands. With three tosses there is one
-# maximum, but for the names of the coins, and each of the six starts comes to it.
+# The likelihood surface
+# ----------------------
+# The figure shows the profile likelihood of :math:`(p, q)`, maximised over :math:`\pi`, and the
+# paths of EM from six starts (rings) to their ends (stars). With one toss there are two plateaus,
+# each the mirror image of the other: whenever one of :math:`p` and :math:`q` is below 0.6 and the
+# other above, some :math:`\pi` attains the maximum. EM reaches a plateau in one map, and stays
+# there. With three tosses there is one maximum, up to the order of the coins, and all six starts
+# reach it.
 
 from matplotlib.colors import BoundaryNorm
 from scipy.stats import binom
@@ -135,7 +137,7 @@ figure.colorbar(filled, ax=axes, format="%g", label="log-likelihood below its be
 plt.show()
 
 # %%
-# What to take home
-# -----------------
-# EM finds a maximum near its start. Whether the data know of only one is another question, and more
-# rows of the same kind do not answer it: more tosses a row do.
+# Summary
+# -------
+# EM finds a maximum near its start. Whether this is the only one depends on the model, and more
+# rows of the same kind do not help: more tosses per row do.

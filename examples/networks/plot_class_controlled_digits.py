@@ -1,18 +1,18 @@
 r"""
-=================
-Digits on request
-=================
+==============================
+Class-conditional autoencoders
+==============================
 
-With labels a variational autoencoder draws rows of the class that one asks for, and its latent
-space has the rest: how the digit is written. So one can keep the style of a digit and change which
-digit it is.
+With labels, a variational autoencoder can draw rows of a given class, and its latent space
+represents the remaining variation: the style in which a digit is written. So one can change the
+digit and keep its style.
 """
 
 # %%
-# A place for each class
-# ----------------------
-# With ``prior="class"`` each class has a mean of its own in the prior, learned with all the rest.
-# Classes move apart; their numbers are drawn where the prior means are.
+# Class-dependent prior means
+# ---------------------------
+# With ``prior="class"``, the prior has a separate mean for each class, learned together with the
+# other parameters. The classes move apart; the digits in the figure mark the prior means.
 
 # sphinx_gallery_thumbnail_number = 3
 import matplotlib.pyplot as plt
@@ -37,12 +37,13 @@ display.ax_.set_title("Held-out digits, and the prior mean of each class")
 plt.show()
 
 # %%
-# The encoder has not seen the labels of these digits, and never needs any.
+# The encoder does not use the labels of these digits.
 #
-# Draws of a class
-# ----------------
-# A new digit of class c is a normal draw around the mean of c, decoded. In eight dimensions there
-# is more room than in two. In each row of the picture the noise is the same for all ten.
+# Sampling from a class
+# ---------------------
+# A new digit of class c is obtained by decoding a normal draw around the prior mean of c. Eight
+# latent dimensions can represent more variation than two. Within each row of the figure, the noise
+# is the same for all ten digits.
 
 vae = VAETransformer(8, prior="class", **common).fit(X_train, labels=y_train)
 noise = np.random.default_rng(0).standard_normal((100, 1, 8))
@@ -64,7 +65,7 @@ show_by_class(drawn.reshape(100, 10, 64)[:7], "New digits of each class", vae.cl
 plt.show()
 
 # %%
-# Are they what was asked for? A classifier of real digits reads them.
+# A classifier that was trained on real digits checks whether the draws have the requested class.
 
 judge = MaxEntClassifier().fit(X_train, y_train)
 right = judge.predict(drawn) == np.tile(vae.classes_, 100)
@@ -72,18 +73,18 @@ print(f"real digits, held out: {judge.score(X_test, y_test):.1%} are read as the
 print(f"drawn digits:          {right.mean():.1%} are read as the class asked for")
 
 # %%
-# The same hand, another digit
-# ----------------------------
-# Encode a digit, take the mean of its class away, add that of another class, and decode.
+# Changing the digit and keeping the style
+# ----------------------------------------
+# Encode a digit, subtract the mean of its class, add the mean of another class, and decode.
 
 style = vae.transform(X_test) - vae.class_means_[y_test]
 changed = vae.inverse_transform((style[:, None] + vae.class_means_).reshape(-1, 8))
 changed = changed.reshape(-1, 10, 64)
 
 # %%
-# What stays the same? Some properties of a digit can be computed from its ink, among them how much
-# it leans. Six digits of the test set, from the one that leans most to the left, compared with
-# others of its class, to the one that leans most to the right:
+# What is preserved? Some properties of a digit can be computed from its pixels, for example its
+# slant. The figure shows six digits of the test set, ordered by their slant relative to their
+# class, from left to right:
 
 row, column = np.mgrid[:8, :8].reshape(2, -1)
 
@@ -113,8 +114,9 @@ ax.axvline(0.5, color="C4", linewidth=2)
 plt.show()
 
 # %%
-# Each property is compared between the given digits and what became of them: correlations within
-# each pair of two classes, so that a one being slimmer than a zero does not count.
+# The next lines correlate each property of the original digits with that of the transformed ones.
+# Correlations are computed within each pair of classes, so that differences between classes (a one
+# is narrower than a zero) do not contribute.
 
 correlation = {
     name: np.mean(
@@ -138,8 +140,9 @@ plt.show()
 # %%
 # Two dimensions of style
 # -----------------------
-# ``conditional=True`` shows the label to encoder and decoder. Then two dimensions have room for
-# what the label does not say. The first of them leans the digit, in all three classes.
+# With ``conditional=True``, the label is an input of the encoder and the decoder. The two
+# dimensions can then represent the variation that the label does not explain. The first dimension
+# changes the slant in all three classes.
 
 styles = VAETransformer(2, conditional=True, **common).fit(X_train, labels=y_train)
 figure, axes = plt.subplots(1, 3, figsize=(9, 3.6), layout="constrained")
@@ -150,14 +153,15 @@ figure.suptitle("The same two latent dimensions, for three classes")
 plt.show()
 
 # %%
-# All its draws are of the class asked for, or nearly all. But every call needs a label, also
-# ``transform``. So:
+# Nearly all of its draws have the requested class. But every call needs labels, including
+# ``transform``. In summary:
 
 asked = np.tile(styles.classes_, 100)
 drawn = styles.inverse_transform(noise[..., :2].repeat(10, axis=1).reshape(-1, 2), labels=asked)
 print(f"drawn digits: {np.mean(judge.predict(drawn) == asked):.1%} are read as the class asked for")
 
 # %%
-# * ``prior="class"`` if classes are to have places of their own, and rows without labels are to be
-#   encoded;
-# * ``conditional=True`` if labels are always known, and z is to have the rest.
+# * use ``prior="class"`` if the classes should be separated in the latent space, and if rows
+#   without labels are to be encoded;
+# * use ``conditional=True`` if labels are always known, and z should represent only the remaining
+#   variation.

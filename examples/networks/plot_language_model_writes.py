@@ -1,18 +1,19 @@
 r"""
-============================
-A language model that writes
-============================
+===============================================
+Prediction and generation with a language model
+===============================================
 
-A recurrent network reads the reference of the Python language character by character, and learns
-to say which one comes next. Its loss is then the number of bits that a character takes, which
-compares with other ways to pack text. It can also write, and say where a text surprises it.
+A recurrent network reads the Python language reference character by character, and learns to
+predict the next one. Its loss corresponds to the number of bits per character, which can be
+compared with other methods of text compression. It can also generate text, and show where a text is
+unexpected.
 """
 
 # %%
-# Reading
-# -------
-# The reference comes with Python. A tenth of its passages is kept for the test, and a tenth of the
-# rest for the curve of validation.
+# Training and evaluation
+# -----------------------
+# The language reference is included in Python. A tenth of its passages is kept for the test, and a
+# tenth of the rest for validation.
 
 # sphinx_gallery_thumbnail_number = 3
 import bz2
@@ -40,9 +41,10 @@ model = RNNLanguageModel(
 print(f"{sum(map(len, train)) / 1000:.0f} 000 characters, {len(model.vocabulary_.tokens_)} kinds")
 
 # %%
-# Two other ways. A model of order five counts what followed the four characters before, and mixes
-# that with the counts after three, two, one, and none. And a compressor is given the training text
-# before the test: the bytes by which the packed text then grows are those of the test.
+# Two baselines are compared. An n-gram model of order five counts which characters followed the
+# preceding four, and interpolates these counts with those after three, two, one and no characters.
+# A compressor is applied to the training text with and without the test text: the difference in
+# compressed size is attributed to the test.
 
 
 def five_grams(train, test, prior=5):
@@ -79,8 +81,8 @@ print(f"recurrent network: {ours:.2f} bits per character of the test")
 print(", ".join(f"{name}: {bits:.2f}" for name, bits in others.items()))
 
 # %%
-# The network predicts better than counts, but bz2 packs better: it finds again the phrases that the
-# reference repeats, however long, and has to learn nothing.
+# The network predicts better than the n-gram model, but bz2 compresses better: it reuses repeated
+# phrases of the reference, however long, without any training.
 
 epochs = range(1, model.n_iter_ + 1)
 figure, ax = plt.subplots(figsize=(7.2, 4), layout="constrained")
@@ -96,10 +98,10 @@ ax.legend()
 plt.show()
 
 # %%
-# Writing
-# -------
-# ``temperature`` divides the logits. Below 1 likely characters become likelier: the text is safer,
-# and repeats itself. Above 1 it has more variety and less sense.
+# Generating text
+# ---------------
+# ``temperature`` divides the logits. Below 1, probable characters become more probable: the text
+# has fewer errors, and is more repetitive. Above 1, it is more varied and less meaningful.
 
 prompt = "A class "
 for options in (
@@ -114,9 +116,9 @@ for options in (
     print(textwrap.indent(textwrap.fill(written, 76), "    "))
 
 # %%
-# ``top_k`` and ``top_p`` cut the tail off, where the typing errors are: they draw among the five
-# likeliest characters, or among the fewest that have 80 % of the probability. Here are the chances
-# of what follows "The ex".
+# ``top_k`` and ``top_p`` cut off the tail of the distribution, which contains the typing errors:
+# here they restrict the draws to the five most probable characters, or to the smallest set that has
+# 80 % of the probability. The figure shows the probabilities of the character after "The ex".
 
 (chances,) = model.predict_proba(["The ex"])
 likeliest = np.argsort(chances)[::-1][:10]
@@ -130,15 +132,15 @@ for ax, temperature in zip(axes, (0.4, 0.8, 1.2), strict=True):
     ax.set(title=f"temperature {temperature}", xlabel="next character")
 axes[0].set_ylabel("probability")
 axes[0].text(4.6, 0.95, "top_k=5", color="C4", transform=axes[0].get_xaxis_transform(), va="top")
-figure.suptitle("What follows “The ex”: the higher the temperature, the more even")
+figure.suptitle("Characters after “The ex” at different temperatures")
 plt.show()
 
 # %%
-# Surprise
-# --------
-# The surprise of a character is minus the log of its chance, in nats: ``score_tokens`` with the
-# other sign (the last number is that of the end of the text). Most of it is where a word begins.
-# Swap two letters, and it is there and in the letters after them.
+# The surprisal of characters
+# ---------------------------
+# The surprisal of a character is minus the logarithm of its probability, in nats, that is, minus
+# ``score_tokens`` (the last number belongs to the end of the text). It is largest at the beginnings
+# of words. If two letters are swapped, it is large there and in the following letters.
 
 sentences = [
     f"The exception is {word} when the iterator has no more items." for word in ("raised", "riased")
@@ -150,14 +152,14 @@ for ax, sentence, log_p in zip(axes, sentences, model.score_tokens(sentences), s
     ax.bar(range(len(nats)), nats, width=0.9, color=colors)
     ax.set_xticks(range(len(nats)), sentence, family="monospace", fontsize=11)
     ax.tick_params(axis="x", length=0)
-    ax.set(xlim=(-1, len(nats)), ylabel="surprise, nats")
+    ax.set(xlim=(-1, len(nats)), ylabel="surprisal, nats")
     ax.spines[["top", "right"]].set_visible(False)
-figure.suptitle("How surprising each character is, without and with an error of spelling")
+figure.suptitle("Surprisal of each character, without and with a spelling error")
 plt.show()
 
 # %%
-# The same over words of eight letters or more in the test passages: once a word is recognised, its
-# other letters cost little.
+# The next figure shows means over words of eight or more letters in the test passages: once a word
+# is recognised, its remaining letters have a small surprisal.
 
 places = [[] for _ in range(8)]
 for text, log_p in zip(test, model.score_tokens(test), strict=True):
@@ -166,10 +168,11 @@ for text, log_p in zip(test, model.score_tokens(test), strict=True):
             place.append(value)
 figure, ax = plt.subplots(figsize=(7.2, 3.4), layout="constrained")
 ax.bar(range(1, 9), [np.mean(place) for place in places], color="C0")
-ax.set(xlabel="letter of the word", ylabel="mean surprise, nats")
-ax.set_title(f"The first letters of a word cost most ({len(places[0])} words)")
+ax.set(xlabel="letter of the word", ylabel="mean surprisal, nats")
+ax.set_title(f"Mean surprisal by position in the word ({len(places[0])} words)")
 plt.show()
 
 # %%
-# To take home: ``bits_per_character`` of held-out text says how good a model is, and it compares
-# with counts and with compressors. What a small network writes has words and phrases, but no sense.
+# In summary, ``bits_per_character`` of held-out text measures how good a model is, and can be
+# compared with n-gram models and compressors. The text that a small network generates has words and
+# phrases, but no meaning.

@@ -1,19 +1,19 @@
 r"""
-===============================
-Python code without punctuation
-===============================
+============================
+Tagging names in Python code
+============================
 
-Take the words of Python code, without punctuation and indentation. Which of them are variables,
-arguments, attributes, classes? A recurrent tagger learns it from modules of the standard library.
-In other modules it tells it even of words that it has never seen, from their letters and from the
-words around them.
+Which words of Python code, without punctuation and indentation, are variables, arguments,
+attributes or classes? A recurrent tagger learns this from modules of the standard library. In other
+modules, it can predict the tags even of words that did not occur in training, from their letters
+and their context.
 """
 
 # %%
-# Words and their kinds
-# ---------------------
-# The parser of Python knows what each name is, so that modules of the standard library are labelled
-# text. A document is a function with all that is inside it.
+# Words and their tags
+# --------------------
+# Python's parser determines what each name is, so the modules of the standard library provide
+# labelled text. A document is a function, including everything inside it.
 
 # sphinx_gallery_thumbnail_number = 3
 import ast
@@ -37,7 +37,7 @@ FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 def kind_of_name(name, module):
-    """What a name that is no argument refers to."""
+    """What a name that is not an argument refers to."""
     value = getattr(module, name, getattr(builtins, name, None))
     if inspect.ismodule(value) or inspect.isclass(value):
         return "module" if inspect.ismodule(value) else "class"
@@ -117,9 +117,9 @@ print(" ".join(X_test[8][:20]))
 # %%
 # Four taggers
 # ------------
-# The simplest one gives each word its most frequent kind. A maximum entropy classifier sees the
-# word, its ends, and two words on either side. The recurrent tagger reads the whole function in
-# both directions, once with the letters of words, and once without.
+# The simplest one predicts the most frequent tag of each word. A maximum-entropy classifier uses
+# the word, its prefixes and suffixes, and two words on either side. The recurrent tagger reads the
+# whole function in both directions, in one version with the letters of words, and in one without.
 
 
 def window(words):
@@ -158,9 +158,9 @@ for name, characters in (("RNNTagger, without letters", None), ("RNNTagger", "cn
     predicted[name] = flat(tagger.predict(X_test))
 
 # %%
-# Keywords do not count. Almost a third of the other words are in no module of the training. There
-# letters help the recurrent tagger, above all to see that CamelCase is a class. About words of the
-# training they have nothing to add.
+# Keywords are excluded from the accuracy. Almost a third of the other words do not occur in the
+# training modules. For these, letters help the recurrent tagger, above all to recognise names in
+# CamelCase as classes. For words that occur in training, letters do not help.
 
 name = truth != "keyword"
 seen = np.array([word in counts for word in words.tolist()])
@@ -180,14 +180,14 @@ for number, ((model, kind), color) in enumerate(
     ax.bar_label(bars, fmt="%.0f", padding=2)
 ticks = [f"{label}\n{rows.sum()} words" for label, rows in groups.items()]
 ax.set_xticks(range(4), ticks)
-ax.set(ylabel="words that are right, %", ylim=(0, 110))
+ax.set(ylabel="accuracy (% of words)", ylim=(0, 110))
 ax.set_title("Names in held-out modules")
 ax.legend(ncols=2, loc="upper center")
 ax.spines[["top", "right"]].set_visible(False)
 plt.show()
 
 # %%
-# What is taken for what? A name that is bound in the function is a variable, unless it is in the
+# Which tags are confused? A name that is bound in the function is a variable, unless it is in the
 # list of arguments, which may be far away.
 
 order = ["argument", "variable", "attribute", "method", "function", "class", "module"]
@@ -202,15 +202,15 @@ ConfusionMatrixDisplay.from_predictions(
     xticks_rotation=30,
     ax=ax,
 )
-ax.set(xlabel="taken for", ylabel="is")
-ax.set_title("Share of each kind that the tagger takes for each")
+ax.set(xlabel="predicted tag", ylabel="true tag")
+ax.set_title("Confusion matrix of the tagger (shares of each tag)")
 plt.show()
 
 # %%
-# Colours for code
-# ----------------
-# A function that was held out, with the colours that the tagger gives to its words. What it has not
-# seen, punctuation and strings, is pale. Underlined words are wrong.
+# A tagged function
+# -----------------
+# The figure shows a held-out function, with its words coloured by their predicted tags. Punctuation
+# and strings, which the tagger does not see, are pale. Wrong predictions are underlined.
 
 (function,) = (f for f in read("shlex") if f[1][0] == "push_source")
 tags = tagger.predict([[word for word, *_ in function]])[0]
@@ -241,11 +241,11 @@ for row, left, right in underlined:
     ax.hlines(row, left, right, color="r")
 ax.set(xlim=(3, max(map(len, lines))), ylim=(len(lines), -1))
 ax.axis("off")
-ax.set_title("A held-out function, shlex.push_source, in the colours of the tagger")
+ax.set_title("A held-out function, shlex.push_source, with predicted tags")
 handles = [plt.Line2D([], [], color=color, lw=5, label=kind) for kind, color in colors.items()]
 figure.legend(handles=handles, loc="outside lower center", ncols=7, columnspacing=1)
 plt.show()
 
 # %%
-# To take home: a tagger learns from labelled sequences what a window of words does not show.
-# ``characters`` is for tokens that are new.
+# In summary, a recurrent tagger can use context outside a fixed window of words. ``characters``
+# helps with tokens that did not occur in training.

@@ -1,20 +1,20 @@
 r"""
-=====================================
-A variational autoencoder, beside PCA
-=====================================
+================================
+Variational autoencoders and PCA
+================================
 
-A variational autoencoder without hidden layers is probabilistic PCA: rows near a flat surface, and
-noise of one variance around it. That has an exact solution, against which training can be checked.
-Hidden layers bend the surface. What that gains is measured by the log density of held-out rows, in
-nats per row.
+A variational autoencoder without hidden layers is probabilistic PCA: rows lie close to a linear
+subspace, with noise of a common variance around it. This model has an exact solution, with which
+training can be compared. With hidden layers, the surface is curved. The log density of held-out
+rows, in nats per row, measures how much this improves the model.
 """
 
 # %%
 # The linear model is PCA
 # -----------------------
 # scikit-learn's ``PCA().score`` is the exact log-likelihood of probabilistic PCA. The linear
-# autoencoder is trained by Adam on a bound of the same likelihood. With ``hidden_layer_sizes=()``
-# the encoder can give the exact posterior, so that the bound is tight at the optimum.
+# autoencoder is trained by Adam on a bound of the same likelihood. With ``hidden_layer_sizes=()``,
+# the encoder can represent the exact posterior, so the bound is tight at the optimum.
 
 import matplotlib.pyplot as plt
 from scipy.linalg import orthogonal_procrustes
@@ -39,10 +39,10 @@ for n, exact, trained in zip(sizes, pca, flat, strict=True):
     print(f"{n:10d}   {exact.score(X_test):10.2f}   {trained.score(X_test):11.2f}")
 
 # %%
-# What hidden layers gain
-# -----------------------
-# One hidden layer of 256 units in encoder and decoder, and nothing else changed: still so many
-# dimensions, still noise of one variance.
+# The gain from hidden layers
+# ---------------------------
+# The next model has one hidden layer of 256 units in the encoder and in the decoder, and is
+# otherwise the same, with the same numbers of dimensions and a common noise variance.
 
 bent = [VAETransformer(n, **curved).fit(X_train) for n in sizes]
 
@@ -51,15 +51,15 @@ ax.plot(sizes, [m.score(X_test) for m in bent], "o-", color="C0", label="VAE, a 
 ax.plot(sizes, [m.score(X_test) for m in flat], "o", color="C1", label="VAE, linear")
 ax.plot(sizes, [m.score(X_test) for m in pca], color="0.5", label="PCA, exact")
 ax.set(xlabel="dimensions", ylabel="log density, nats per held-out row", xticks=sizes)
-ax.set_title("Linear, the autoencoder is PCA; bent, it describes digits better")
+ax.set_title("The linear autoencoder is PCA; hidden layers improve it")
 ax.legend(loc="lower right")
 ax.grid(alpha=0.3)
 plt.show()
 
 # %%
-# The same in the plane. The plane of the linear autoencoder is that of PCA, but turned: a standard
-# normal prior has no direction that comes first. Turned back the two agree. With a hidden layer
-# classes are farther apart.
+# The next figure compares the models with two dimensions. The plane of the linear autoencoder is
+# that of PCA up to a rotation, because a standard normal prior has no preferred direction; rotated
+# back, the two agree. With a hidden layer, the classes are farther apart.
 
 points = {
     "PCA": pca[0].transform(X_test) / pca[0].explained_variance_ ** 0.5,
@@ -79,13 +79,15 @@ plt.show()
 # %%
 # Tighter bounds
 # --------------
-# With hidden layers the log density has no closed form. ``score_samples`` gives a lower bound, from
-# importance samples: the more samples, the tighter. So a part of what is missing on the left of the
-# picture is no fault of the model, but of the bound. Three options aim at the model itself:
+# With hidden layers, the log density has no closed form. ``score_samples`` computes a lower bound
+# from importance samples, which becomes tighter with more samples. So part of the difference on the
+# left of the figure is due to the bound and not to the model. Three options change the model itself
+# or its training:
 #
 # * ``n_importance_samples=5`` trains the importance-weighted bound;
-# * ``posterior="planar"`` pushes the posterior through flows, so that it need not be normal;
-# * ``prior="vamp"`` learns a prior with many modes, in place of one normal distribution.
+# * ``posterior="planar"`` transforms the approximate posterior by flows, so that it need not be
+#   normal;
+# * ``prior="vamp"`` learns a prior with many modes instead of one normal distribution.
 
 models = {
     "VAE": bent[2],
@@ -107,14 +109,15 @@ ax.grid(alpha=0.3)
 plt.show()
 
 # %%
-# Here the prior gains most, and the importance-weighted bound is next, if it is also measured with
-# many samples. The flows gain nothing.
+# In this example, the prior improves the score most, followed by the importance-weighted bound, if
+# it is also evaluated with many samples. The flows do not improve it.
 #
-# Where less is gained
-# --------------------
-# Breast cancer has 426 training rows of 30 measurements. Its columns want a variance each, and then
-# the linear model is factor analysis. A curved surface gains up to two nats here with two or four
-# dimensions; with eight the exact linear fit is ahead.
+# Tables with a smaller gain
+# --------------------------
+# The breast cancer data have 426 training rows of 30 measurements. A separate noise variance for
+# each column is appropriate, and the linear model is then factor analysis. With two or four
+# dimensions, a curved surface improves the score by up to two nats; with eight, the exact linear
+# fit is better.
 
 rows = StandardScaler().fit_transform(load_breast_cancer().data)
 train, test = train_test_split(rows, random_state=0)
@@ -131,6 +134,6 @@ ax.grid(alpha=0.3)
 plt.show()
 
 # %%
-# To take home: PCA and factor analysis are exact and take no time, so fit one of them first. Its
-# held-out score is what a variational autoencoder has to beat, and the number of nats by which it
-# does so says whether the rows lie near a curved surface.
+# In summary, PCA and factor analysis are fast and accurate, so fit one of them first. Its held-out
+# score is the baseline for a variational autoencoder, and the difference, in nats, shows whether
+# the rows lie close to a curved surface.

@@ -1,19 +1,21 @@
 r"""
-===========================
-A grid search over anything
-===========================
+============================================
+Grid searches over different kinds of models
+============================================
 
-All models of skem are estimators of scikit-learn, and so a grid search may choose between them as
-it chooses a parameter. Here it takes the step before a classifier from five kinds, each with
-parameters of its own; then it takes a density from mixtures and autoencoders, without any labels.
+All models of skem are scikit-learn estimators, so a grid search can choose between models in the
+same way as between parameters. In this example, it first chooses the step before a classifier from
+five kinds, each with its own parameters, and then a density from mixtures and autoencoders, without
+labels.
 """
 
 # %%
-# Which features?
-# ---------------
-# A linear classifier reads digits. Between the pixels and the classifier there may be a step that
-# makes features without looking at the labels. Models of topics and autoencoders are transformers
-# already. A mixture becomes one when the probabilities of its components are taken for features.
+# Choosing features
+# -----------------
+# A linear classifier recognises digits. Between the pixels and the classifier, there may be a step
+# that computes features without using the labels. Topic models and autoencoders are already
+# transformers. A mixture becomes one if the posterior probabilities of its components are used as
+# features.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -53,8 +55,8 @@ kinds = {
 }
 
 # %%
-# A step is a parameter of its pipeline, and a grid may be a list of grids. Scores are held-out log
-# losses in three folds, in nats per row.
+# A step is a parameter of its pipeline, and a grid may be a list of grids. The scores are held-out
+# log losses in three folds, in nats per row.
 
 pipeline = Pipeline([("features", "passthrough"), ("classify", MaxEntClassifier())])
 grid = [
@@ -87,13 +89,13 @@ ax.set_title("Candidates by kind, the best of each filled")
 plt.show()
 
 # %%
-# The numbers are those of components, topics or dimensions of the best. By themselves no features
-# do better than the pixels. But added to the pixels, the components of a mixture help, with any of
-# the parameters tried. They stand for ways to write a digit, and a classifier that is linear in the
-# pixels has no such thing.
+# The numbers in the figure are the numbers of components, topics or dimensions of the best model of
+# each kind. By themselves, no features are better than the pixels. But added to the pixels, the
+# components of a mixture help, with all parameters in the grid. They represent ways to write a
+# digit, which a linear function of the pixels cannot.
 #
-# The digits that were set aside tell how good the choice is. The probabilities are better; about as
-# many digits are read rightly.
+# The digits that were set aside show how good the choice is. The predicted probabilities are
+# better; the number of correctly classified digits is about the same.
 
 plain = make_pipeline(MaxEntClassifier(C=10)).fit(X_train, y_train)
 for name, model in (("pixels alone", plain), ("best", search)):
@@ -102,12 +104,13 @@ for name, model in (("pixels alone", plain), ("best", search)):
     print(f"{name:13} accuracy {accuracy:.3f}, log loss {log_loss(y_test, probabilities):.3f}")
 
 # %%
-# Which density?
-# --------------
-# Without labels ``score`` is the mean log density of held-out rows, in nats per row, and that
-# compares models of any kind on the same rows. For an autoencoder it is a lower bound. The wine
-# data are few: 178 rows of 13 columns, and a full covariance has 91 numbers for each component.
-# Columns are scaled to a standard deviation of one, and ``reg_covar`` adds a variance of 0.01.
+# Choosing a density
+# ------------------
+# Without labels, ``score`` is the mean log density of held-out rows, in nats per row, which allows
+# comparisons of different density models on the same rows. For an autoencoder it is a lower bound.
+# The wine data set is small: it has 178 rows of 13 columns, and a full covariance has 91 parameters
+# for each component. The columns are scaled to a standard deviation of one, and ``reg_covar`` adds
+# a variance of 0.01.
 
 wine = load_wine().data
 density = Pipeline([("scale", StandardScaler()), ("density", GaussianMixtureEM())])
@@ -152,13 +155,15 @@ for parameters, score in zip(results["params"], results["mean_test_score"], stri
         print(f"{kind:12} {parameters['density__n_components']}   {score:.2f} nats per row")
 
 # %%
-# The list holds all that is within a quarter of a nat of the best. The best mixture has three
-# components; there are three growers, of which it was not told. The best autoencoder is as good.
-# Error bars are standard errors over five folds, and the data do not decide between kinds. Eight
-# components with full covariances, 839 parameters fitted to 142 rows, are below the picture.
+# The list contains all models within a quarter of a nat of the best. The best mixture has three
+# components, as there are three growers, which the fit does not know. The best autoencoder is as
+# good. The error bars are standard errors over five folds; the data do not decide between the
+# kinds. The score of eight components with full covariances (839 parameters fitted to 142 rows) is
+# below the plotted range.
 #
-# What to take home
-# -----------------
+# Summary
+# -------
 # A step of a pipeline is a parameter like any other, and a list of grids gives each kind of step
-# parameters of its own. With labels a proper score compares features; without labels ``score``
-# compares densities. Keep rows aside for the choice, and look at the errors before you believe it.
+# its own parameters. With labels, use a proper score to compare features; without labels, ``score``
+# compares densities. Set rows aside to evaluate the choice, and look at the standard errors before
+# relying on it.

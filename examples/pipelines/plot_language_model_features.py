@@ -3,15 +3,15 @@ r"""
 Features from a language model
 ==============================
 
-A language model needs no labels, and its state after a text can be the features of a classifier.
-With few labels that may be better than counting pieces of the text, or much worse. It depends on
-what is asked: here are one question of each kind, about Python code.
+A language model needs no labels, and its state after a text can be used as features for a
+classifier. With few labels, this may be better than n-gram counts, or much worse, depending on the
+task. This example shows one task of each kind, on Python code.
 """
 
 # %%
 # Unlabelled code
 # ---------------
-# The language model reads modules of the standard library, character by character.
+# The language model is trained on modules of the standard library, character by character.
 
 import importlib
 import inspect
@@ -43,13 +43,13 @@ model = RNNLanguageModel(
 print(f"{sum(map(len, pieces)) / 1000:.0f} 000 characters")
 
 # %%
-# Two questions
-# -------------
+# Two tasks
+# ---------
 # *What comes next?* Given 80 characters of code, of what kind is the next token: a name, a keyword,
-# an operator, a number, a string, a comment? The tokenizer of Python knows the answer. The test is
-# on other modules.
+# an operator, a number, a string, or a comment? Python's tokenizer provides the labels. The test
+# uses other modules.
 #
-# *Where is it from?* Given 100 characters of code, which of the six modules has them?
+# *Where is it from?* Given 100 characters of code, which of the six modules are they from?
 
 KINDS = {
     tokenize.NAME: "name",
@@ -97,11 +97,12 @@ print(repr(X[0][-30:]), "is followed by:", y[0])
 # %%
 # Three classifiers
 # -----------------
-# ``FrozenEstimator`` keeps a pipeline from fitting the language model again. The state after the
-# last character is for what follows, the mean of the states for the whole text. Beside it are
-# tf-idf of pieces of one to four characters, and a recurrent classifier that starts from nothing.
-# All of them learn from the same labels. For what comes next tf-idf is also given the last eight
-# characters alone, and a mark where they end, for a bag of eighty hardly has an order.
+# ``FrozenEstimator`` prevents a pipeline from refitting the language model. For the first task, the
+# features are the state after the last character; for the second, the mean of all states. They are
+# compared with tf-idf of character n-grams of length one to four, and with a recurrent classifier
+# without pretraining. All of them learn from the same labels. For the first task, tf-idf is also
+# applied to the last eight characters alone, with a marker at their end, because a bag of n-grams
+# from eighty characters contains little information about order.
 
 
 def tf_idf(preprocessor=None):
@@ -161,18 +162,19 @@ for ax, question in zip(axes, tasks, strict=True):
 axes[0].set_ylabel("right on the test, %")
 handles, names = axes[0].get_legend_handles_labels()
 figure.legend(handles, names, loc="outside lower center", ncols=4)
-figure.suptitle("The features of a language model help with one question, not with the other")
+figure.suptitle("The features of a language model help with one task, but not with the other")
 plt.show()
 
 # %%
-# To predict the next character the model had to know what kind of token comes next. Its state has
-# much of the answer, and a hundred labels are enough to read it. Which module a piece is from is
-# told by its words. The state does not keep those as counts do.
+# To predict the next character, the model has to predict the kind of the next token. Its state
+# therefore contains much of the answer, and a hundred labels are enough to extract it. The module
+# of a text, on the other hand, depends on its words, which the state does not preserve as counts
+# do.
 #
-# What the states look like
-# -------------------------
-# States after code of the modules that were held out, in the two directions that separate the kinds
-# best. The directions come from the 500 labelled texts.
+# The states
+# ----------
+# The figure shows states after code from the held-out modules, projected on the two directions that
+# separate the kinds best. The directions are estimated from the 500 labelled texts.
 
 model.set_params(representation="last")
 plane = make_pipeline(FrozenEstimator(model), LinearDiscriminantAnalysis(n_components=2)).fit(X, y)
@@ -185,5 +187,5 @@ display.ax_.set(
 plt.show()
 
 # %%
-# To take home: try tf-idf first. Use the states of a language model where the order of the last
-# tokens has the answer, and labels are few.
+# In summary, try tf-idf first. Use the states of a language model if the order of the last tokens
+# matters, and labels are few.

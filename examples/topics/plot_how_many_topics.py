@@ -1,25 +1,26 @@
 r"""
-================
-How many topics?
-================
+=============================
+Choosing the number of topics
+=============================
 
-A topic model gives as many topics as it is asked for. How many should one ask for? Four measures
-are drawn here for the reference manual of Python: how well the model predicts words, how many
-topics it uses, whether the words of a topic belong together, and whether another fit finds the same
-topics. They do not agree, because they answer different questions.
+The number of topics is a parameter of a topic model. How many should it be? This example computes
+four measures for the Python language reference: how well the model predicts words, how many topics
+it uses, whether the words of a topic occur together, and whether another fit finds the same topics.
+They do not agree, because they answer different questions.
 """
 
 # %%
 # Four measures
 # -------------
-# *Prediction* is document completion: in a held-out passage the mixture of topics is fitted to one
-# half of the tokens, and the other half is scored, in nats per token. *Use* is the number of topics
-# that would have the same entropy if all had the same share. *Coherence* is NPMI: 1 for words that
-# are always in the same passages, 0 for words that are independent. *Stability* compares fits to
-# random parts of the passages: 1 if they find the same topics.
+# *Prediction* is document completion: the topic proportions of a held-out passage are inferred from
+# one half of its tokens, and the other half is scored, in nats per token. *Use* is the effective
+# number of topics: the number of equally frequent topics with the same entropy. *Coherence* is
+# NPMI: 1 for words that always occur in the same passages, 0 for independent words. *Stability*
+# compares fits to random subsets of the passages: 1 if they find the same topics.
 #
 # :func:`~skem.topics.completion_score` and :class:`~skem.topics.StabilityScorer` are scorers in the
-# sense of scikit-learn, for `cross_validate` and `GridSearchCV`. The others are easily made so.
+# sense of scikit-learn, for `cross_validate` and `GridSearchCV`. The others can easily be written
+# as scorers.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -69,12 +70,12 @@ for name, model in models.items():
     scores[name] = {key: np.array([result[key] for result in results]) for key in results[0]}
 
 # %%
-# Error bars are standard errors of the means over three folds.
+# The error bars are standard errors of the means over three folds.
 
 panels = (
     ("test_prediction", "nats per token", "Prediction (dashed: of tokens that are seen)"),
-    ("train_use", "topics", "Use (grey: all that there are)"),
-    ("train_coherence", "NPMI", "Coherence of the ten likeliest words"),
+    ("train_use", "topics", "Use (grey: number of topics)"),
+    ("train_coherence", "NPMI", "Coherence of the ten most probable words"),
     ("stability", "similarity", "Stability"),
 )
 figure, axes = plt.subplots(2, 2, figsize=(9, 7), sharex=True, layout="constrained")
@@ -95,11 +96,11 @@ axes[0, 1].legend()
 plt.show()
 
 # %%
-# What each says
-# --------------
-# PLSA predicts tokens that are seen the better, the more topics it has; that says nothing about new
-# text. *Prediction* of tokens that are not seen gains less and less: PLSA still gains a little at
-# the largest number, LDA hardly anything from thirty on.
+# Results
+# -------
+# PLSA predicts observed tokens better with every additional topic, which says nothing about new
+# text. The *prediction* of unobserved tokens improves less and less: PLSA still improves slightly
+# at the largest number, LDA hardly at all beyond thirty.
 
 for name, measured in scores.items():
     gains = np.diff(measured["test_prediction"].mean(axis=1))
@@ -107,13 +108,13 @@ for name, measured in scores.items():
     print(f"from 30 to 40 {gains[-2]:+.3f}, from 40 to 60 {gains[-1]:+.3f}")
 
 # %%
-# *Use*: LDA learns the prior of the mixtures, and so it may leave topics empty. Of sixty it uses
-# less than forty, PLSA nearly all. *Coherence* rises up to ten or fifteen topics, and then no
-# further.
+# *Use*: LDA learns the prior of the topic proportions, so topics may remain empty. Of sixty topics,
+# it uses fewer than forty, while PLSA uses nearly all. *Coherence* rises up to ten or fifteen
+# topics, and not beyond.
 #
-# *Stability* falls for PLSA: many topics can be cut in many ways. That it rises for LDA is no good
-# sign. Topics with few tokens are largely what the prior is, and that is the same for all. Any two
-# topics of two fits then become alike, whether they match or not:
+# *Stability* falls for PLSA: many topics can be divided in many ways. That it rises for LDA is not
+# a good sign. Topics with few tokens are determined mainly by the prior, which is the same for all
+# of them. Any two topics of two fits then become similar, whether they match or not:
 
 for n_topics in (20, 60):
     lda = models["LDA"].set_params(n_components=n_topics)
@@ -124,9 +125,9 @@ for n_topics in (20, 60):
 # %%
 # Topic by topic
 # --------------
-# A number for all topics hides that some are sure and others are not.
-# :func:`~skem.topics.topic_stability` fits from several seeds and says, for each topic of the most
-# typical fit, how well the others find it.
+# An overall number hides that some topics are stable and others are not.
+# :func:`~skem.topics.topic_stability` fits the model from several seeds, and reports how well the
+# other fits reproduce each topic of the most typical fit.
 
 model = LatentDirichletAllocationVB(10)
 result = topic_stability(model, X, n_fits=6, random_state=0)
@@ -138,12 +139,13 @@ figure, ax = plt.subplots(figsize=(7.5, 3.8), layout="constrained")
 bars = ax.barh(labels, result.topic_similarities[order], color="C0")
 ax.bar_label(bars, fmt="%.2f", padding=3)
 ax.set(xlim=(0, 1), xlabel="similarity to the topic's match in other fits (1: the same)")
-ax.set_title("Ten topics of LDA, and how sure they are")
+ax.set_title("Ten topics of LDA, and their stability")
 plt.show()
 
 # %%
-# What to take home
-# -----------------
-# For features or for prediction, take what document completion says: here thirty or more. For
-# topics that people read take fewer, as many as where coherence stops to rise, here ten or fifteen,
-# and of those believe the stable ones. No measure has a peak that would be the true number.
+# Summary
+# -------
+# For features or for prediction, use document completion, which suggests thirty topics or more in
+# this example. For topics that people read, use fewer: the number at which coherence stops rising,
+# here ten or fifteen, and rely on the stable ones. No measure has a peak that would indicate a true
+# number.

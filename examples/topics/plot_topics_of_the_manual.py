@@ -1,20 +1,21 @@
 r"""
-===============================
-Topics of the manual of Python
-===============================
+=======================================
+Topics of the Python language reference
+=======================================
 
-What is a text about that nobody has sorted? A topic model finds groups of words that occur together
-and tells each document's share of them. Here it reads the reference manual of Python, which is on
-every machine that has Python: which topics are there, which chapters have them, and which topic
-each word of a passage is read by.
+A topic model finds groups of words that occur together, and their proportions in each document,
+without any labels. In this example, it is fitted to the Python language reference, which is
+installed with Python. The figures show the topics, the chapters that contain them, and the topic of
+each word of a passage.
 """
 
 # %%
-# Words that go together
-# ----------------------
-# The manual comes in passages of about 120 words. All that the model sees is how often each word
-# is in each passage. To :class:`skem.LatentDirichletAllocationVB` a passage has a mixture of topics
-# of its own, and takes each word from one of them. :class:`skem.PLSA` could stand in its place.
+# The words of the topics
+# -----------------------
+# The reference is divided into passages of about 120 words. The model uses only the number of
+# occurrences of each word in each passage. In :class:`skem.LatentDirichletAllocationVB`, each
+# passage has its own topic proportions, and each of its words comes from one topic.
+# :class:`skem.PLSA` could be used instead.
 
 import re
 from textwrap import fill
@@ -40,17 +41,18 @@ axes[1, 3].set_axis_off()
 for ax in axes.flat:
     ax.xaxis.set_tick_params(labelbottom=True)
 display = TopicsDisplay.from_estimator(model, n_words=8, axes=axes.flat[:7])
-figure.suptitle("The likeliest words of each topic, and the share of the topic")
+figure.suptitle("The most probable words of each topic, and its share")
 plt.show()
 colors = [bars[0].get_facecolor()[:3] for bars in display.bars_]
 
 # %%
-# The topics were given no names. From here on each goes by its two likeliest words.
+# The model does not name the topics. In the following, each is identified by its two most probable
+# words.
 #
 # Chapters
 # --------
-# Nor does the model know the chapters. Their passages have the topics that one would expect, and a
-# chapter of many things, such as the one on types, has many.
+# The model does not know the chapters either. Their passages have the expected topics, and a
+# chapter on many subjects, such as the one on types, has many topics.
 
 words = counter.get_feature_names_out()
 names = [" / ".join(words[row.argsort()[:-3:-1]]) for row in lda.components_]
@@ -68,9 +70,10 @@ plt.show()
 # %%
 # One passage
 # -----------
-# A passage is no single topic. Given its mixture :math:`p(z | d)`, each word has a posterior
-# :math:`p(z | d, w) \propto p(w | z) \, p(z | d)`. Words have the colour of their most probable
-# topic, the stronger the more probable it is; those in grey are not in the vocabulary.
+# A passage may have several topics. Given its topic proportions :math:`p(z | d)`, each word has a
+# posterior :math:`p(z | d, w) \propto p(w | z) \, p(z | d)`. Words have the colour of their most
+# probable topic, with an intensity that increases with its probability; words in grey are not in
+# the vocabulary.
 
 passage = manual.data[manual.names.index("class 0")]
 mixture = model.transform([passage])[0]
@@ -94,15 +97,15 @@ for number, line in enumerate(passage.splitlines()):
         )
 patches = [Patch(color=colors[z], alpha=0.6, label=names[z]) for z in sorted(readings)]
 figure.legend(handles=patches, loc="outside lower center", ncols=4, columnspacing=1)
-ax.set_title("A passage, and the topic that each word is read by")
+ax.set_title("A passage, and the topic of each word")
 plt.show()
 
 # %%
-# A question
-# ----------
-# New text is folded in: its mixture is found with the topics as they are. So a question can be put
-# beside the passage of the manual that has the most similar mixture. That finds the subject, which
-# need not be the answer.
+# New text
+# --------
+# For new text, ``transform`` infers the topic proportions with fixed topics (folding-in). A
+# question can then be matched with the passage of the reference whose proportions are most similar.
+# This finds the subject, but not necessarily the answer.
 
 questions = [
     "How do I catch an exception and run a finally clause?",
@@ -122,9 +125,9 @@ ax.set_title("Topics of four questions")
 plt.show()
 
 # %%
-# What to take home
-# -----------------
-# Counts of words are enough to find what a text is about, to compare chapters, and to read a
-# passage or a question word by word. Look at the words of the topics and at some documents before
-# you trust them; :ref:`sphx_glr_auto_examples_topics_plot_how_many_topics.py` says how many to ask
-# for.
+# Summary
+# -------
+# Word counts are enough to find the subjects of a text, to compare chapters, and to assign topics
+# to the words of a passage or a question. Inspect the words of the topics and some documents before
+# relying on them; :ref:`sphx_glr_auto_examples_topics_plot_how_many_topics.py` discusses the number
+# of topics.

@@ -10,17 +10,18 @@ from typing import Any
 
 import torch
 from sklearn.exceptions import ConvergenceWarning
-from skorch.callbacks import EarlyStopping, EpochTimer, LRScheduler, PrintLog
+from skorch.callbacks import Callback, EarlyStopping, EpochTimer, LRScheduler, PrintLog
 from skorch.helper import predefined_split
 
 from skem._callbacks import CallbackSupportMixin, IterationCallbacks
+from skem._interrupts import interrupts_later, plain_interrupts
 from skem._sklearn import Interval, StrOptions
 from skem._warnings import warn_user
 from skem.deep._data import Batches
 from skem.deep._device import device_named, resolve_device, same_device, threads_for
 from skem.deep._net import DivergedError, Net
-from skem.deep._random import local_seed
 from skem.deep._tasks import EpochTasks
+from skem.deep.modules.draws import borrowed, own_generators
 
 
 def cosine(done: float) -> float:
@@ -31,6 +32,25 @@ def cosine(done: float) -> float:
 def _is_scheduler(callback: Any) -> bool:
     kind = callback[1] if isinstance(callback, tuple) else callback
     return isinstance(kind, LRScheduler) or kind is LRScheduler
+
+
+def check_callbacks(callbacks: list | None) -> None:
+    """Refuse what skorch could not call.
+
+    Raises
+    ------
+    TypeError
+        It says which entry is wrong, and what entries may be.
+    """
+    for i, given in enumerate(callbacks or []):
+        named = isinstance(given, tuple) and len(given) == 2 and isinstance(given[0], str)
+        callback = given[1] if named else given
+        kind = callback if isinstance(callback, type) else type(callback)
+        if not issubclass(kind, Callback):
+            raise TypeError(
+                f"callbacks[{i}] must be a callback of skorch, or a pair of a name and one; got "
+                f"{given!r}. Callbacks of scikit-learn go to set_callbacks."
+            )
 
 
 def silent(message: str) -> None:
@@ -117,18 +137,27 @@ class DeepEstimatorMixin(CallbackSupportMixin):
         net = self._make_net(module, valid, size, tasks).initialize()
         self._before_training(net)
         try:
-            with threads_for(module, size):
+            with plain_interrupts(), threads_for(module, size):
                 net.partial_fit(train)
         except DivergedError as error:
             self._fall_back(net, error, train)
-        if len(net.history) and "train_loss" not in net.history[-1]:  # stopped by hand
-            net.history.pop()
-            if not len(net.history):
-                raise KeyboardInterrupt
-        net.let_go()
-        fitted = attributes(net)
+        with interrupts_later() as noted:
+            net.let_go()
+            fitted = attributes(net)
         callbacks.finish(fitted)
+        if net.interrupted_ or noted.pressed:
+            self._say_interrupted(net)
         return fitted
+
+    def _say_interrupted(self, net: Net) -> None:
+        """Ctrl-C, and no callback, has ended the training."""
+        n_epochs = len(net.history)
+        best = getattr(dict(net.callbacks_).get("early_stopping"), "best_epoch_", 0) or n_epochs
+        warn_user(
+            f"Training interrupted after {n_epochs} of {self._n_epochs} epochs; the weights are "
+            f"those of epoch {best}. Set warm_start=True to go on from here.",
+            ConvergenceWarning,
+        )
 
     def _size_of_batches(self, train: Any) -> int:
         """With 'auto' a few hundred steps are made in the default epochs, also of few rows."""
@@ -140,6 +169,7 @@ class DeepEstimatorMixin(CallbackSupportMixin):
         self, module: torch.nn.Module, valid: Any, batch_size: int, tasks: list[EpochTasks]
     ) -> Net:
         device = resolve_device(self.device)
+        check_callbacks(self.callbacks)
         own = [*tasks, *(self.callbacks or [])]
         scheduled = any(_is_scheduler(callback) for callback in own)
         callbacks: list[Any] = [("timer", EpochTimer()), *self._own_callbacks(), *own]
@@ -264,8 +294,13 @@ class DeepEstimatorMixin(CallbackSupportMixin):
             self.net_.device = str(wanted)
             module.to(wanted)
             device = wanted
-        draws = contextlib.nullcontext() if seed is None else local_seed(seed, device)
-        with torch.inference_mode(), draws:
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(torch.inference_mode())
+            stack.enter_context(torch.autocast(device.type, enabled=False))
+            if seed is not None:
+                stack.enter_context(own_generators(seed, device))
+                if getattr(module, "foreign", False):
+                    stack.enter_context(borrowed(device))
             yield device
 
 

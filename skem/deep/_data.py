@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from skem.deep.modules.draws import generator
+
 
 class TensorRows(Dataset):
     """Tensors that have a row for each sample; None stands for what there is not.
@@ -44,7 +46,7 @@ class TensorRows(Dataset):
 
 
 class Batches:
-    """The batches of `TensorRows`, in order or shuffled by torch's random state.
+    """The batches of `TensorRows`, in order or shuffled by the random state of the fit.
 
     Parameters
     ----------
@@ -72,7 +74,7 @@ class Batches:
 
     def __iter__(self) -> Iterator[tuple[Tensor | None, ...]]:
         n, size = len(self.dataset), self.batch_size
-        order = torch.randperm(n) if self.shuffle else None
+        order = torch.randperm(n, generator=generator()) if self.shuffle else None
         moved = self.device is not None and self.dataset.device != torch.device(self.device)
         for start in range(0, n, size):
             rows = slice(start, start + size) if order is None else order[start : start + size]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Iterator
 
 import torch
@@ -54,12 +55,36 @@ def threads_for(module: torch.nn.Module, n_rows: int) -> Iterator[None]:
 
     On cores that others use too, threads wait for each other at every small layer: fits were 40
     times slower than with one.
+
+    torch gives a new thread the number that was set last in any thread: a fit that begins in one
+    while another holds the number down brings back what there was before both.
     """
-    before = torch.get_num_threads()
     largest = max((p.numel() for p in module.parameters() if p.ndim > 1), default=0)
-    if n_rows * largest < _LARGE:
+    if n_rows * largest >= _LARGE:
+        yield
+        return
+    with _one_thread.lock:
+        mine = torch.get_num_threads()
+        if _one_thread.n_fits == 0:
+            _one_thread.before = mine
+        before = _one_thread.before if mine == 1 else mine
+        _one_thread.n_fits += 1
         torch.set_num_threads(1)
     try:
         yield
     finally:
-        torch.set_num_threads(before)
+        with _one_thread.lock:
+            _one_thread.n_fits -= 1
+            torch.set_num_threads(before)
+
+
+class _OneThread:
+    """How many fits hold torch to one thread, and how many threads there were before."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.n_fits = 0
+        self.before = 1
+
+
+_one_thread = _OneThread()

@@ -70,14 +70,14 @@ def distinct(
 
 
 def repeated(weight: NDArray | None, n_given: int) -> tuple[NDArray | None, NDArray | None]:
-    """How rows that were put together come in an epoch: as often as their weights say.
+    """How often rows that were merged come in an epoch: as their weights say.
 
     Parameters
     ----------
     weight : ndarray of shape (n,) or None
         Weights of different rows; None is one for each.
     n_given : int
-        Rows before equal ones were put together.
+        Rows before equal ones were merged.
 
     Returns
     -------
@@ -98,13 +98,13 @@ def repeated(weight: NDArray | None, n_given: int) -> tuple[NDArray | None, NDAr
     """
     if weight is None:
         return None, None
-    total = float(np.maximum(np.rint(weight), 1).sum())
+    times = np.maximum(np.rint(weight), 1)
+    total = float(times.sum())
     if total > _MOST:
         raise ValueError(
             f"sample_weight counts rows, and an epoch would have {total:.3g} of them. Divide the "
             "weights by their mean."
         )
-    times = np.maximum(np.rint(weight), 1).astype(np.int64)
     if total > _MANY * n_given:
         warn_user(
             f"sample_weight counts rows: an epoch has {int(total)} of them, and X has {n_given}. "
@@ -112,7 +112,7 @@ def repeated(weight: NDArray | None, n_given: int) -> tuple[NDArray | None, NDAr
             UserWarning,
         )
     each = weight / times
-    rows = None if (times == 1).all() else np.repeat(np.arange(len(times)), times)
+    rows = None if (times == 1).all() else np.repeat(np.arange(len(times)), times.astype(np.int64))
     return rows, None if (each == each[0]).all() else each * (total / weight.sum())
 
 

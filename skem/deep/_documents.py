@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils.validation import validate_data
 
+from skem._input import refuse_masks, validate_data
 from skem.deep._sequences import Sequences, blocks, id_type
 from skem.deep._words import words_of
 
@@ -74,6 +74,8 @@ def is_table(X: Any) -> bool:
         return len(X) > 0 and all(isinstance(item, numbers.Number) for item in X)
     if getattr(X, "shape", None) is None and not hasattr(X, "__array__"):
         return False
+    if hasattr(X, "to_pylist") and not hasattr(X, "shape"):
+        return False
     array = np.asarray(X)
     if array.dtype.kind != "O":
         return array.dtype.kind not in "SUT"
@@ -106,6 +108,7 @@ def check_tokens(estimator: Any, X: Any, *, reset: bool) -> Any:
     TypeError
         If X is sparse.
     """
+    refuse_masks(X, "X")
     if is_table(X):
         return whole_numbers(validate_data(estimator, X, reset=reset, ensure_all_finite=False))
     if reset:
@@ -210,13 +213,12 @@ def _items(X: Any) -> list:
     """The documents of X, one by one."""
     if isinstance(X, str):
         return [X]
-    if getattr(X, "ndim", 1) == 2 and X.shape[1] == 1:
-        raise ValueError(
-            f"X has shape {X.shape}: a table with one column of text. Give the column itself, of "
-            f"shape ({X.shape[0]},)."
-        )
-    if getattr(X, "ndim", 1) > 1:
+    if hasattr(X, "to_pylist") and len(getattr(X, "shape", (0,))) == 1:
+        X = X.to_pylist()  # an array of pyarrow has scalars of its own kind
+    if len(getattr(X, "shape", ())) == 2:
         X = np.asarray(X)  # a data frame goes over its columns
+        if X.shape[1] == 1:
+            X = X[:, 0]
     if isinstance(X, (dict, set, frozenset, bytes)) or not isinstance(X, Iterable):
         raise TypeError(
             "X must be a string, a list of strings, a list of token lists, or a 2-D array of "

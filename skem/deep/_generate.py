@@ -8,6 +8,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from skem.deep.modules import draws
+
+_COLDEST = 1e-30  # beyond it nothing changes, and float32 ends
+
 
 class Choice(NamedTuple):
     """Among which tokens is drawn, and how boldly; see `RNNLanguageModel.generate`."""
@@ -41,7 +45,9 @@ def restricted(log_p: Tensor, choice: Choice) -> Tensor:
 
     top_k and top_p are taken after the temperature, top_k first.
     """
-    log_p = (log_p / choice.temperature).log_softmax(-1)
+    # Relative to the likeliest, which stays at zero however cold it is.
+    temperature = min(max(choice.temperature, _COLDEST), 1 / _COLDEST)
+    log_p = ((log_p - log_p.amax(-1, keepdim=True)) / temperature).log_softmax(-1)
     order = log_p.argsort(dim=-1, descending=True, stable=True)
     rank = order.argsort(-1)
     if choice.top_k is not None:
@@ -54,7 +60,7 @@ def restricted(log_p: Tensor, choice: Choice) -> Tensor:
 
 
 def chosen(log_p: Tensor, choice: Choice) -> Tensor:
-    """Ids that are drawn, (n,), by torch's random state."""
+    """Ids that are drawn, (n,), by the random state of the call."""
     if choice.top_k == 1:
         return log_p.argmax(-1)
-    return torch.multinomial(restricted(log_p, choice).exp(), 1)[:, 0]
+    return draws.choice(restricted(log_p, choice).exp())

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from skem.deep._sequences import Sequences, in_content_order
+from skem.deep.modules.draws import generator
 from skem.deep.modules.sequence import Letters, Tokens
 
 _SPREAD = 0.1  # by which lengths are blurred in shuffling, so that batches are not the same again
@@ -128,9 +129,10 @@ class LabelledBatches:
         lengths = self.dataset.lengths.float()
         if not self.shuffle:
             return list(lengths.argsort(descending=True, stable=True).tensor_split(len(self)))
-        blurred = lengths * (1 + _SPREAD * torch.rand(len(lengths))) + torch.rand(len(lengths))
+        draws = torch.rand(2, len(lengths), dtype=torch.float32, generator=generator())
+        blurred = lengths * (1 + _SPREAD * draws[0]) + draws[1]
         groups = blurred.argsort(descending=True).tensor_split(len(self))
-        return [groups[i] for i in torch.randperm(len(groups)).tolist()]
+        return [groups[i] for i in torch.randperm(len(groups), generator=generator()).tolist()]
 
     def __iter__(self) -> Iterator[tuple]:
         for rows in self._groups():

@@ -5,6 +5,8 @@ batch, a number with a gradient, and sums over the rows without: numbers or tens
 in the order of ``module.parts``, of which the first is the loss and the last the weight of the
 rows. Nothing is read back from the device before the epoch is over.
 
+A module with a true ``foreign`` has layers that draw from torch's global generators.
+
 The module may have a tensor ``step``, which is given the number of batches so far, for schedules
 of its own (a tensor, since a compiled module is compiled anew for another number).
 """
@@ -22,6 +24,9 @@ import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback
 from torch import Tensor
+
+from skem._interrupts import interrupts_noted, plain_interrupts
+from skem.deep.modules.draws import borrowed, set_aside
 
 
 @dataclasses.dataclass
@@ -72,6 +77,8 @@ class Net(NeuralNet):
     ----------
     n_steps_ : int
         Batches so far.
+    interrupted_ : bool
+        Whether Ctrl-C has ended the last training, and not a callback.
     """
 
     module: Any
@@ -105,16 +112,18 @@ class Net(NeuralNet):
     def initialize(self) -> Net:
         self._steps = _Steps()
         self.good_: dict[str, Tensor] | None = None
+        self.interrupted_ = False
         return super().initialize()
 
     def let_go(self) -> None:
-        """Keep what is used after training: no held-out rows, no copies, no compiled module."""
+        """Keep what is used after training: no copies, moments or compiled module."""
         self.module_ = getattr(self.module_, "_orig_mod", self.module_)
         self.module_.eval()
         self.module_.zero_grad(set_to_none=True)
         self.module = None  # would be pickled once more, and bound to the device
         self.train_split = None
         self.good_ = None
+        self.optimizer_.state.clear()  # of Adam twice as large as the module
         self._steps.shown = None
         del self._scaler, self._autocast
 
@@ -128,13 +137,43 @@ class Net(NeuralNet):
         self._steps.shown = getattr(self.module_, "step", None)
         datasets = {"dataset_train": train, "dataset_valid": valid}
         self._set_precision()
-        for _ in range(epochs):
-            self.notify("on_epoch_begin", **datasets)
-            self.run_single_epoch(batches, True, "train", self._train_batch)
-            if held_out is not None:
-                self.run_single_epoch(held_out, False, "valid", self._valid_batch)
-            self.notify("on_epoch_end", **datasets)
+        self._ended_by_callback = False
+        try:
+            with plain_interrupts(), interrupts_noted() as noted:
+                for _ in range(epochs):
+                    self._one_epoch(batches, held_out, datasets)
+        except KeyboardInterrupt as error:
+            self.interrupted_ = noted.pressed or not self._ended_by_callback
+            if self.good_ is None:  # which skorch would take for the end of a training
+                raise RuntimeError("Interrupted in the first epoch.") from error
+            self._drop_part_of_epoch()
+            raise
         return self
+
+    def _one_epoch(self, batches: Any, held_out: Any, datasets: dict[str, Any]) -> None:
+        self.notify("on_epoch_begin", **datasets)
+        self.run_single_epoch(batches, True, "train", self._train_batch)
+        if held_out is not None:
+            self.run_single_epoch(held_out, False, "valid", self._valid_batch)
+        self._keep_good_weights()
+        self._n_whole = len(self.history)
+        self.notify("on_epoch_end", **datasets)
+
+    def _drop_part_of_epoch(self) -> None:
+        """Go back to the end of the last whole epoch: it may be the middle of a step."""
+        if len(self.history) > self._n_whole:
+            self.history.pop()
+            self._turn_optimizer("eval")
+            self.restore_good_weights()
+
+    def notify(self, method_name: str, **cb_kwargs: Any) -> Any:
+        """Callbacks may draw: the training goes on with the numbers that it would have had."""
+        try:
+            with set_aside():
+                return super().notify(method_name, **cb_kwargs)
+        except KeyboardInterrupt:  # as callbacks of skorch end a training
+            self._ended_by_callback = True
+            raise
 
     def _set_precision(self) -> None:
         mixed = self.precision != "float32" and torch.device(self.device).type == "cuda"
@@ -183,7 +222,6 @@ class Net(NeuralNet):
             after = float(self._valid_batch(batch)[0])
             if not (math.isfinite(sums[0]) and math.isfinite(after)):
                 raise DivergedError(len(self.history))
-            self._keep_good_weights()
         for name, value in zip(self.module_.parts[:-1], sums, strict=True):
             self.history.record(f"{prefix}_{name}", value / weight)
         self._record_best(f"{prefix}_loss")
@@ -210,7 +248,7 @@ class Net(NeuralNet):
         for group in optimizer.param_groups:
             for parameter in group["params"]:
                 parameter.grad = None
-        with self._autocast:
+        with self._draws(), self._autocast:
             loss, parts = module(*batch)
         self._scaler.scale(loss).backward()
         self._scaler.unscale_(optimizer)
@@ -227,8 +265,14 @@ class Net(NeuralNet):
         return parts
 
     def _valid_batch(self, batch: tuple) -> tuple:
-        with torch.inference_mode():
+        with torch.inference_mode(), self._draws():
             return self.module_(*batch)[1]
+
+    def _draws(self) -> contextlib.AbstractContextManager:
+        """Where layers of the user's own may draw, by torch's global generators."""
+        if not getattr(self.module_, "foreign", False):
+            return contextlib.nullcontext()
+        return borrowed(torch.device(self.device))
 
     def _keep_good_weights(self) -> None:
         state = self.module_.state_dict()

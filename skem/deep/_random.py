@@ -10,6 +10,8 @@ import torch
 from sklearn.utils import check_random_state
 from torch import Tensor
 
+from skem.deep.modules.draws import own_generators
+
 _LEAST = 2.0**-25  # half the step of float32 below 1; the normal quantile of 0 is not finite
 
 
@@ -19,24 +21,23 @@ def draw_seed(random_state: Any) -> int:
 
 
 @contextlib.contextmanager
-def local_seed(seed: int, device: torch.device) -> Iterator[None]:
-    """Torch draws by the seed inside, on the CPU and that device, and goes on as before.
+def training(seed: int, device: torch.device) -> Iterator[None]:
+    """Inside, a fit draws by the seed, and gradients are kept, wherever it was called from.
 
-    Other devices are left alone, which `torch.manual_seed` would seed too.
+    Neither `torch.no_grad` nor `torch.inference_mode` nor `torch.autocast` round the call reaches
+    the fit; torch's global generators are left alone.
 
     Parameters
     ----------
     seed : int
     device : torch.device
     """
-    cuda = device.type == "cuda"
-    with torch.random.fork_rng(devices=[device] if cuda else []):
-        torch.default_generator.manual_seed(seed)
-        if cuda:
-            with torch.cuda.device(device):
-                torch.cuda.manual_seed(seed)
-        elif device.type != "cpu":
-            torch.get_device_module(device).manual_seed(seed)
+    with (
+        own_generators(seed, device),
+        torch.inference_mode(False),
+        torch.enable_grad(),
+        torch.autocast(device.type, enabled=False),
+    ):
         yield
 
 
@@ -46,9 +47,10 @@ def spread_uniform(n: int, d: int, seed: int) -> Tensor:
     Dimensions beyond those that Sobol points have are drawn independently.
     """
     d_even = min(d, torch.quasirandom.SobolEngine.MAXDIM)
-    even = torch.quasirandom.SobolEngine(d_even, scramble=True, seed=seed).draw(n)
+    sobol = torch.quasirandom.SobolEngine(d_even, scramble=True, seed=seed)
     generator = torch.Generator().manual_seed(seed)
-    return torch.cat([even, torch.rand(n, d - d_even, generator=generator)], dim=1)
+    others = torch.rand(n, d - d_even, dtype=torch.float32, generator=generator)
+    return torch.cat([sobol.draw(n, dtype=torch.float32), others], dim=1)
 
 
 def normal_at(points: Tensor, shift: Tensor) -> Tensor:

@@ -21,12 +21,12 @@ from skem.deep._text import (
     Sequences,
     Tokenizer,
     Vocabulary,
-    check_lengths,
     check_tokens,
     learn_vocabulary,
     read,
 )
 from skem.deep._text import Documents as Texts
+from skem.deep.modules.draws import generator
 from skem.deep.modules.recurrent import CELLS
 
 _VALUES = 1 << 22  # numbers that a layer may hold for one batch of inference
@@ -102,14 +102,12 @@ class SequenceEstimatorMixin(DeepEstimatorMixin):
             **special,
         )
 
-    def _encode(self, X: Any, *, at_least: int = 1, strict: bool = False) -> Sequences:
-        """Sequences of ids of a fitted estimator's vocabulary, without start and end."""
-        return self._encoded(self._read_documents(X, reset=False), at_least, strict)
+    def _encode(self, X: Any, *, strict: bool = False) -> Sequences:
+        """Sequences of ids of a fitted estimator's vocabulary, without start and end.
 
-    def _encoded(self, texts: Texts, at_least: int = 1, strict: bool = False) -> Sequences:
-        sequences = self.vocabulary_.compact(texts, strict=strict)
-        check_lengths(sequences, at_least)
-        return sequences
+        Some may be empty.
+        """
+        return self.vocabulary_.compact(self._read_documents(X, reset=False), strict=strict)
 
     # ------------------------------------------------------------------ fit
     def _hidden_sizes(self) -> tuple[int, ...]:
@@ -142,7 +140,7 @@ class SequenceEstimatorMixin(DeepEstimatorMixin):
                 f"validation_fraction={self.validation_fraction:g} of {n} sequences leaves none "
                 "to train on. Lower it, or set early_stopping=False."
             )
-        order = torch.randperm(n).numpy()
+        order = torch.randperm(n, generator=generator()).numpy()
         return np.sort(order[n_held_out:]), np.sort(order[:n_held_out])
 
     # ------------------------------------------------------------------ use

@@ -6,23 +6,27 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils import assert_all_finite, column_or_1d
+from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
 
 from skem._callbacks import with_callbacks
+from skem._input import refuse_masks
 from skem._sklearn import StrOptions, fit_context
-from skem._validation import check_weights, unchanged_on_error
+from skem._validation import check_known, check_weights, unchanged_on_error
 from skem.deep._device import resolve_device
 from skem.deep._distinct import repeated
 from skem.deep._labelled import Labelled
-from skem.deep._random import draw_seed, local_seed
+from skem.deep._random import draw_seed, training
 from skem.deep._rnn_labels import CONSTRAINTS, LabelledSequencesMixin
 from skem.deep._text import Sequences, Vocabulary, check_lengths, distinct_sequences
+from skem.deep.modules.draws import OwnInitialisation
 from skem.deep.modules.sequence import POOLINGS, SequenceClassifier
+
+_RARE = np.finfo(np.float64).tiny  # of a class that a fit that goes on has not met again
 
 
 class RNNClassifier(LabelledSequencesMixin, ClassifierMixin, BaseEstimator):
@@ -46,18 +50,18 @@ class RNNClassifier(LabelledSequencesMixin, ClassifierMixin, BaseEstimator):
     bidirectional : bool, default=True
         Whether layers also run backwards.
     pooling : {'mean', 'last'}, default='mean'
-        Of states: their mean, or that after the last token (and that at the first token of the
-        backward direction).
+        The mean of the states, or the state after the last token (and that at the first token of
+        the backward direction).
     tokenizer : {'char', 'word'} or callable or None, default='word'
-        How strings are cut. Words go with punctuation marks, and Han characters are words of their
-        own. None refuses strings. Documents that are lists of tokens are taken as they are.
+        How strings are split. Punctuation marks are tokens too, and each Han character is a word.
+        None refuses strings. Documents that are lists of tokens are taken as they are.
     min_frequency : int, default=1
         Tokens that occur less often become the unknown token.
     max_vocabulary : int, default=None
-        The most tokens, of which the most frequent ones are kept.
+        Maximum number of tokens; the most frequent ones are kept.
     word_dropout : float, default=0.25
-        In training a token that occurs f times is read as unknown with chance a / (a + f), a being
-        this.
+        In training, a token that occurs f times is read as unknown with probability a / (a + f),
+        where a is this parameter.
     dropout : float, default=0.5
         Of pooled states.
     dropout_embedding : float, default=0.0
@@ -67,7 +71,7 @@ class RNNClassifier(LabelledSequencesMixin, ClassifierMixin, BaseEstimator):
     dropout_weights : float, default=0.0
         Of the recurrent weights (DropConnect).
     class_weight : dict or 'balanced', default=None
-        Weights of classes; 'balanced' makes all classes weigh the same.
+        Weights of classes; 'balanced' gives all classes the same total weight.
     learning_rate : float, default=0.003
         Of Adam, where the schedule starts.
     learning_rate_schedule : {'cosine', 'constant'}, default='cosine'
@@ -79,14 +83,14 @@ class RNNClassifier(LabelledSequencesMixin, ClassifierMixin, BaseEstimator):
     batch_size : int or 'auto', default='auto'
         Sequences of a step; 'auto' is from 4 to 32, by their number.
     max_epochs : int, default=20
-        Times that all sequences are gone through, at the most.
+        Maximum number of passes over all sequences.
     early_stopping : bool, default=False
         Hold ``validation_fraction`` of the sequences out, stop when their loss has not fallen for
         ``patience`` epochs, and take the best weights.
     validation_fraction : float, default=0.1
-        Share that early stopping holds out.
+        Share of the data that early stopping holds out.
     patience : int, default=5
-        Epochs without a gain after which early stopping ends the fit.
+        Epochs without improvement after which early stopping ends the fit.
     warm_start : bool, default=False
         Go on from the weights and the vocabulary of the last fit.
     device : str, default='auto'
@@ -97,7 +101,7 @@ class RNNClassifier(LabelledSequencesMixin, ClassifierMixin, BaseEstimator):
     compile : bool, default=False
         Compile the module (``torch.compile``).
     random_state : int, RandomState instance or None, default=None
-        Seed of weights, batches and dropout. torch's global state is left as it was.
+        Seed of weights, batches and dropout. torch's global state is not changed.
     callbacks : list, default=None
         Callbacks of skorch. An `LRScheduler` among them takes the place of learning_rate_schedule.
     verbose : int, default=0
@@ -107,6 +111,8 @@ class RNNClassifier(LabelledSequencesMixin, ClassifierMixin, BaseEstimator):
     ----------
     classes_ : ndarray of shape (n_classes,)
         Classes of y, ascending.
+    class_prior_ : ndarray of shape (n_classes,)
+        Shares of the classes in training, by weight: what is said of a document without tokens.
     vocabulary_ : Vocabulary
         Tokens and their ids; ``vocabulary_.tokens_`` lists them.
     net_ : skorch.NeuralNet
@@ -126,8 +132,9 @@ class RNNClassifier(LabelledSequencesMixin, ClassifierMixin, BaseEstimator):
 
     Notes
     -----
-    An epoch has each sequence as often as its weight says, so that a weight of 2 is one twice. What
-    is predicted of a sequence does not depend on those beside it.
+    In an epoch, each sequence occurs as often as its weight says, so that a weight of 2 is
+    equivalent to repeating it. The prediction for a sequence does not depend on the other
+    sequences.
 
     References
     ----------
@@ -140,7 +147,7 @@ class RNNClassifier(LabelledSequencesMixin, ClassifierMixin, BaseEstimator):
     >>> X = ["the cat sat", "a cat ran", "the stock fell", "a stock rose"] * 5
     >>> y = ["animals", "animals", "money", "money"] * 5
     >>> rnn = RNNClassifier(hidden_size=8, learning_rate=0.02, random_state=0).fit(X, y)
-    >>> rnn.predict(["the cat rose", "the stock sat"]).tolist()
+    >>> rnn.predict(["a cat sat", "the stock rose"]).tolist()
     ['animals', 'money']
     """
 
@@ -229,7 +236,7 @@ class RNNClassifier(LabelledSequencesMixin, ClassifierMixin, BaseEstimator):
         y : array-like of shape (n_samples,)
             Classes: strings, integers or booleans.
         sample_weight : array-like of shape (n_samples,), default=None
-            A weight of 2 is a sequence twice, and one of 0 leaves it out.
+            A weight of 2 is equivalent to repeating the sequence, 0 to leaving it out.
 
         Returns
         -------
@@ -238,15 +245,15 @@ class RNNClassifier(LabelledSequencesMixin, ClassifierMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If documents, classes or parameters do not fit each other; the estimator is left as it
-            was.
+            If documents, classes or parameters do not fit each other; the estimator is left
+            unchanged.
         FloatingPointError
-            If the loss is not a number in the first epoch.
+            If the loss is not finite in the first epoch.
 
         Warns
         -----
         ConvergenceWarning
-            If the loss stops to be a number later; the last good weights are taken.
+            If the loss becomes NaN or infinite later; the last weights with a finite loss are kept.
         """
         with unchanged_on_error(self):
             self._fit(X, y, sample_weight)
@@ -256,24 +263,21 @@ class RNNClassifier(LabelledSequencesMixin, ClassifierMixin, BaseEstimator):
         goes_on = self.warm_start and hasattr(self, "net_")
         data = {"X": X, "y": y, "metadata": {"sample_weight": sample_weight}}
         vocabulary, sequences, codes, weight, classes = self._training(X, y, sample_weight, goes_on)
-        by_class = self._class_weights(classes, codes, weight)
-        rows, weight = distinct_sequences(sequences, weight, codes)
-        times, weight = repeated(weight, len(sequences))
-        if times is not None:
-            rows, weight = rows[times], None if weight is None else weight[times]
-        sequences, codes = sequences.take(rows), codes[rows]
-        if by_class is not None:
-            weight = by_class[codes] * (1.0 if weight is None else weight)
-            weight = weight / weight.mean()
-        with local_seed(draw_seed(self.random_state), resolve_device(self.device)):
+        sequences, codes, weight = self._epoch(sequences, codes, weight, classes)
+        shares = np.bincount(codes, weights=weight, minlength=len(classes))
+        there = np.flatnonzero(sequences.lengths)  # others say nothing but how frequent classes are
+        if not len(there):
+            check_lengths(sequences, 1)
+        sequences, codes = sequences.take(there), codes[there]
+        weight = None if weight is None else weight[there]
+        with training(draw_seed(self.random_state), resolve_device(self.device)):
             train, valid = self._datasets(sequences, codes, weight)
-            module = SequenceClassifier(
-                embedding := self._make_embedding(vocabulary),
-                self._make_recurrent(embedding.vectors.embedding_dim),
-                len(classes),
-                self.pooling,
-                self.dropout,
-            )
+            with OwnInitialisation():
+                embedding = self._make_embedding(vocabulary)
+                recurrent = self._make_recurrent(embedding.vectors.embedding_dim)
+                module = SequenceClassifier(
+                    embedding, recurrent, len(classes), self.pooling, self.dropout
+                )
             self._start_at_frequencies(module, codes, weight)
             if goes_on:
                 self._load_weights(module)
@@ -282,7 +286,10 @@ class RNNClassifier(LabelledSequencesMixin, ClassifierMixin, BaseEstimator):
                 train,
                 valid,
                 attributes=lambda net: self._fitted_attributes(
-                    net, vocabulary_=vocabulary, classes_=classes
+                    net,
+                    vocabulary_=vocabulary,
+                    classes_=classes,
+                    class_prior_=shares / shares.sum(),
                 ),
                 data=data,
             )
@@ -301,7 +308,6 @@ class RNNClassifier(LabelledSequencesMixin, ClassifierMixin, BaseEstimator):
             self.vocabulary_ if goes_on else self._learn_vocabulary(texts, sample_weight=weight)
         )
         sequences = vocabulary.compact(texts)
-        check_lengths(sequences, 1)
         present = np.ones(len(y), dtype=bool) if weight is None else weight > 0
         classes = np.unique(y[present])
         self._check_classes(classes, goes_on)
@@ -309,13 +315,28 @@ class RNNClassifier(LabelledSequencesMixin, ClassifierMixin, BaseEstimator):
         weight = None if weight is None else weight[present]
         return vocabulary, sequences.take(np.flatnonzero(present)), codes, weight, classes
 
+    def _epoch(
+        self, sequences: Sequences, codes: NDArray, weight: NDArray | None, classes: NDArray
+    ) -> tuple[Sequences, NDArray, NDArray | None]:
+        """Sequences as often as their weights say; what is left, and classes, weigh the loss."""
+        by_class = self._class_weights(classes, codes, weight)
+        rows, weight = distinct_sequences(sequences, weight, codes)
+        times, weight = repeated(weight, len(sequences))
+        if times is not None:
+            rows, weight = rows[times], None if weight is None else weight[times]
+        codes = codes[rows]
+        if by_class is not None:
+            weight = by_class[codes] * (1.0 if weight is None else weight)
+            weight = weight / weight.mean()
+        return sequences.take(rows), codes, weight
+
     def _check_y(self, y: Any, n: int) -> NDArray:
         if y is None:
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None."
             )
-        y = column_or_1d(y, warn=True)
-        assert_all_finite(y, input_name="y")
+        refuse_masks(y, "y")
+        y = check_known(column_or_1d(y, warn=True), "y")
         check_classification_targets(y)
         if len(y) != n:
             raise ValueError(f"X has {n} sequences, and y has {len(y)} classes. Give one for each.")
@@ -345,13 +366,20 @@ class RNNClassifier(LabelledSequencesMixin, ClassifierMixin, BaseEstimator):
         Returns
         -------
         log_proba : ndarray of shape (n_samples, n_classes)
-            In the order of ``classes_``.
+            In the order of ``classes_``. A document without tokens gets `class_prior_`.
         """
         check_is_fitted(self)
         sequences = self._encode(X)
-        log_p = torch.empty(len(sequences), len(self.classes_), dtype=torch.float64)
-        self._visit(Labelled(sequences), sequences, log_p.__setitem__)
-        return log_p.numpy()
+        log_p = np.tile(np.log(self.class_prior_ + _RARE), (len(sequences), 1))
+        there = np.flatnonzero(sequences.lengths)
+        if len(there):
+            sequences = sequences.take(there)
+
+            def take(rows: Tensor, values: Tensor) -> None:
+                log_p[there[rows]] = values.numpy()
+
+            self._visit(Labelled(sequences), sequences, take)
+        return log_p
 
     def predict_proba(self, X: Any) -> NDArray:
         """Probability of each class.

@@ -11,9 +11,9 @@ import torch
 from numpy.typing import NDArray
 from sklearn.utils import gen_batches
 from sklearn.utils.class_weight import compute_class_weight
-from sklearn.utils.validation import validate_data
 from torch import Tensor
 
+from skem._input import validate_data
 from skem._sklearn import Interval, StrOptions
 from skem._warnings import warn_user
 from skem.deep._base import TRAINING

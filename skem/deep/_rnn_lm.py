@@ -13,10 +13,11 @@ from skem._sklearn import Interval, StrOptions, fit_context
 from skem._validation import unchanged_on_error
 from skem.deep._base import TRAINING
 from skem.deep._device import resolve_device
-from skem.deep._random import draw_seed, local_seed
+from skem.deep._random import draw_seed, training
 from skem.deep._rnn_base import RECURRENT
 from skem.deep._rnn_lm_fit import OPTIMIZERS, LanguageModelFitMixin
 from skem.deep._segments import TRUNCATIONS
+from skem.deep.modules.draws import OwnInitialisation
 
 
 class RNNLanguageModel(LanguageModelFitMixin, BaseEstimator):
@@ -46,12 +47,12 @@ class RNNLanguageModel(LanguageModelFitMixin, BaseEstimator):
         Adaptive softmax: ranks of frequency at which clusters of rarer tokens begin. 'auto' has two
         clusters from 50 000 tokens on. Weights are then not tied.
     tokenizer : {'char', 'word'} or callable or None, default='char'
-        How strings are cut. Words go with punctuation marks, and Han characters are words of their
-        own. None refuses strings. Documents that are lists of tokens are taken as they are.
+        How strings are split. Punctuation marks are tokens too, and each Han character is a word.
+        None refuses strings. Documents that are lists of tokens are taken as they are.
     min_frequency : int, default=1
         Tokens that occur less often become the unknown token.
     max_vocabulary : int, default=None
-        The most tokens, of which the most frequent ones are kept.
+        Maximum number of tokens; the most frequent ones are kept.
     unknown_token : bool, default=True
         Whether there is a token that stands for those that are not in the vocabulary.
     end_token : bool or 'auto', default='auto'
@@ -70,19 +71,19 @@ class RNNLanguageModel(LanguageModelFitMixin, BaseEstimator):
     bptt : int, default=64
         Steps through which gradients go back.
     truncation : {'fixed', 'random', 'none'}, default='fixed'
-        Where back-propagation ends: after ``bptt`` steps at most, the state being carried on; at
-        random, after that many in the mean, with weights that leave the expected gradient that of
-        no truncation; or only where documents begin.
+        Where backpropagation ends: after at most ``bptt`` steps, while the state is carried on;
+        after a random number of steps with this mean, with weights that leave the expected gradient
+        the same as without truncation; or only at the beginnings of documents.
     teacher_forcing : float, default=1.0
-        Chance that an input is the token of the data; otherwise it is drawn from the model.
+        Probability that an input is the token of the data; otherwise it is drawn from the model.
     teacher_forcing_steps : int, default=0
-        Batches over which that chance falls from 1.
+        Batches over which that probability falls from 1.
     representation : {'last', 'mean'}, default='last'
         What `transform` gives.
     optimizer : {'adam', 'nt-asgd'}, default='adam'
-        The latter: gradient descent with a constant rate, whose weights are averaged from the
-        epoch on at which the (validation) loss is above the lowest one of the epochs before the
-        last ``averaging_patience``.
+        'nt-asgd' is gradient descent with a constant learning rate; its weights are averaged as
+        soon as the (validation) loss exceeds the lowest one of the epochs before the last
+        ``averaging_patience``.
     averaging_patience : int, default=5
         See above.
     learning_rate : float or 'auto', default='auto'
@@ -97,14 +98,14 @@ class RNNLanguageModel(LanguageModelFitMixin, BaseEstimator):
         Sequences, or columns of one long text, that are read beside each other; 'auto' is from 8
         to 64, by the number of tokens.
     max_epochs : int, default=20
-        Times that all documents are gone through, at the most.
+        Maximum number of passes over all documents.
     early_stopping : bool, default=False
         Hold ``validation_fraction`` of the documents (of one long document its last part) out, stop
         when their loss has not fallen for ``patience`` epochs, and take the best weights.
     validation_fraction : float, default=0.1
-        Share that early stopping holds out.
+        Share of the data that early stopping holds out.
     patience : int, default=5
-        Epochs without a gain after which early stopping ends the fit.
+        Epochs without improvement after which early stopping ends the fit.
     warm_start : bool, default=False
         Go on from the weights and the vocabulary of the last fit.
     device : str, default='auto'
@@ -115,7 +116,7 @@ class RNNLanguageModel(LanguageModelFitMixin, BaseEstimator):
     compile : bool, default=False
         Compile the module (``torch.compile``).
     random_state : int, RandomState instance or None, default=None
-        Seed of weights, batches and draws. torch's global state is left as it was.
+        Seed of weights, batches and draws. torch's global state is not changed.
     callbacks : list, default=None
         Callbacks of skorch. An `LRScheduler` among them takes the place of learning_rate_schedule.
     verbose : int, default=0
@@ -284,14 +285,14 @@ class RNNLanguageModel(LanguageModelFitMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If documents or parameters do not fit each other; the estimator is left as it was.
+            If documents or parameters do not fit each other; the estimator is left unchanged.
         FloatingPointError
-            If the loss is not a number in the first epoch.
+            If the loss is not finite in the first epoch.
 
         Warns
         -----
         ConvergenceWarning
-            If the loss stops to be a number later; the last good weights are taken.
+            If the loss becomes NaN or infinite later; the last weights with a finite loss are kept.
         """
         with unchanged_on_error(self):
             self._fit(X, X_val, goes_on=self.warm_start and hasattr(self, "net_"))
@@ -329,9 +330,10 @@ class RNNLanguageModel(LanguageModelFitMixin, BaseEstimator):
     def _fit(self, X: Any, X_val: Any, *, goes_on: bool) -> None:
         data = {"X": X, "metadata": None if X_val is None else {"X_val": X_val}}
         vocabulary, sequences = self._training(X, goes_on=goes_on)
-        with local_seed(draw_seed(self.random_state), resolve_device(self.device)):
+        with training(draw_seed(self.random_state), resolve_device(self.device)):
             train, valid = self._datasets(sequences, vocabulary, X_val)
-            module = self._make_module(vocabulary)
+            with OwnInitialisation():
+                module = self._make_module(vocabulary)
             if goes_on:
                 self._load_weights(module)
             fitted = self._train(

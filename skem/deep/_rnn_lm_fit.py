@@ -1,4 +1,4 @@
-"""How a recurrent language model is put together from parameters and documents."""
+"""How a recurrent language model is built from parameters and documents."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class LanguageModelFitMixin(LanguageModelUseMixin):
                 texts, start=True, end=self._has_end(texts), unknown=self.unknown_token
             )
         sequences = vocabulary.compact(texts)
-        check_lengths(sequences, 2 if vocabulary.end is None else 1)
+        check_lengths(sequences, 2 if vocabulary.end is None else 0)
         return vocabulary, sequences
 
     def _has_end(self, texts: Documents) -> bool:
@@ -107,7 +107,7 @@ class LanguageModelFitMixin(LanguageModelUseMixin):
         if X_val is not None:
             texts = self._read_documents(X_val, reset=False)
             valid = vocabulary.compact(texts, name="X_val")
-            check_lengths(valid, 1, "X_val")
+            check_lengths(valid, 1 if vocabulary.end is None else 0, "X_val")
         elif self.early_stopping and not self._is_partial:
             train, valid = self._split(sequences)
         own = self._predictions(train, vocabulary)

@@ -20,6 +20,7 @@ from skem.deep._generate import Choice, chosen
 from skem.deep._random import draw_seed
 from skem.deep._rnn_base import Part, SequenceEstimatorMixin, in_own_order, repeat_equal
 from skem.deep._text import Sequences
+from skem.deep.modules.draws import generator
 from skem.deep.modules.language_model import LanguageModel
 
 
@@ -135,16 +136,19 @@ class LanguageModelUseMixin(
         Returns
         -------
         score : float
-            Sum of `score_samples` through the number of tokens, ends of documents among them if
+            Sum of `score_samples` divided by the number of tokens, including ends of documents if
             there is an end token.
         """
         check_is_fitted(self)
         sequences = self._encode(X)
         ends = 0 if self.vocabulary_.end is None else len(sequences)
-        return float(self._log_probs(sequences).sum() / (len(sequences.tokens) + ends))
+        n = len(sequences.tokens) + ends
+        if n == 0:
+            raise ValueError("X has no tokens: every document is empty, and no end is predicted.")
+        return float(self._log_probs(sequences).sum() / n)
 
     def perplexity(self, X: Any) -> float:
-        """Exponential of minus `score`: as uncertain as among so many equally likely tokens.
+        """Exponential of minus `score`; lower is better.
 
         Parameters
         ----------
@@ -159,7 +163,7 @@ class LanguageModelUseMixin(
         return float(np.exp(-self.score(X)))
 
     def bits_per_character(self, X: Any) -> float:
-        """Take the bits of a character, -log2 p through the length of the strings.
+        """Compute bits per character, -log2 p divided by the length of the strings.
 
         Parameters
         ----------
@@ -182,7 +186,7 @@ class LanguageModelUseMixin(
                 "bits_per_character needs documents that are strings, and X has tokens. "
                 "perplexity takes any."
             )
-        nats = self._log_probs(self._encoded(texts)).sum() / texts.n_characters.sum()
+        nats = self._log_probs(self.vocabulary_.compact(texts)).sum() / texts.n_characters.sum()
         return float(-nats / np.log(2))
 
     # ------------------------------------------------------------------ next token
@@ -205,7 +209,7 @@ class LanguageModelUseMixin(
     def _of_next(self, X: Any, function: Callable[[NDArray], NDArray]) -> NDArray:
         """What a function makes of the log-probabilities of the next token, for each context."""
         module = self._module
-        sequences, first, back = in_own_order(self._encode(X, at_least=0))
+        sequences, first, back = in_own_order(self._encode(X))
         (h,) = self._last_and_mean(sequences, ("last",))
         found: Any = None
         with self._inference() as device:
@@ -218,7 +222,7 @@ class LanguageModelUseMixin(
         return repeat_equal(found, first, back)
 
     def predict(self, X: Any) -> NDArray:
-        """The token that most likely follows each context; no special one.
+        """The most probable next token after each context, excluding special tokens.
 
         Parameters
         ----------
@@ -263,7 +267,10 @@ class LanguageModelUseMixin(
         sequences, first, back = in_own_order(sequences)
         # The token after the last one is a target only, and any will do.
         dataset = _segments.Documents(sequences.tokens, sequences.offsets, end, end)
-        out = {name: torch.zeros(len(back), self._n_features_out) for name in wanted}
+        out = {
+            name: torch.zeros(len(back), self._n_features_out, dtype=torch.float32)
+            for name in wanted
+        }
         at = torch.from_numpy(first)
 
         def one(part: Part) -> tuple[Tensor, ...]:
@@ -297,7 +304,7 @@ class LanguageModelUseMixin(
         random_state: Any = None,
         stream: bool = False,
     ) -> Any:
-        """Draw how a document goes on, token by token.
+        """Draw the continuation of a document, token by token.
 
         Parameters
         ----------
@@ -306,11 +313,12 @@ class LanguageModelUseMixin(
         n_tokens : int, default=100
             Tokens to draw. Fewer are drawn where the document ends.
         temperature : float, default=1.0
-            Logits are divided by it: below 1 likely tokens become likelier.
+            Logits are divided by it: below 1, probable tokens become more probable.
         top_k : int, default=None
-            Draw among that many likeliest tokens; 1 takes the likeliest.
+            Draw among this number of most probable tokens; 1 takes the most probable one.
         top_p : float, default=None
-            Draw among the fewest likeliest tokens that have together this probability.
+            Draw among the smallest set of most probable tokens with at least this total
+            probability.
         random_state : int, RandomState instance or None, default=None
             Seed of the draws; that of the estimator if None.
         stream : bool, default=False
@@ -365,7 +373,7 @@ class LanguageModelUseMixin(
                 log_p, state = module.advance(token.to(device), state)
                 log_p[:, never] = -torch.inf
                 token = chosen(log_p, choice)
-                seed = int(torch.randint(2**31 - 1, ()))
+                seed = int(torch.randint(2**31 - 1, (), generator=generator()))
             if int(token) == vocabulary.end:
                 return
             yield int(token)

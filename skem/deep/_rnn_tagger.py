@@ -15,12 +15,13 @@ from skem._validation import unchanged_on_error
 from skem.deep._device import resolve_device
 from skem.deep._labelled import Labelled
 from skem.deep._letters import letters_of, lowered
-from skem.deep._random import draw_seed, local_seed
+from skem.deep._random import draw_seed, training
 from skem.deep._rnn_labels import CONSTRAINTS, COUNT
 from skem.deep._rnn_tagger_use import TaggerUseMixin
 from skem.deep._sequences import id_type, looked_up
 from skem.deep._tags import may_be_padded, read_tags
-from skem.deep._text import Documents, Sequences, Vocabulary, check_lengths
+from skem.deep._text import Documents, Sequences, Vocabulary
+from skem.deep.modules.draws import OwnInitialisation
 from skem.deep.modules.sequence import CHARACTERS, SequenceTagger, WordCNN, WordRNN
 
 
@@ -47,23 +48,23 @@ class RNNTagger(TaggerUseMixin, BaseEstimator):
     bidirectional : bool, default=True
         Whether layers also run backwards.
     characters : {'cnn', 'rnn'} or None, default='cnn'
-        What reads the letters of words: filters over three letters, or a bidirectional LSTM.
-        Tokens that are integers have none.
+        How the letters of words are read: by filters over three letters, or by a bidirectional
+        LSTM. Tokens that are integers have none.
     character_dim : int, default=32
         Size of the vectors of letters.
     character_features : int, default=64
-        Numbers that letters give for a word.
+        Number of features computed from the letters of a word.
     lowercase : bool, default=True
-        Whether words that differ in case only have one vector; letters keep their case.
+        Whether words that differ only in case share a vector; letters keep their case.
     tokenizer : {'char', 'word'} or callable or None, default=None
         How strings are cut, if documents are strings. Lists of tokens are taken as they are.
     min_frequency : int, default=1
         Tokens that occur less often become the unknown token.
     max_vocabulary : int, default=None
-        The most tokens, of which the most frequent ones are kept.
+        Maximum number of tokens; the most frequent ones are kept.
     word_dropout : float, default=0.25
-        In training a token that occurs f times is read as unknown with chance a / (a + f), a being
-        this.
+        In training, a token that occurs f times is read as unknown with probability a / (a + f),
+        where a is this parameter.
     dropout : float, default=0.5
         Of states, locked (one mask for all steps).
     dropout_embedding : float, default=0.0
@@ -75,7 +76,7 @@ class RNNTagger(TaggerUseMixin, BaseEstimator):
     dropout_weights : float, default=0.0
         Of the recurrent weights (DropConnect).
     class_weight : dict or 'balanced', default=None
-        Weights of tags; 'balanced' makes all tags weigh the same.
+        Weights of tags; 'balanced' gives all tags the same total weight.
     learning_rate : float, default=0.003
         Of Adam, where the schedule starts.
     learning_rate_schedule : {'cosine', 'constant'}, default='cosine'
@@ -87,14 +88,14 @@ class RNNTagger(TaggerUseMixin, BaseEstimator):
     batch_size : int or 'auto', default='auto'
         Sequences of a step; 'auto' is from 4 to 32, by their number.
     max_epochs : int, default=10
-        Times that all sequences are gone through, at the most.
+        Maximum number of passes over all sequences.
     early_stopping : bool, default=False
         Hold ``validation_fraction`` of the sequences out, stop when their loss has not fallen for
         ``patience`` epochs, and take the best weights.
     validation_fraction : float, default=0.1
-        Share that early stopping holds out.
+        Share of the data that early stopping holds out.
     patience : int, default=5
-        Epochs without a gain after which early stopping ends the fit.
+        Epochs without improvement after which early stopping ends the fit.
     warm_start : bool, default=False
         Go on from the weights and the vocabulary of the last fit.
     device : str, default='auto'
@@ -105,7 +106,7 @@ class RNNTagger(TaggerUseMixin, BaseEstimator):
     compile : bool, default=False
         Compile the module (``torch.compile``).
     random_state : int, RandomState instance or None, default=None
-        Seed of weights, batches and dropout. torch's global state is left as it was.
+        Seed of weights, batches and dropout. torch's global state is not changed.
     callbacks : list, default=None
         Callbacks of skorch. An `LRScheduler` among them takes the place of learning_rate_schedule.
     verbose : int, default=0
@@ -136,8 +137,8 @@ class RNNTagger(TaggerUseMixin, BaseEstimator):
 
     Notes
     -----
-    Tags of one sequence are no target that scikit-learn knows, so that `is_classifier` is false:
-    searches split sequences without strata.
+    scikit-learn has no target type for sequences of tags, so `is_classifier` is false, and searches
+    do not stratify their splits.
 
     References
     ----------
@@ -264,14 +265,14 @@ class RNNTagger(TaggerUseMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If documents, tags or parameters do not fit each other; the estimator is left as it was.
+            If documents, tags or parameters do not fit each other; the estimator is left unchanged.
         FloatingPointError
-            If the loss is not a number in the first epoch.
+            If the loss is not finite in the first epoch.
 
         Warns
         -----
         ConvergenceWarning
-            If the loss stops to be a number later; the last good weights are taken.
+            If the loss becomes NaN or infinite later; the last weights with a finite loss are kept.
         """
         with unchanged_on_error(self):
             self._fit(X, y)
@@ -281,8 +282,8 @@ class RNNTagger(TaggerUseMixin, BaseEstimator):
         goes_on = self.warm_start and hasattr(self, "net_")
         self._hidden_sizes()
         texts = self._read_documents(X, reset=not goes_on or not hasattr(self, "n_features_in_"))
-        check_lengths(texts.sequences, 1)
         tags = read_tags(y, texts.sequences.lengths, padded=may_be_padded(X))
+        texts = texts.take(np.flatnonzero(texts.sequences.lengths))  # others have no tags either
         self._check_classes(tags.classes, goes_on)
         classes = self.classes_ if goes_on else tags.classes
         number = np.searchsorted(classes, tags.classes).astype(id_type(len(classes)))
@@ -294,9 +295,10 @@ class RNNTagger(TaggerUseMixin, BaseEstimator):
             (self.vocabulary_, self.letters_) if goes_on else self._vocabularies(texts)
         )
         whole = self._arrays(texts, vocabulary, letters)
-        with local_seed(draw_seed(self.random_state), resolve_device(self.device)):
+        with training(draw_seed(self.random_state), resolve_device(self.device)):
             train, valid = self._datasets(whole, texts.sequences, codes, weight)
-            module = self._make_module(vocabulary, letters, len(classes))
+            with OwnInitialisation():
+                module = self._make_module(vocabulary, letters, len(classes))
             self._start_at_frequencies(module, codes, weight)
             if goes_on:
                 self._load_weights(module)

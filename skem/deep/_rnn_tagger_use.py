@@ -16,7 +16,7 @@ from skem.deep._letters import lowered, spelled
 from skem.deep._rnn_labels import LabelledSequencesMixin
 from skem.deep._sequences import id_type
 from skem.deep._tags import Tags, may_be_padded, read_tags
-from skem.deep._text import Documents, Sequences, Vocabulary, check_lengths
+from skem.deep._text import Documents, Sequences, Vocabulary
 
 
 class TaggerUseMixin(LabelledSequencesMixin):
@@ -76,7 +76,7 @@ class TaggerUseMixin(LabelledSequencesMixin):
         return [[tags[i] for i in codes[start:stop].tolist()] for start, stop in bounds]
 
     def score(self, X: Any, y: Any) -> float:
-        """Share of tokens whose tag is right.
+        """Share of tokens whose tag is predicted correctly.
 
         Parameters
         ----------
@@ -91,6 +91,8 @@ class TaggerUseMixin(LabelledSequencesMixin):
         """
         codes, sequences = self._at_tokens(X, likeliest=True)
         tags = read_tags(y, sequences.lengths, padded=may_be_padded(X))
+        if not len(codes):
+            raise ValueError("X has no tokens: every document is empty.")
         self._check_same_kind(tags)
         same = self.classes_[:, None] == tags.classes  # (n_tags of fit, n_tags of y)
         right = sum(int(same[codes[p], tags.codes[p]].sum()) for p in gen_batches(len(codes), 4096))
@@ -110,12 +112,16 @@ class TaggerUseMixin(LabelledSequencesMixin):
         """
         check_is_fitted(self)
         texts = self._read_documents(X, reset=False)
-        check_lengths(texts.sequences, 1)
+        given = texts.sequences
+        texts = texts.take(np.flatnonzero(given.lengths))
+        n_tags = len(self.classes_)
+        if not len(texts):
+            return np.empty(0 if likeliest else (0, n_tags)), given
         sequences, letters = self._arrays(texts, self.vocabulary_, self.letters_)
         dataset = Labelled(
             sequences, types=None if letters is None else texts.sequences, letters=letters
         )
-        n, n_tags, lengths = len(sequences.tokens), len(self.classes_), sequences.lengths
+        n, lengths = len(sequences.tokens), sequences.lengths
         found = np.empty(n, id_type(n_tags)) if likeliest else np.empty((n, n_tags))
 
         def take(rows: Tensor, log_p: Tensor) -> None:
@@ -124,7 +130,7 @@ class TaggerUseMixin(LabelledSequencesMixin):
             found[at[valid]] = log_p.numpy().argmax(1) if likeliest else log_p.numpy()
 
         self._visit(dataset, sequences, take)
-        return found, sequences
+        return found, given
 
     def _arrays(
         self, texts: Documents, words: Vocabulary, letters: Vocabulary | None

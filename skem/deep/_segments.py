@@ -31,6 +31,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from skem.deep._sequences import Sequences
+from skem.deep.modules.draws import generator
 
 TRUNCATIONS = ("none", "fixed", "random")
 
@@ -112,11 +113,13 @@ def buckets(lengths: Tensor, batch_size: int, shuffle: bool = False) -> Sequence
         Whether equally long documents are in random order, and the buckets.
     """
     n = len(lengths)
-    order = torch.randperm(n) if shuffle else torch.arange(n)
+    order = torch.randperm(n, generator=generator()) if shuffle else torch.arange(n)
     order = order[lengths[order].argsort(descending=True, stable=True)]
     order = order[lengths[order] > 0]
     parts = order.tensor_split(max(-(-len(order) // batch_size), 1))
-    return [parts[i] for i in torch.randperm(len(parts))] if shuffle else parts
+    if not shuffle:
+        return parts
+    return [parts[i] for i in torch.randperm(len(parts), generator=generator())]
 
 
 class Segments:
@@ -211,9 +214,9 @@ class Segments:
         n, b, lengths = self.dataset.n_predictions, self.n_columns, self.dataset.lengths
         documents, shift = torch.arange(len(lengths)), 0
         if self.shuffle and len(lengths) > 1:
-            documents = torch.randperm(len(lengths))
+            documents = torch.randperm(len(lengths), generator=generator())
         if self.shuffle:
-            shift = int(torch.randint(n, ()))
+            shift = int(torch.randint(n, (), generator=generator()))
         bounds = torch.arange(b + 1) * n // b
         sizes, columns = bounds.diff().sort(descending=True)
         moved = _InStream(documents, lengths[documents].cumsum(0), shift)
@@ -258,7 +261,7 @@ class Segments:
             step = self.stride
             while start + step < n_steps:
                 chance = _TAIL / (least + len(joins) + 1)
-                if float(torch.rand(())) < chance:
+                if float(torch.rand((), dtype=torch.float32, generator=generator())) < chance:
                     break
                 joins.append((step, 1 / (1 - chance)))
                 step += self.stride

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from skem._input import refuse_masks
 from skem.deep._sequences import id_type
 
 
@@ -42,6 +43,7 @@ def read_tags(y: Any, lengths: NDArray, *, padded: bool = False) -> Tags:
     """
     if y is None:
         raise ValueError("RNNTagger requires y to be passed, but the target y is None.")
+    refuse_masks(y, "y")
     documents = _documents(y)
     if len(documents) != len(lengths):
         raise ValueError(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback
 
@@ -32,12 +31,5 @@ class EpochTasks(Callback):
         self.task_ = self.callbacks.begin(0)
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
-        with torch.random.fork_rng(devices=_cuda_of(net)):
-            stop = self.callbacks.end(self.task_, lambda: self.attributes(net))
-        if stop:
+        if self.callbacks.end(self.task_, lambda: self.attributes(net)):
             raise KeyboardInterrupt  # as skorch's own callbacks end a training
-
-
-def _cuda_of(net: Any) -> list[torch.device]:
-    device = torch.device(net.device)
-    return [device] if device.type == "cuda" else []

@@ -118,7 +118,7 @@ class Vocabulary:
     def encode(self, X: Any, *, strict: bool = False, name: str = "X") -> Sequences:
         """Ids of documents, without start and end.
 
-        A token that reads like a special one that is used ('<unk>') is that one.
+        A token that reads '<unk>' is the unknown one, if there is one.
 
         Parameters
         ----------
@@ -135,7 +135,8 @@ class Vocabulary:
         Raises
         ------
         ValueError
-            If a token is not in the vocabulary, and there is no unknown token (or ``strict``).
+            If a token is not in the vocabulary, and there is no unknown token (or ``strict``); if a
+            token is one that stands for the start or the end of documents.
         TypeError
             If X has strings where there were integers in training, or the other way round, or text
             where there were lists of tokens.
@@ -147,6 +148,7 @@ class Vocabulary:
         """The same as `encode`, with ids of the smallest type that holds them."""
         documents = X if isinstance(X, Documents) else read(X, self.tokenizer)
         self._check_kind(documents, name)
+        self._refuse_ends(documents.types, name)
         table = np.array([self._ids.get(token, -1) for token in documents.types], dtype=np.int64)
         absent = table < 0
         if absent.any():
@@ -154,6 +156,11 @@ class Vocabulary:
                 self._refuse(documents, absent, name)
             table[absent] = self.unknown
         return documents.sequences.mapped(table.astype(id_type(self.size)))
+
+    def _refuse_ends(self, types: list, name: str) -> None:
+        """Refuse tokens that say where a document starts and ends, which the model adds."""
+        ends = [self.tokens_[i] for i in (self.start, self.end) if i is not None]
+        refuse_ends(types, ends, name)
 
     def _check_kind(self, documents: Documents, name: str) -> None:
         if documents.types and (documents.kind == "int") != (self.kind == "int"):
@@ -223,6 +230,23 @@ class Vocabulary:
         return tokens
 
 
+def refuse_ends(types: list, ends: list, name: str) -> None:
+    """Refuse documents with the tokens that stand for the start and the end of each.
+
+    Raises
+    ------
+    ValueError
+        They would have a meaning of their own: nothing comes before a start, nor after an end.
+    """
+    for token in ends:
+        if token in types:
+            raise ValueError(
+                f"{name} has the token {token!r}, which stands for the "
+                f"{'start' if token == START else 'end'} of a document here and is added to each. "
+                "Leave it out, or give it another name."
+            )
+
+
 def learn_vocabulary(
     documents: Documents,
     *,
@@ -259,7 +283,8 @@ def learn_vocabulary(
     """
     tokens, counts, n_documents = _counts(documents, sample_weight)
     special = [token for token, used in ((START, start), (END, end), (UNKNOWN, unknown)) if used]
-    # A special token in the documents is no other token; nor is a negative integer.
+    refuse_ends(tokens, [token for token in special if token != UNKNOWN], "X")
+    # An unknown token in the documents is no other token; nor is a negative integer.
     own = np.array([t not in special and t != NEGATIVE for t in tokens], dtype=bool)
     order = [i for i in _by_frequency(tokens, counts) if own[i]]
     often = order if min_frequency == 1 else [i for i in order if counts[i] >= min_frequency]

@@ -16,17 +16,18 @@ from skem._validation import unchanged_on_error
 from skem.deep._base import TRAINING
 from skem.deep._device import resolve_device
 from skem.deep._distinct import distinct
-from skem.deep._random import draw_seed, local_seed
+from skem.deep._random import draw_seed, training
 from skem.deep._vae_fit import VAEFitMixin
 from skem.deep._vae_parts import ACTIVATIONS, LIKELIHOODS
+from skem.deep.modules.draws import OwnInitialisation
 from skem.deep.modules.flows import FLOWS
 
 
 class VAETransformer(VAEFitMixin, BaseEstimator):
     r"""Variational autoencoder: rows as points of a latent space, with a density.
 
-    An encoder gives each row a normal distribution of latent z, q(z|x) = N(mu(x), sigma(x)^2), and
-    a decoder gives p(x|z). Trained is the evidence lower bound,
+    An encoder maps each row to a normal distribution of latent variables, q(z|x) = N(mu(x),
+    sigma(x)^2), and a decoder gives p(x|z). The objective is the evidence lower bound,
 
     .. math:: \log p(x) \ge \mathrm{E}_{q}[\log p(x|z)] - \mathrm{KL}(q(z|x) \,\|\, p(z)),
 
@@ -37,7 +38,7 @@ class VAETransformer(VAEFitMixin, BaseEstimator):
     n_components : int, default=2
         Latent dimensions.
     hidden_layer_sizes : tuple of int, default=(256,)
-        Hidden layers of the encoder; the decoder has them the other way round. ``()`` is the
+        Hidden layers of the encoder; the decoder has them in reverse order. ``()`` is the
         linear model, probabilistic PCA if ``variance='shared'``.
     activation : {'relu', 'tanh', 'elu', 'gelu', 'silu', 'softplus'}, default='relu'
         Between the layers.
@@ -51,10 +52,10 @@ class VAETransformer(VAEFitMixin, BaseEstimator):
         which their mean variance is 1, so that large columns stay larger than small ones. Results
         are in the units of X in any case.
     binarize : bool, default=False
-        With 'bernoulli', draw ones and zeros with the chances in X anew in each epoch (dynamic
-        binarisation).
+        With 'bernoulli', draw ones and zeros with the probabilities in X, anew in each epoch
+        (dynamic binarisation).
     posterior : {'diag', 'planar', 'iaf'}, default='diag'
-        q(z|x): normal, or pushed through ``n_flows`` planar or inverse autoregressive flows.
+        q(z|x): normal, or transformed by ``n_flows`` planar or inverse autoregressive flows.
     n_flows : int, default=4
         How many flows.
     prior : {'normal', 'class', 'vamp'}, default='normal'
@@ -63,7 +64,7 @@ class VAETransformer(VAEFitMixin, BaseEstimator):
     n_pseudo_inputs : int, default=50
         Of prior='vamp'.
     conditional : bool, default=False
-        Whether encoder and decoder see the labels.
+        Whether the labels are inputs of encoder and decoder.
     kl_weight : float, default=1.0
         Weight of the KL term (beta-VAE). 1 is the bound.
     kl_warmup_steps : int, default=0
@@ -84,14 +85,14 @@ class VAETransformer(VAEFitMixin, BaseEstimator):
     batch_size : int or 'auto', default='auto'
         Rows of a batch; 'auto' is a sixteenth of the rows, but from 16 to 128.
     max_epochs : int, default=100
-        Times that all rows are gone through, at the most.
+        Maximum number of passes over all rows.
     early_stopping : bool, default=False
         Hold ``validation_fraction`` of the rows out, stop when their bound has not risen for
         ``patience`` epochs, and take the best weights.
     validation_fraction : float, default=0.1
         Share of the rows that early stopping holds out.
     patience : int, default=10
-        Epochs without a gain after which early stopping ends the fit.
+        Epochs without improvement after which early stopping ends the fit.
     encoder, decoder : callable, default=None
         ``encoder(n_inputs, None)`` and ``decoder(n_inputs, n_outputs)`` return torch modules in
         place of the layers; that of the encoder says by an attribute ``n_outputs`` how many
@@ -107,7 +108,7 @@ class VAETransformer(VAEFitMixin, BaseEstimator):
     compile : bool, default=False
         Compile the module (``torch.compile``).
     random_state : int, RandomState instance or None, default=None
-        Seed of weights, batches and draws. torch's global state is left as it was.
+        Seed of weights, batches and draws. torch's global state is not changed.
     callbacks : list, default=None
         Callbacks of skorch. An `LRScheduler` among them takes the place of learning_rate_schedule.
     verbose : int, default=0
@@ -129,6 +130,8 @@ class VAETransformer(VAEFitMixin, BaseEstimator):
         Labels, if there were any.
     n_iter_ : int
         Epochs.
+    center_, scale_ : ndarray of shape (n_features,)
+        The networks see (X - center_) / scale_.
     n_features_in_ : int
     feature_names_in_ : ndarray of shape (n_features,)
 
@@ -274,9 +277,9 @@ class VAETransformer(VAEFitMixin, BaseEstimator):
     ) -> VAETransformer:
         """Train encoder and decoder.
 
-        An epoch has each row as often as its weight says, rounded, but at least once (what is left
-        weighs its loss), and rows are put into an order of their own before random batches are
-        drawn, so that a weight of 2 is a row twice.
+        In an epoch, each row occurs as often as its weight says, rounded, but at least once (the
+        remaining factor weights its loss), and rows are sorted by content before random batches are
+        drawn, so that a weight of 2 is equivalent to repeating the row.
 
         Parameters
         ----------
@@ -296,15 +299,15 @@ class VAETransformer(VAEFitMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If X, labels or parameters do not fit each other; the estimator is left as it was.
+            If X, labels or parameters do not fit each other; the estimator is left unchanged.
         FloatingPointError
-            If the loss is not a number in the first epoch.
+            If the loss is not finite in the first epoch.
 
         Warns
         -----
         ConvergenceWarning
-            If the loss stops to be a number later (the last good weights are taken), or if the
-            posterior has collapsed: no latent dimension tells rows apart.
+            If the loss becomes NaN or infinite later (the last weights with a finite loss are
+            kept), or if the posterior has collapsed: no latent dimension distinguishes the rows.
         """
         seen = {"sample_weight": sample_weight, "labels": labels}
         data = {"X": X, "metadata": {k: v for k, v in seen.items() if v is not None} or None}
@@ -321,10 +324,11 @@ class VAETransformer(VAEFitMixin, BaseEstimator):
             X, codes, weight = self._arranged(X, rows, codes, weight)
             device = resolve_device(self.device)
             self._seed = draw_seed(self.random_state)
-            with local_seed(self._seed, device):
+            with training(self._seed, device):
                 train, valid = self._datasets(X, codes, weight, device, n_given)
                 self._check_warmup(train)
-                module = self._make_module(X, weight, len(classes))
+                with OwnInitialisation():
+                    module = self._make_module(X, weight, len(classes))
                 if goes_on:
                     self._load_weights(module)
                 fitted = self._train(

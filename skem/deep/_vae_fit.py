@@ -1,4 +1,4 @@
-"""How a variational autoencoder is put together from parameters and rows."""
+"""How a variational autoencoder is built from parameters and rows."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils.validation import validate_data
 from torch import Tensor
 
-from skem._validation import check_weights
+from skem._input import refuse_masks, validate_data
+from skem._validation import check_known, check_weights
 from skem._warnings import warn_user
 from skem.deep._base import GOES_ON, WAY_OUT
 from skem.deep._data import TensorRows
@@ -27,6 +27,7 @@ from skem.deep._vae_parts import (
     units,
 )
 from skem.deep._vae_use import VAEUseMixin
+from skem.deep.modules.draws import generator
 from skem.deep.modules.vae import VAE
 
 # A latent dimension is active where the posterior means vary by more than this (Burda et al. 2016).
@@ -74,7 +75,8 @@ class VAEFitMixin(VAEUseMixin):
             raise ValueError(
                 "labels were given, but neither prior='class' nor conditional=True uses them."
             )
-        values = np.asarray(labels)
+        refuse_masks(labels, "labels")
+        values = check_known(labels, "labels")
         if values.shape != (len(X),):
             raise ValueError(
                 f"labels has shape {values.shape}, expected (n_samples,) = ({len(X)},): one for "
@@ -123,6 +125,7 @@ class VAEFitMixin(VAEUseMixin):
         """Of the columns inside: standard deviations around means, or one unit for all of them."""
         common = not self.standardize
         self._center, self._scale = units(X, rows, weight, self.likelihood, common)
+        self._dtype = X.dtype
 
     def _arranged(
         self, X: NDArray, rows: NDArray, codes: NDArray | None, weight: NDArray | None
@@ -159,7 +162,7 @@ class VAEFitMixin(VAEUseMixin):
                 f"validation_fraction={self.validation_fraction:g} of {n_rows} rows leaves none to "
                 "train on. Lower it, or set early_stopping=False."
             )
-        order = torch.randperm(n_rows)
+        order = torch.randperm(n_rows, generator=generator())
         order = order if rows is None else rows[order]
         held_out = TensorRows(*tensors, rows=order[:n_held_out])
         return TensorRows(*tensors, rows=order[n_held_out:]), held_out
@@ -199,6 +202,7 @@ class VAEFitMixin(VAEUseMixin):
             kl_warmup_steps=self.kl_warmup_steps,
             free_bits=self.free_bits,
             n_importance_samples=self.n_importance_samples,
+            foreign=self.encoder is not None or self.decoder is not None,
         )
 
     def _check_goes_on(self, n_features: int, classes: NDArray) -> None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sklearn.utils import gen_batches
 from torch import Tensor, nn
 
+from skem.deep.modules.draws import borrowed
 from skem.deep.modules.likelihoods import (
     Bernoulli,
     Categorical,
@@ -227,7 +228,8 @@ def network(
         Of a last linear layer; None adds none.
     """
     if given is not None:
-        module = given(sizes[0], n_outputs)
+        with borrowed(torch.device("cpu")):
+            module = given(sizes[0], n_outputs)
         if not isinstance(module, nn.Module):
             raise TypeError(
                 f"{name}(n_inputs, n_outputs) must return a torch.nn.Module, got "
@@ -239,7 +241,7 @@ def network(
                 f"The module that {name} returns needs an attribute n_outputs: how many numbers "
                 "it gives for each row."
             )
-        return module, int(width)
+        return module.float(), int(width)
     kind = ACTIVATIONS[activation]
     pairs = itertools.pairwise(sizes)
     modules = [m for a, b in pairs for m in (nn.Linear(a, b), kind())]

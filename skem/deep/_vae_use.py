@@ -10,14 +10,16 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import gen_batches
-from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
+from skem._input import check_array, refuse_masks, validate_data
 from skem._validation import check_positive_integer, check_weights
 from skem.deep._base import DeepEstimatorMixin
 from skem.deep._distinct import row_uniforms
 from skem.deep._random import draw_seed, normal_at, spread_uniform
 from skem.deep._vae_parts import UnitRows, check_codes, check_range
+from skem.deep.modules import draws
 from skem.deep.modules.vae import VAE
 
 # Numbers that a layer may hold for one batch of inference.
@@ -39,6 +41,7 @@ class VAEUseMixin(DeepEstimatorMixin, ClassNamePrefixFeaturesOutMixin, Transform
     _seed: int
     _center: NDArray
     _scale: NDArray
+    _dtype: np.dtype
 
     # ------------------------------------------------------------------ input
     @property
@@ -62,11 +65,21 @@ class VAEUseMixin(DeepEstimatorMixin, ClassNamePrefixFeaturesOutMixin, Transform
         return UnitRows(X, self._center, self._scale, rows)
 
     def _outside(self, X: NDArray) -> NDArray:
-        """Back to the user's units, in place."""
-        if self._scaled:
-            for part in gen_batches(len(X), max(1, _VALUES // X.shape[1])):
-                X[part] = X[part] * self._scale + self._center
-        return X
+        """Back to the user's units, and the type that the rows of the fit had."""
+        outside = X if X.dtype == self._dtype else np.empty(X.shape, self._dtype)
+        for part in gen_batches(len(X), max(1, _VALUES // X.shape[1])):
+            outside[part] = X[part] * self._scale + self._center if self._scaled else X[part]
+        return outside
+
+    @property
+    def center_(self) -> NDArray:
+        """What is subtracted from each column before the encoder sees it, (n_features,)."""
+        return self._center
+
+    @property
+    def scale_(self) -> NDArray:
+        """What each column is divided by then, (n_features,)."""
+        return self._scale
 
     @property
     def _scaled(self) -> bool:
@@ -84,6 +97,7 @@ class VAEUseMixin(DeepEstimatorMixin, ClassNamePrefixFeaturesOutMixin, Transform
                 "labels were given, but the fit had none: set prior='class' or conditional=True, "
                 "and give labels to fit."
             )
+        refuse_masks(labels, "labels")
         values = np.asarray(labels)
         values = np.full(n, values) if values.ndim == 0 else values
         if values.shape != (n,):
@@ -148,7 +162,7 @@ class VAEUseMixin(DeepEstimatorMixin, ClassNamePrefixFeaturesOutMixin, Transform
         return mean, std
 
     def transform(self, X: Any, *, labels: ArrayLike | None = None) -> NDArray:
-        """Posterior means of the latent variables; with flows, those pushed through them.
+        """Posterior means of the latent variables; with flows, transformed by them.
 
         Parameters
         ----------
@@ -185,9 +199,9 @@ class VAEUseMixin(DeepEstimatorMixin, ClassNamePrefixFeaturesOutMixin, Transform
 
         Returns
         -------
-        X : ndarray of shape (n_samples, n_features), float32
-            In the units of the training rows; with 'multinomial' chances, which sum to one; of
-            'categorical' columns the likeliest code.
+        X : ndarray of shape (n_samples, n_features)
+            In the units of the training rows; with 'multinomial' probabilities, which sum to one;
+            for 'categorical' columns the most probable code.
         """
         check_is_fitted(self)
         Z = check_array(X, dtype=[np.float64, np.float32])
@@ -216,7 +230,7 @@ class VAEUseMixin(DeepEstimatorMixin, ClassNamePrefixFeaturesOutMixin, Transform
 
         Returns
         -------
-        X : ndarray of shape (n_samples, n_features), float32
+        X : ndarray of shape (n_samples, n_features)
         """
         return self.inverse_transform(self._points(self._rows(X), labels), labels=labels)
 
@@ -232,7 +246,7 @@ class VAEUseMixin(DeepEstimatorMixin, ClassNamePrefixFeaturesOutMixin, Transform
 
         Returns
         -------
-        X : ndarray of shape (steps, n_features), float32
+        X : ndarray of shape (steps, n_features)
 
         Raises
         ------
@@ -270,14 +284,14 @@ class VAEUseMixin(DeepEstimatorMixin, ClassNamePrefixFeaturesOutMixin, Transform
         labels : array-like of shape (n_samples,), default=None
             Given, log p(x|label); needed if ``conditional``.
         n_importance_samples : int, default=100
-            Draws of z; 1 is the evidence lower bound, and the bound rises with them. Memory does
-            not, for rows go in batches.
+            Draws of z; 1 gives the evidence lower bound, and the bound rises with their number.
+            Memory does not, because rows are processed in batches.
 
         Returns
         -------
         log_density : ndarray of shape (n_samples,)
             A lower bound on the mean over draws. A row has the same draws in each call, evenly
-            spread (Sobol points), and other ones than other rows.
+            spread (Sobol points), and different rows have different draws.
         """
         k = check_positive_integer(n_importance_samples, "n_importance_samples")
         rows = self._rows(X)
@@ -332,25 +346,25 @@ class VAEUseMixin(DeepEstimatorMixin, ClassNamePrefixFeaturesOutMixin, Transform
             How many.
         labels : label or array-like of shape (n_samples,), default=None
             The class to draw from, of each row or of all; needed if ``conditional``. With
-            prior='class' and no labels, classes are drawn alike.
+            prior='class' and no labels, classes are drawn uniformly.
 
         Returns
         -------
-        X : ndarray of shape (n_samples, n_features), float32
+        X : ndarray of shape (n_samples, n_features)
         """
         check_is_fitted(self)
         n = check_positive_integer(n_samples, "n_samples")
         codes = self._codes(labels, n, need=self.conditional)
         module = self._module
         with self._inference(draw_seed(self.random_state)) as device:
-            z = torch.randn(n, module.n_components, device=device)
+            z = draws.normal((n, module.n_components), module.head.weight)
             c = None if codes is None else codes.to(device)
             if module.prior == "class":
-                own = torch.randint(module.n_classes, (n,), device=device) if c is None else c
+                own = draws.integers(module.n_classes, n, device) if c is None else c
                 z = z + module.class_means[own]
             elif module.prior == "vamp":
                 mean, log_variance, _ = module._head(module.pseudo_inputs, None)
-                own = torch.randint(len(mean), (n,), device=device)
+                own = draws.integers(len(mean), n, device)
                 z = mean[own] + torch.exp(0.5 * log_variance[own]) * z
             drawn = module.likelihood.sample(module.decode(z, c))
         return self._outside(drawn.cpu().numpy())

@@ -15,6 +15,9 @@ _HAN = (
 )
 _PIECE = 1 << 17  # characters of a long text that are cut at once
 _BLANK = re.compile(r"[ \n]")
+_JOINERS = "\u200c\u200d"
+_TONES = "\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f"  # of skin; tags of flags of regions
+_FLAG = "[\U0001f1e6-\U0001f1ff]{2}"
 _WIDE = _HAN + "\u3001-\u303f\uff00-\uff65"  # with the punctuation that goes with them
 
 
@@ -23,7 +26,8 @@ def split_words(text: str) -> list[str]:
 
     Han characters and kana are tokens of their own. Words keep apostrophes and hyphens inside
     ("don't", "well-known"), numbers their points and commas. Runs of full stops, dashes and
-    ellipses are one token. Blanks are left out.
+    ellipses are one token; so is an emoji with its joiners, skin tones and variation marks, and a
+    flag. Blanks are left out.
     """
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
@@ -50,13 +54,16 @@ def join_words(tokens: Iterable[str]) -> str:
 
 @functools.cache
 def _pattern() -> re.Pattern[str]:
-    # Marks (accents, vowel signs) belong to the letter before; \w has only letters and digits.
+    # Marks (accents, vowel signs) belong to the letter before; \w has only letters and digits. So
+    # do the invisible joiners of Indic scripts, Persian and emoji, and what colours an emoji.
     marks = _marks()
     letters = rf"[^\W{_HAN}]+"
-    word = rf"{letters}(?:[{marks}]+(?:{letters})?)*"
+    word = rf"{letters}(?:[{marks}{_JOINERS}]+(?:{letters})?)*"
     inner = r"['’\-]|(?<=\d)[.,](?=\d)"
+    symbol = rf"[^\w\s][{marks}{_TONES}]*"
     return re.compile(
-        rf"{word}(?:(?:{inner}){word})*|[{_HAN}][{marks}]*|\n|\.+|-+|—+|…+|[^\w\s][{marks}]*"
+        rf"{word}(?:(?:{inner}){word})*|[{_HAN}][{marks}]*|\n|\.+|-+|—+|…+|{_FLAG}"
+        rf"|{symbol}(?:[{_JOINERS}]+{symbol})*"
     )
 
 

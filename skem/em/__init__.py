@@ -9,17 +9,17 @@ from skem.em._acceleration import (
     make_acceleration,
 )
 from skem.em._check import check_model
-from skem.em._loop import (
-    BoundDecreasedError,
-    DegenerateFitError,
-    EMRun,
-    EMState,
-    GeometryError,
-)
+from skem.em._loop import EMRun
 from skem.em._model import EMModel, EMModelBase, ManyMaps, Rows, add, scale, total
 from skem.em._online import StepwiseEM
 from skem.em._rows import RowBlocks, RowSource, effective_n_jobs
 from skem.em._starts import fit_from_starts
+from skem.em._state import (
+    BoundDecreasedError,
+    DegenerateFitError,
+    EMState,
+    GeometryError,
+)
 from skem.em._stopping import GapEstimator
 
 __all__ = [

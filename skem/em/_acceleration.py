@@ -113,8 +113,8 @@ class QuasiNewton:
     """L-BFGS that begins with the complete-data information (Jamshidian and Jennrich 1997, QN2).
 
     The inverse complete-data information is the first inverse Hessian, so with an empty memory the
-    step is the EM step, and the memory learns what EM does not know: the information that is
-    missing. Needs a model with ``geometry``.
+    step is the EM step, and the memory then approximates the effect of the missing information.
+    Needs a model with ``geometry``.
 
     Where the objective is not concave along the last step there is no Newton step; the EM step is
     then lengthened, twice as far each time. Steps are capped in proportion to the EM step.
@@ -125,7 +125,7 @@ class QuasiNewton:
         Pairs of steps and changes of the gradient.
     onset : float, default=1e-2
         Proposals begin when gradient x EM step is at most this, in nats per unit of weight. Before
-        that, plain EM decides which maximum is climbed.
+        that, plain EM determines which maximum is approached.
     """
 
     def __init__(self, memory: int = 10, onset: float = 1e-2):

@@ -18,17 +18,17 @@ _DIRECTIONS = 6
 def check_model(
     model: Any, rows: Rows, params: Any, *, rtol: float = 1e-6, random_state: int = 0
 ) -> None:
-    """Test that a model of one's own does what the engine builds on.
+    """Test that a user's model has the properties that the engine relies on.
 
-    The fit relies on it without looking: statistics add over blocks of rows and go with their
-    weights; an EM map does not lower the bound; coordinates can be undone; and a ``geometry`` has
+    A fit does not check them: statistics are sums over blocks of rows, and linear in the weights;
+    an EM map does not lower the bound; `from_vector` inverts `to_vector`; and a ``geometry`` has
     the gradient of the bound, and an information that is symmetric and positive.
 
     Parameters
     ----------
     model : EMModel
     rows : Rows
-        At least two rows. A few dozen do.
+        At least two rows; a few dozen are enough.
     params : Any
         Parameters to test at; not those of the maximum, where gradients are zero.
     rtol : float, default=1e-6

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import reprlib
 from collections.abc import Callable, Iterable
 from numbers import Integral, Real
 from time import perf_counter
@@ -11,13 +13,14 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from skem._callbacks import CallbackSupportMixin, IterationCallbacks
+from skem._interrupts import interrupts_later
 from skem._sklearn import Interval, StrOptions
 from skem._warnings import warn_user
 from skem.em._acceleration import ACCELERATIONS
-from skem.em._loop import EMState
 from skem.em._online import StepwiseEM
 from skem.em._rows import RowSource
 from skem.em._starts import SHORT_RUN, fit_from_starts
+from skem.em._state import EMState
 
 
 class EMEstimatorMixin(CallbackSupportMixin):
@@ -35,11 +38,14 @@ class EMEstimatorMixin(CallbackSupportMixin):
     verbose: int
     verbose_interval: int
     lower_bounds_: list[float]
+    n_components: int
+    _online_settings: dict[str, Any]
     _total_weight: float  # of all rows seen, in the unit below
     _weight_unit: float  # what the weights were divided by, see `unit_of`
     _attributes: Callable[[Any, Any], dict[str, Any]]
 
     _keep_path = False
+    _fixed_online: tuple[str, ...] = ()  # parameters that cannot change between batches
 
     _parameter_constraints: dict = {
         "tol": [Interval(Real, 0.0, None, closed="left")],
@@ -96,15 +102,45 @@ class EMEstimatorMixin(CallbackSupportMixin):
             keep_path=self._keep_path,
             sample=sample,
         )
-        attributes = self._attributes(model, state.params) | {
-            "converged_": state.converged,
-            "n_iter_": state.n_iter,
-            "lower_bound_": state.bound,
-            "lower_bounds_": list(state.bounds),
-            "optimality_gap_": state.gap,
-        }
+        with interrupts_later() as noted:
+            attributes = self._attributes(model, state.params) | {
+                "converged_": state.converged,
+                "n_iter_": state.n_iter,
+                "lower_bound_": state.bound,
+                "lower_bounds_": list(state.bounds),
+                "optimality_gap_": state.gap,
+            }
+        state.interrupted |= noted.pressed
         callbacks.finish(attributes)
         return state, attributes
+
+    def _check_goes_on(self, n_fitted: int) -> None:
+        """Refuse batches for a fit of another number of components (0: none), or other settings."""
+        if n_fitted not in (0, self.n_components):
+            raise ValueError(
+                f"n_components={self.n_components} cannot go on from the fitted model, which has "
+                f"{n_fitted}. Set it back, or begin anew with a clone."
+            )
+        self._check_online_settings()
+
+    def _check_online_settings(self) -> None:
+        """Refuse to go on with batches under other parameters than those of the running statistics.
+
+        Raises
+        ------
+        ValueError
+            If one of `_fixed_online` has been set to something else since the first batch.
+        """
+        if not hasattr(self, "_online"):
+            return
+        for name, before in self._online_settings.items():
+            now = getattr(self, name)
+            if not _same(before, now):
+                raise ValueError(
+                    f"partial_fit began with {name}={reprlib.repr(before)}, which cannot change "
+                    f"between batches; it is {reprlib.repr(now)} now. Set it back, or begin anew "
+                    "with a clone."
+                )
 
     def _start_online(self, model: Any, rows: RowSource, starts: Iterable[Any]) -> StepwiseEM:
         """Online EM from the best of the starts after a short run on the first batch."""
@@ -128,9 +164,11 @@ class EMEstimatorMixin(CallbackSupportMixin):
         bound = model.bound(statistics, current)
         params = online.update(statistics)
         bounds = [*(self.lower_bounds_ if hasattr(self, "_online") else []), bound]
+        settings = {name: copy.deepcopy(getattr(self, name)) for name in self._fixed_online}
         self.__dict__.update(
             self._attributes(model, params),
             _online=online,
+            _online_settings=settings,
             _total_weight=online.weight,
             converged_=False,
             n_iter_=len(bounds),
@@ -145,21 +183,34 @@ class EMEstimatorMixin(CallbackSupportMixin):
         if state.interrupted:
             warn_user(
                 f"Fit interrupted after {state.n_iter} EM iterations; the estimator holds the "
-                f"best parameters so far, an estimated {state.gap:.3g} nats per unit of weight "
-                "below the limit. Set warm_start=True, where there is one, to go on from here.",
+                f"best parameters so far, {_distance(state.gap)} the limit. Set warm_start=True, "
+                "where there is one, to go on from here.",
                 ConvergenceWarning,
             )
         elif not state.converged and not state.stopped and self.max_iter > 0:
-            why = f"more than tol={self.tol:.3g}"
+            where = f"the bound is {_distance(state.gap)} its limit"
             if state.gap <= self.tol:
-                why = "an estimate that was not confirmed yet"
+                where += ", an estimate that was not confirmed yet"
+            elif np.isfinite(state.gap):
+                where += f", more than tol={self.tol:.3g}"
             warn_user(
-                f"EM did not converge in max_iter={self.max_iter} iterations: the bound is an "
-                f"estimated {state.gap:.3g} nats per unit of weight below its limit, {why}. "
+                f"EM did not converge in max_iter={self.max_iter} iterations: {where}. "
                 "Increase max_iter, or tol if that is near enough; try other "
                 "starts, or check for degenerate data.",
                 ConvergenceWarning,
             )
+
+
+def _distance(gap: float) -> str:
+    """An estimated gap in words."""
+    if not np.isfinite(gap):
+        return "an unknown distance (there were too few maps for an estimate) below"
+    return f"an estimated {gap:.3g} nats per unit of weight below"
+
+
+def _same(before: Any, now: Any) -> bool:
+    """Whether two values of a parameter say the same."""
+    return before is now or np.array_equal(np.asarray(before), np.asarray(now))
 
 
 class _FitObserver:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
+from skem._interrupts import plain_interrupts
 from skem.em._acceleration import ACCELERATIONS, Acceleration, Map, make_acceleration
 from skem.em._model import ManyMaps
 from skem.em._rows import RowBlocks, RowSource
+from skem.em._state import (
+    BoundDecreasedError,
+    DegenerateFitError,
+    EMState,
+    GeometryError,
+    Observer,
+)
 from skem.em._stopping import STILL, DriftEstimator, GapEstimator
 
 HITS = 2
@@ -27,76 +33,6 @@ _AGAINST = 20
 with far rows at most two running."""
 
 
-class GeometryError(RuntimeError):
-    """The gradient of a model's ``geometry`` contradicts what its EM maps do."""
-
-
-class BoundDecreasedError(RuntimeError):
-    """An EM step lowered the bound: the model's E step and M step do not belong together."""
-
-
-class DegenerateFitError(ValueError):
-    """The model has no finite maximum where this run went (a collapsed component).
-
-    Parameters
-    ----------
-    message : str
-    components : sequence of int, default=()
-        Components that the M step cannot make, for a `repair` of the model.
-    """
-
-    def __init__(self, message: str, components: Sequence[int] = ()):
-        super().__init__(message)
-        self.components = tuple(components)
-
-
-@dataclass
-class EMState:
-    """One run of EM: where it stands and how it came there.
-
-    Attributes
-    ----------
-    params : Any
-        The parameters after the last M step (or before the first).
-    bounds : list of float
-        Bound, per unit of weight, at the parameters that entered each EM map; a map whose start
-        was undone repeats the bound before it. Never falls, unless the model says that it has no
-        bound (``monotone`` is False).
-    n_iter : int
-        Number of EM maps (E steps), those undone included.
-    gap : float
-        Estimated distance from the last bound to its limit.
-    converged, interrupted, stopped : bool
-        ``gap <= tol``; ended by Ctrl-C; ended by the observer.
-    statistics : Any
-        Statistics of the last accepted E step.
-    path : list or None
-        With ``keep_path``: the parameters that entered each EM map, in step with ``bounds``.
-    n_repairs : int
-        How often the model has mended its parameters in this run.
-    failure : DegenerateFitError or None
-        While the model mends an M step that failed: its error; ``params`` are then those that
-        entered it.
-    """
-
-    params: Any
-    bounds: list[float] = field(default_factory=list)
-    n_iter: int = 0
-    gap: float = math.inf
-    converged: bool = False
-    interrupted: bool = False
-    stopped: bool = False
-    statistics: Any = None
-    path: list | None = None
-    n_repairs: int = 0
-    failure: DegenerateFitError | None = None
-    bound_before_repair: float = -math.inf
-
-    @property
-    def bound(self) -> float:
-        return self.bounds[-1] if self.bounds else self.bound_before_repair
-
-
 def makes_maps_at_once(model: Any, rows: Any) -> bool:
     """Whether the model can make several EM maps of these rows in one call (`several_maps`)."""
     return (
@@ -104,18 +40,8 @@ def makes_maps_at_once(model: Any, rows: Any) -> bool:
     )
 
 
-class Observer(Protocol):
-    """What watches a run: a progress bar, a printer, an early stop."""
-
-    def begin(self, state: EMState) -> None:
-        """Called before each EM map."""
-
-    def end(self, state: EMState) -> bool:
-        """Called after each EM map; true ends the run."""
-
-
 class EMRun:
-    """EM from one start, that can be run for a while, judged, and run on.
+    """EM from one start, which can be run for some iterations, evaluated, and continued.
 
     Parameters
     ----------
@@ -189,23 +115,45 @@ class EMRun:
         return self.state.converged or self.state.interrupted or self.state.stopped
 
     def run(self, max_iter: int) -> EMState:
-        """Go on until the limit is near, or ``max_iter`` EM maps have been done in all."""
+        """Continue until convergence, or until ``max_iter`` EM maps have been done in total.
+
+        Ctrl-C ends the run with the result of the last whole EM map; before there is one, it is
+        passed on.
+        """
         state = self.state
+        self._keep()
         try:
-            while not self.finished and state.n_iter < max_iter:
-                if self.observer is not None:
-                    self.observer.begin(state)
-                if not self._several_steps(max_iter):
-                    self._step()
-                if self._acceleration is None and state.n_iter >= self._plain:
-                    self._acceleration = make_acceleration(self._acceleration_name)
-                if self.observer is not None and self.observer.end(state):
-                    state.stopped = True
+            with plain_interrupts():
+                while not self.finished and state.n_iter < max_iter:
+                    if self.observer is not None:
+                        self.observer.begin(state)
+                    if not self._several_steps(max_iter):
+                        self._step()
+                    self._keep()
+                    if self._acceleration is None and state.n_iter >= self._plain:
+                        self._acceleration = make_acceleration(self._acceleration_name)
+                    if self.observer is not None and self.observer.end(state):
+                        state.stopped = True
         except KeyboardInterrupt:
+            self._go_back()
             if not state.bounds:
                 raise
-            state.interrupted = True
+            state.interrupted, state.converged = True, False
         return state
+
+    def _keep(self) -> None:
+        """Remember the state between two EM maps, for `_go_back`."""
+        state = self.state
+        n_path = 0 if state.path is None else len(state.path)
+        self._kept = dict(vars(state)), len(state.bounds), n_path
+
+    def _go_back(self) -> None:
+        """To the end of the last whole EM map: an interrupt may come in the middle of one."""
+        attributes, n_bounds, n_path = self._kept
+        vars(self.state).update(attributes)
+        del self.state.bounds[n_bounds:]
+        if self.state.path is not None:
+            del self.state.path[n_path:]
 
     def _several_steps(self, max_iter: int) -> bool:
         """Plain EM maps in one call of the model; false if it has to be asked step by step."""
@@ -333,9 +281,9 @@ class EMRun:
         self.state.n_repairs += 1
         self.state.params = mended
         self.state.bound_before_repair = self.state.bound
-        self.state.bounds.clear()
+        self.state.bounds = []
         if self.state.path is not None:
-            self.state.path.clear()
+            self.state.path = []
         self._reset()
         return True
 

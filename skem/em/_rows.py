@@ -8,7 +8,7 @@ import itertools
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any, Protocol, TypeVar
 
 import joblib
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
+from skem._interrupts import plain_interrupts
 from skem._sklearn import openmp_threads
 from skem.em._model import Rows, total
 
@@ -31,7 +32,7 @@ GATHERED_VALUES = 1 << 18
 
 
 class RowSource(Protocol):
-    """Where statistics come from: anything that can add up a function over its rows.
+    """A source of rows: any object that can sum a function over its rows.
 
     `RowBlocks` does it for arrays in memory; a reader of files, or a cluster that maps the
     function over its partitions and adds the results, does it for the engine just as well.
@@ -42,9 +43,9 @@ class RowSource(Protocol):
 
 
 def effective_n_jobs(n_jobs: int | None) -> int:
-    """Number of threads to use: None is all that joblib's context allows, 1 is one."""
+    """Number of threads to use: None means all cores that joblib's context allows, 1 means one."""
     if n_jobs is not None:
-        return joblib.effective_n_jobs(n_jobs)
+        return joblib.effective_n_jobs(int(n_jobs))
     backend, context_n_jobs = joblib.parallel.get_active_backend(prefer="threads")
     # joblib reports 1 both for "nothing set" and for an explicit n_jobs=1.
     config = getattr(joblib.parallel._backend, "config", {})
@@ -120,7 +121,7 @@ class BlockMap:
     Parameters
     ----------
     n_jobs : int or None
-        Threads; None is all that joblib's context allows.
+        Threads; None uses all cores that joblib's context allows.
     n_blocks : int
         Number of blocks to come; a single one needs no pool.
     """
@@ -132,22 +133,42 @@ class BlockMap:
         self.n_threads = max(1, min(self.allowed, n_blocks))
         self._stack = contextlib.ExitStack()
         self._pool: ThreadPoolExecutor | None = None
+        self._running: list[Future] = []  # of the last call, the first block last
 
     def __enter__(self) -> BlockMap:
+        self._stack.enter_context(plain_interrupts())
         self._stack.enter_context(one_blas_thread())
         if self.n_threads > 1:
             self._pool = ThreadPoolExecutor(self.n_threads, thread_name_prefix="skem")
             self._stack.callback(self._pool.shutdown, wait=True, cancel_futures=True)
         return self
 
-    def __exit__(self, *exc_info: object) -> None:
-        self._pool = None
-        self._stack.__exit__(None, None, None)
+    def __exit__(self, *exc_info: Any) -> None:
+        self._pool, self._running = None, []
+        self._stack.__exit__(*exc_info)
 
     def __call__(self, function: Callable[[Any], T], blocks: Iterable[Any]) -> Iterator[T]:
         if self._pool is None:
             return map(function, blocks)
-        return self._pool.map(function, blocks)
+        self._settle()
+        for block in blocks:
+            self._running.append(self._pool.submit(function, block))
+        self._running.reverse()
+        return self._results(self._running)
+
+    def _settle(self) -> None:
+        """Wait for blocks of a call that was interrupted: they write to arrays that it shares."""
+        for future in self._running:
+            future.cancel()
+        wait(self._running)
+        self._running = []
+
+    @staticmethod
+    def _results(futures: list[Future[T]]) -> Iterator[T]:
+        """Results in the order of the blocks, none of them kept."""
+        while futures:
+            wait(futures[-1:])
+            yield futures.pop().result()
 
 
 class RowBlocks:
@@ -166,7 +187,7 @@ class RowBlocks:
         The rows to take, in this order; default is all, as they come. They are gathered piece by
         piece while a function works on them, so that X is never copied as a whole.
     n_jobs : int or None, default=None
-        Threads; None is all that joblib's context allows.
+        Threads; None uses all cores that joblib's context allows.
     """
 
     def __init__(

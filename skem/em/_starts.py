@@ -9,8 +9,10 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from skem.em._loop import DegenerateFitError, EMRun, EMState, Observer, makes_maps_at_once
+from skem._interrupts import plain_interrupts
+from skem.em._loop import EMRun, makes_maps_at_once
 from skem.em._rows import RowSource, one_blas_thread
+from skem.em._state import DegenerateFitError, EMState, Observer
 
 SHORT_RUN = 10
 """EM maps of the first round; each round doubles them and halves the number of runs. The first
@@ -51,7 +53,7 @@ def fit_from_starts(
         See `EMRun`.
     starts : iterable of params
     max_iter : int
-        EM maps of a run at the most.
+        Maximum number of EM maps of a run.
     observe : callable(int) -> Observer or None
         Makes the observer of the start with that number.
     sample : RowSource, default=None
@@ -91,7 +93,8 @@ def fit_from_starts(
     budget = first if several else max_iter
     if at_once:
         try:
-            _run_side_by_side(runs, rows, min(budget, max_iter))
+            with plain_interrupts():
+                _run_side_by_side(runs, rows, min(budget, max_iter))
         except KeyboardInterrupt:
             begun = [run for run in runs if run.state.bounds]
             if not begun:

@@ -1,7 +1,8 @@
-"""Axes and colours of the displays. matplotlib is imported here, and only when one is drawn."""
+"""Axes, colours and texts of the displays. matplotlib is imported only when one is drawn."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,10 +10,14 @@ from numpy.typing import ArrayLike, NDArray
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.legend import Legend
+    from matplotlib.text import Text
 
 # Okabe and Ito (2008), "Color universal design": told apart with any colour vision.
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#F0E442")
 MAX_COLUMNS = 4
+# Hues of many components: successive ones are a golden section of the circle apart.
+GOLDEN = (5**0.5 - 1) / 2
 
 
 def axes_for(display: Any, ax: Any, height: float | None = None) -> Axes:
@@ -77,7 +82,8 @@ def _pyplot(display: Any) -> Any:
 def component_colors(n_components: int, colors: ArrayLike | None = None) -> NDArray:
     """A colour per component, RGB in [0, 1], of shape (n_components, 3).
 
-    Without `colors` they are the palette's, or as many steps of viridis if it is too short.
+    Without `colors` they are the palette's; up to twenty are those of tab10 or tab20, and more are
+    hues far apart. All are qualitative: components have no order, and none is to look like another.
 
     Raises
     ------
@@ -85,16 +91,43 @@ def component_colors(n_components: int, colors: ArrayLike | None = None) -> NDAr
         If `colors` holds fewer than n_components colours, or something that is no colour.
     """
     import matplotlib
-    from matplotlib.colors import to_rgba_array
+    from matplotlib.colors import hsv_to_rgb, to_rgba_array
 
     if colors is None:
         if n_components <= len(PALETTE):
-            colors = PALETTE[:n_components]
+            colors = PALETTE
+        elif n_components <= 10:
+            colors = matplotlib.colormaps["tab10"].colors  # type: ignore[attr-defined]
+        elif n_components <= 20:
+            pairs = matplotlib.colormaps["tab20"].colors  # type: ignore[attr-defined]
+            colors = pairs[::2] + pairs[1::2]  # of dark and light
         else:
-            colors = matplotlib.colormaps["viridis"](np.linspace(0, 1, n_components))
+            k = np.arange(n_components)
+            parts = (
+                k * GOLDEN % 1,
+                np.array([0.9, 0.55])[k % 2],
+                np.array([0.85, 0.95, 0.6])[k % 3],
+            )
+            colors = hsv_to_rgb(np.stack(parts, axis=1))
     rgb = to_rgba_array(colors)[:, :3]
     if len(rgb) < n_components:
         raise ValueError(
             f"colors holds {len(rgb)} colours for {n_components} components: give one for each."
         )
     return rgb[:n_components]
+
+
+def verbatim(*texts: Text) -> None:
+    """Draw names as they are: a dollar sign, an underscore or a backslash is no mathematics."""
+    for text in texts:
+        text.set_parse_math(False)
+        text.set_usetex(False)
+
+
+def legend_for(ax: Axes, handles: Sequence[Any], names: Sequence[str], **style: Any) -> Legend:
+    """A legend that has the names as they are, also those that begin with an underscore."""
+    legend = ax.legend(handles, [" "] * len(names), **style)
+    for text, name in zip(legend.get_texts(), names, strict=True):
+        verbatim(text)
+        text.set_text(name)
+    return legend

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils.validation import check_is_fitted
 
-from skem.inspection._axes import PALETTE, axes_for
+from skem.inspection._axes import PALETTE, axes_for, legend_for, verbatim
+from skem.inspection._steps import fitted_final_step
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -81,9 +81,10 @@ class BoundDisplay:
         Parameters
         ----------
         estimator : estimator with ``lower_bounds_``
-            Fitted. Its ``optimality_gap_``, if it has one, tells the limit.
+            Fitted; also a pipeline that ends in one, or a search over such. Its
+            ``optimality_gap_``, if it has one, tells the limit.
         name : str, default=None
-            Name of the line; the name of the class by default.
+            Name of the line; by default that of its class, or of the class that ends the pipeline.
         ax : matplotlib Axes, default=None
             Where to draw; new axes by default.
         **kwargs : dict
@@ -94,7 +95,8 @@ class BoundDisplay:
         display : BoundDisplay
             The display, drawn. What is raised is what `from_estimators` raises.
         """
-        name = type(estimator).__name__ if name is None else name
+        if name is None:
+            name = type(fitted_final_step(estimator, None)[0]).__name__
         return cls.from_estimators({name: estimator}, ax=ax, **kwargs)
 
     @classmethod
@@ -106,7 +108,8 @@ class BoundDisplay:
         Parameters
         ----------
         estimators : dict of str to estimator
-            Fitted estimators with ``lower_bounds_``, by the names of their lines.
+            Fitted estimators with ``lower_bounds_``, or pipelines that end in one, by the names of
+            their lines.
         ax : matplotlib Axes, default=None
             Where to draw; new axes by default.
         **kwargs : dict
@@ -135,8 +138,9 @@ class BoundDisplay:
             )
         bounds, limits = {}, {}
         for name, estimator in estimators.items():
-            bounds[name] = _trace(estimator, name)
-            limits[name] = bounds[name][-1] + getattr(estimator, "optimality_gap_", math.nan)
+            model, _ = fitted_final_step(estimator, None)
+            bounds[name] = _trace(model, name)
+            limits[name] = bounds[name][-1] + getattr(model, "optimality_gap_", math.nan)
         return cls(bounds=bounds, limits=limits).plot(ax, **kwargs)
 
     def plot(
@@ -198,7 +202,8 @@ class BoundDisplay:
         else:
             ax.set_yscale("log")
             ax.set_ylabel(f"distance to the limit (nats per {unit})")
-        ax.legend()
+        verbatim(ax.yaxis.label)
+        legend_for(ax, self.lines_, list(values))
         return self
 
     def _distances(self, distance_to: str | float | None) -> dict[str, NDArray]:
@@ -235,7 +240,6 @@ class BoundDisplay:
 
 def _trace(estimator: Any, name: str) -> NDArray:
     """``lower_bounds_`` of a fitted estimator."""
-    check_is_fitted(estimator)
     if not hasattr(estimator, "lower_bounds_"):
         raise TypeError(
             f"The estimator {name!r} ({type(estimator).__name__}) has no lower_bounds_, the trace "

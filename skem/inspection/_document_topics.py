@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from skem.inspection._axes import axes_for, component_colors
+from skem.inspection._axes import axes_for, component_colors, legend_for, verbatim
 from skem.inspection._columns import check_proportions, chosen_numbers
 
 if TYPE_CHECKING:
@@ -194,10 +194,9 @@ class DocumentTopicsDisplay:
         ax.set_yticks(np.arange(n_bars), self.names, parse_math=False)
         ax.set_ylim(n_bars - 0.4, -0.6)
         ax.set_xlim(0, 1)
-        ax.set_xlabel(self.label)
-        ax.legend(
-            self.bars_, self.topic_names, title="topic", loc="upper left", bbox_to_anchor=(1.0, 1.0)
-        )
+        verbatim(ax.set_xlabel(self.label))
+        place = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)}
+        legend_for(ax, self.bars_, self.topic_names, title="topic", **place)
         return self
 
 

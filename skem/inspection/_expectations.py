@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from skem.inspection._axes import axes_for, component_colors
+from skem.inspection._axes import axes_for, component_colors, legend_for, verbatim
 from skem.inspection._classes import chosen_classes
 from skem.inspection._columns import all_feature_names
 from skem.inspection._steps import fitted_final_step
@@ -36,8 +36,8 @@ class ExpectationsDisplay:
     """Expectation of each feature under the model, over that in the data.
 
     Made by `from_estimator`, for any estimator with ``feature_expectations_``. Maximum entropy
-    asks that they are equal: without a penalty all points are on the diagonal, and a penalty says
-    how far they may be off. The points that are drawn farthest from it are named.
+    requires that they are equal: without a penalty all points are on the diagonal, and a penalty
+    determines how far they may be from it. The points that are drawn farthest from it are labelled.
 
     Parameters
     ----------
@@ -187,7 +187,7 @@ class ExpectationsDisplay:
         ax : matplotlib Axes, default=None
             Where to draw; new axes by default.
         n_names : int, default=5
-            How many points are named at the most: those that are drawn farthest from the
+            Maximum number of points that are labelled: those that are drawn farthest from the
             diagonal, on log axes thus those of the largest ratio. A point that seems to be on it
             has no name, nor has one whose name would lie on that of another.
         scale : {'auto', 'linear', 'log'}, default='auto'
@@ -237,7 +237,7 @@ class ExpectationsDisplay:
         ax.set_xlabel("expectation in the data")
         ax.set_ylabel("expectation under the model")
         if self.classes is not None:
-            ax.legend()
+            legend_for(ax, self.scatters_, self.classes)
         return self
 
     def _scale(self, scale: str) -> str:
@@ -285,7 +285,7 @@ class ExpectationsDisplay:
 
 def _annotate(ax: Axes, name: str, point: NDArray, left: bool, color: NDArray) -> Annotation:
     """A name at its point, to the left and up or to the right and down."""
-    return ax.annotate(
+    annotation = ax.annotate(
         name,
         (point[0], point[1]),
         xytext=(-5, 3) if left else (5, -3),
@@ -294,5 +294,6 @@ def _annotate(ax: Axes, name: str, point: NDArray, left: bool, color: NDArray) -
         va="bottom" if left else "top",
         fontsize="small",
         color=tuple(color),
-        parse_math=False,
     )
+    verbatim(annotation)
+    return annotation

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from skem.inspection._axes import PALETTE, axes_for, component_colors
+from skem.inspection._axes import axes_for, component_colors, legend_for, verbatim
 from skem.inspection._columns import two_dimensions
 from skem.inspection._steps import fitted_final_step
 
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from matplotlib.text import Text
 
 LEGEND_ROWS = 12
-# Neighbours on a continuous scale would look alike in a scatter.
-MANY_CLASSES = "tab10"
 
 
 class LatentSpaceDisplay:
@@ -184,7 +182,7 @@ class LatentSpaceDisplay:
             Where to draw; new axes by default.
         colors : sequence of colours, default=None
             One for each class, in sorted order; by default up to seven of a palette that is safe
-            for colour-blind readers, ten of tab10, and more in steps of viridis.
+            for colour-blind readers, up to twenty of tab10 and tab20, and more in hues far apart.
         scatter_kw : dict, default=None
             Properties of the points, for matplotlib's ``scatter``.
 
@@ -202,7 +200,7 @@ class LatentSpaceDisplay:
         """
         ax = axes_for(self, ax, height=5.4)
         names, number = self._groups()
-        rgb = _class_colors(len(names), colors)
+        rgb = component_colors(len(names), colors)
         style = {"s": 12, "linewidths": 0, "alpha": 0.7, "zorder": 2, **(scatter_kw or {})}
         self.scatters_ = [
             ax.scatter(*self.points[number == k].T, **{"color": rgb[k], "label": name, **style})
@@ -213,15 +211,19 @@ class LatentSpaceDisplay:
             edge = tuple(rgb[names.index(str(name))]) if str(name) in names else "0.3"
             box = {"boxstyle": "circle,pad=0.25", "facecolor": "white", "edgecolor": edge}
             kind: dict[str, Any] = {"ha": "center", "va": "center", "bbox": box, "zorder": 4}
-            self.means_.append(ax.text(x, y, str(name), clip_on=True, parse_math=False, **kind))
+            self.means_.append(ax.text(x, y, str(name), clip_on=True, **kind))
+        verbatim(*self.means_)
         if len(self.class_means):
             ax.update_datalim(self.class_means)
             ax.autoscale_view()
-        ax.set_xlabel(self.dimension_names[0])
-        ax.set_ylabel(self.dimension_names[1])
+        names_of_axes = self.dimension_names
+        verbatim(ax.set_xlabel(names_of_axes[0]), ax.set_ylabel(names_of_axes[1]))
         self.legend_ = None
         if self.labels is not None:
-            self.legend_ = ax.legend(
+            self.legend_ = legend_for(
+                ax,
+                self.scatters_,
+                names,
                 loc="upper left",
                 bbox_to_anchor=(1.0, 1.0),
                 ncols=-(-len(names) // LEGEND_ROWS),
@@ -235,12 +237,3 @@ class LatentSpaceDisplay:
             return ["rows"], np.zeros(len(self.points), dtype=np.intp)
         names, number = np.unique(self.labels, return_inverse=True)
         return [str(name) for name in names.tolist()], number
-
-
-def _class_colors(n_classes: int, colors: Any) -> NDArray:
-    """A colour for each class, RGB, of shape (n_classes, 3)."""
-    import matplotlib
-
-    if colors is None and len(PALETTE) < n_classes <= 10:
-        colors = matplotlib.colormaps[MANY_CLASSES].colors  # type: ignore[attr-defined]
-    return component_colors(n_classes, colors)

@@ -25,8 +25,8 @@ KINDS = {"train": ("training", "-"), "valid": ("validation", "--")}
 class LossDisplay:
     """Reconstruction error and KL over the epochs, in nats per row.
 
-    Made by `from_estimator`. The two work against each other: their sum is minus the bound (with
-    ``kl_weight=1``). A KL near zero is a posterior that has collapsed to the prior.
+    Made by `from_estimator`. There is a trade-off between them: their sum is minus the bound (with
+    ``kl_weight=1``). If KL is close to zero, the posterior has collapsed to the prior.
 
     Parameters
     ----------

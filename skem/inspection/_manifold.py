@@ -12,7 +12,7 @@ from scipy.stats import norm
 from sklearn.utils.validation import check_is_fitted
 
 from skem._validation import check_positive_integer
-from skem.inspection._axes import PALETTE, axes_for
+from skem.inspection._axes import PALETTE, axes_for, verbatim
 from skem.inspection._cells import check_image_shape, draw_images, draw_lines
 from skem.inspection._columns import two_dimensions
 from skem.inspection._steps import fitted_final_step
@@ -223,8 +223,8 @@ class ManifoldDisplay:
         for axis, tick in zip((ax.xaxis, ax.yaxis), self.ticks, strict=True):
             places = np.unique(np.linspace(0, len(tick) - 1, MAX_TICKS).round().astype(int))
             axis.set_ticks(places, [f"{tick[place]:.1f}" for place in places])
-        ax.set_xlabel(self.dimension_names[0])
-        ax.set_ylabel(self.dimension_names[1])
+        names = self.dimension_names
+        verbatim(ax.set_xlabel(names[0]), ax.set_ylabel(names[1]))
         return self
 
 

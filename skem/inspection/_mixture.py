@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils import check_array
-from sklearn.utils.validation import check_is_fitted
 
+from skem._steps import final_step_and_rows
 from skem.inspection._artists import draw_density, draw_ellipses, draw_legend, draw_points
-from skem.inspection._axes import axes_for, component_colors
+from skem.inspection._axes import axes_for, component_colors, verbatim
 from skem.inspection._columns import all_feature_names, check_contents, two_columns
 from skem.inspection._plane import PlaneMixture, mixed_colors
+from skem.inspection._steps import fitted_final_step
 from skem.mixture._density import dense_covariances
 
 if TYPE_CHECKING:
@@ -120,10 +121,12 @@ class MixtureDisplay:
         Parameters
         ----------
         estimator : GaussianMixtureEM or sklearn.mixture.GaussianMixture
-            Fitted, with any covariance type.
+            Fitted, with any covariance type; also a pipeline that ends in one, or a search over
+            such. What is drawn is then what the steps before the mixture give out.
         X : array-like of shape (n_samples, n_features), default=None
-            Rows to scatter, with all columns of the fit: their responsibilities come from all.
-            Rows that miss one of the two columns (NaN) have no place and are left out.
+            Rows to scatter, with all columns of the fit (or what the pipeline takes): their
+            responsibilities come from all. Rows that miss one of the two columns (NaN) have no
+            place and are left out.
         columns : sequence of two int or str, default=(0, 1)
             The columns of the two axes, by number or by feature name.
         feature_names : sequence of str of length n_features, default=None
@@ -149,23 +152,25 @@ class MixtureDisplay:
         ImportError
             If matplotlib is not installed.
         """
-        check_is_fitted(estimator)
-        if not all(hasattr(estimator, name) for name in ("means_", "covariances_", "weights_")):
+        model, feature_names = fitted_final_step(estimator, feature_names)
+        if not all(hasattr(model, name) for name in ("means_", "covariances_", "weights_")):
             raise TypeError(
                 "MixtureDisplay draws Gaussian mixtures (weights_, means_, covariances_), got "
-                f"{type(estimator).__name__}."
+                f"{type(model).__name__}."
             )
-        k, d = estimator.means_.shape
-        names = all_feature_names(estimator, feature_names, d)
+        k, d = model.means_.shape
+        names = all_feature_names(model, feature_names, d)
         chosen = two_columns(columns, names)
-        covariances = dense_covariances(estimator.covariances_, estimator.covariance_type, k, d)
+        fitted_type = getattr(model, "_fitted_type", model.covariance_type)
+        covariances = dense_covariances(model.covariances_, fitted_type, k, d)
         points, responsibilities = None, None
         if X is not None:
-            responsibilities = estimator.predict_proba(X)
-            points = check_array(X, ensure_all_finite="allow-nan")[:, chosen]
+            _, rows = final_step_and_rows(estimator, X)
+            responsibilities = model.predict_proba(rows)
+            points = check_array(rows, ensure_all_finite="allow-nan")[:, chosen]
         return cls(
-            weights=estimator.weights_,
-            means=estimator.means_[:, chosen],
+            weights=model.weights_,
+            means=model.means_[:, chosen],
             covariances=covariances[:, chosen][:, :, chosen],
             points=points,
             responsibilities=responsibilities,
@@ -228,6 +233,6 @@ class MixtureDisplay:
         if len(regions):
             self.contours_ = draw_density(ax, mixture, regions)
         self.legend_ = draw_legend(ax, mixture.weights, rgb, held)
-        ax.set_xlabel(self.feature_names[0])
-        ax.set_ylabel(self.feature_names[1])
+        names = self.feature_names
+        verbatim(ax.set_xlabel(names[0]), ax.set_ylabel(names[1]))
         return self

@@ -25,7 +25,7 @@ MAX_ROWS = 10
 
 
 class ReconstructionDisplay:
-    """Rows, and below or over them what a model makes of them: encoded and decoded.
+    """Rows, and their reconstructions (encoded and decoded) below or over them.
 
     Made by `from_estimator`, for anything with ``transform`` and ``inverse_transform``. Images are
     drawn with the originals above the reconstructions. Without ``image_shape`` each row of data is

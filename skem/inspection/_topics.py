@@ -103,7 +103,7 @@ class TopicsDisplay:
         feature_names : sequence of str of length n_features, default=None
             The words; by default those that the pipeline or the model knows, else x0, x1, ...
         n_words : int, default=10
-            How many words a panel shows at the most.
+            Maximum number of words in a panel.
         topics : sequence of int, default=None
             The topics that have a panel, by number; all by default.
         axes : matplotlib Axes or array-like of them, default=None
@@ -156,7 +156,7 @@ class TopicsDisplay:
         axes : matplotlib Axes or array-like of them, default=None
             Where to draw, one for each panel; a new figure by default.
         n_words : int, default=10
-            How many words a panel shows at the most.
+            Maximum number of words in a panel.
         bar_kw : dict, default=None
             Properties of all bars, for matplotlib's ``barh``.
 

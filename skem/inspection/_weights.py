@@ -10,7 +10,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 
-from skem.inspection._axes import PALETTE, panels_for
+from skem.inspection._axes import PALETTE, panels_for, verbatim
 from skem.inspection._classes import chosen_classes
 from skem.inspection._columns import all_feature_names
 from skem.inspection._steps import fitted_final_step
@@ -29,8 +29,8 @@ class WeightsDisplay:
     Made by `from_estimator`, for anything with ``coef_`` and ``classes_``. A positive weight
     favours the class of its panel the more, the larger the feature is. Two classes have one panel,
     for the second against the first, and joint features f(x, c) have one for all classes. Weights
-    that are zero are not drawn. Those of features in different units do not compare: `scale` puts
-    that right.
+    that are zero are not drawn. Weights of features in different units are not comparable; `scale`
+    converts them.
 
     Parameters
     ----------
@@ -110,7 +110,7 @@ class WeightsDisplay:
             Names of the features; by default those that the pipeline or the classifier knows
             (``feature_names_in_``, ``feature_names_``), else x0, x1, ...
         n_weights : int, default=10
-            How many weights a panel shows at the most.
+            Maximum number of weights in a panel.
         classes : sequence of classes, default=None
             The classes that have a panel; all by default, of two the second. The weights of the
             first of two classes are those of the second with the other sign.
@@ -163,7 +163,7 @@ class WeightsDisplay:
         axes : matplotlib Axes or array-like of them, default=None
             Where to draw, one for each panel; a new figure by default.
         n_weights : int, default=10
-            How many weights a panel shows at the most.
+            Maximum number of weights in a panel.
         bar_kw : dict, default=None
             Properties of all bars, for matplotlib's ``barh``.
 
@@ -197,8 +197,7 @@ class WeightsDisplay:
         ax.set_yticks(np.arange(len(largest)), names, parse_math=False)
         ax.set_ylim(shown - 0.4, -0.6)
         ax.axvline(0, color="0.3", linewidth=0.8)
-        ax.set_xlabel(self.labels[panel])
-        ax.set_title(self.titles[panel])
+        verbatim(ax.set_xlabel(self.labels[panel]), ax.set_title(self.titles[panel]))
         return bars
 
 

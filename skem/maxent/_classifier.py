@@ -12,8 +12,10 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
 
 from skem._callbacks import CallbackSupportMixin, with_callbacks
+from skem._interrupts import interrupts_later
 from skem._sklearn import Interval, StrOptions, fit_context
 from skem._validation import unchanged_on_error
+from skem.maxent._best_so_far import solve_or_keep_best
 from skem.maxent._designs import LinearDesign
 from skem.maxent._information import standard_errors
 from skem.maxent._joint import JointDesign
@@ -29,13 +31,13 @@ from skem.maxent._training import joint_training, linear_training
 class MaxEntClassifier(CallbackSupportMixin, LogitPredictionMixin, ClassifierMixin, BaseEstimator):
     r"""Maximum-entropy classifier, also known as multinomial logistic regression.
 
-    Of all conditional distributions p(y|x) under which the features f_i(x, y) have the
-    expectations that they have in the data, it is the one of largest entropy,
+    Among all conditional distributions p(y|x) under which the features f_i(x, y) have the same
+    expectations as in the data, it is the one with the largest entropy,
 
     .. math:: p(y|x) = \exp\Big(\sum_i w_i f_i(x, y)\Big) / Z(x),
 
-    with w by maximum likelihood; a penalty on w is a tolerance on the expectations. Every fit ends
-    with a proof of how far its objective is from the optimum, `optimality_gap_`.
+    with w by maximum likelihood; a penalty on w is a tolerance on the expectations. Every fit
+    computes a proven bound on the distance of its objective from the optimum, `optimality_gap_`.
 
     Parameters
     ----------
@@ -46,11 +48,11 @@ class MaxEntClassifier(CallbackSupportMixin, LogitPredictionMixin, ClassifierMix
     l1_ratio : float, default=0.0
         Share of L1 in the penalty ``l1_ratio |w|_1 + (1 - l1_ratio) |w|^2 / 2``.
     prior_variance : float or array-like, default=None
-        In place of the L2 part, ``sum_j w_j^2 / (2 prior_variance_j)``: a Gaussian prior for each
-        weight, with C=1 in the unit of the log-likelihood. ``np.inf`` is no penalty. One number,
-        one a feature, (n_features,), or one a weight, in the shape of ``coef_``.
+        Replaces the L2 part by ``sum_j w_j^2 / (2 prior_variance_j)``: a Gaussian prior for each
+        weight, with C=1 in the unit of the log-likelihood. ``np.inf`` means no penalty. One number,
+        one for each feature, (n_features,), or one for each weight, in the shape of ``coef_``.
     expectation_box : float or array-like, default=None
-        In place of the L1 part, widths A >= 0, in the shapes of ``prior_variance``: the
+        Replaces the L1 part by widths A >= 0, in the shapes of ``prior_variance``: the
         expectation of each feature under the model is to be within A of that in the data, both
         means per unit of sample weight; 0 is equality. That is a penalty ``A |w|`` per unit of
         sample weight, whatever ``C``. The L2 part remains and adds to the tolerance: ``C=np.inf``
@@ -71,21 +73,22 @@ class MaxEntClassifier(CallbackSupportMixin, LogitPredictionMixin, ClassifierMix
     class_weight : dict or 'balanced', default=None
         Weights of classes, times ``sample_weight``.
     solver : str, default='auto'
-        'auto' picks by shape and penalty what was measured best, and says which in `solver_`:
-        'newton-cholesky', 'block-lbfgs', 'diagonal-lbfgs' or 'row-space'; with L1 or boxes
-        'coordinate-descent' or, for joint features, 'split-lbfgs'. 'gis' and 'iis' are
-        generalized and improved iterative scaling as the textbooks have them, for study: slow, and
-        for features that are not negative.
+        'auto' selects by shape and penalty the one that was fastest in benchmarks, and reports it
+        in `solver_`: 'newton-cholesky', 'block-lbfgs', 'diagonal-lbfgs' or 'row-space'; with L1 or
+        boxes 'coordinate-descent' or, for joint features, 'split-lbfgs'. 'gis' and 'iis' are
+        generalized and improved iterative scaling as in textbooks, for teaching: they are slow, and
+        need non-negative features.
     standard_errors : bool, default=False
         Whether `fit` computes `standard_errors_`.
     tol : float, default=1e-6
-        The fit ends when its duality gap, in nats per unit of sample weight, is at most this.
+        The fit has converged when its duality gap, in nats per unit of sample weight, is at most
+        this.
     max_iter : int, default=1000
-        Steps of the solver at the most.
+        Maximum number of steps of the solver.
     warm_start : bool, default=False
         Start from the weights of the last fit.
     n_jobs : int or None, default=None
-        Threads; None is all that joblib's context allows.
+        Threads; None uses all cores that joblib's context allows.
     random_state : int, RandomState instance or None, default=None
         For the rows that a preconditioner is made of. None is the same draw at each fit, so that
         fits are repeatable by default.
@@ -111,7 +114,7 @@ class MaxEntClassifier(CallbackSupportMixin, LogitPredictionMixin, ClassifierMix
         Whether the gap is at most ``tol`` (or 1e-13, which rounding may leave).
     separable_ : bool
         Whether it was proven that the classes are separable by weights without penalty. Those have
-        no maximum-likelihood value; the fit stopped on the way to infinity and warned.
+        no maximum-likelihood value; the fit stopped while the weights diverged, and warned.
     n_iter_ : int
         Steps of the solver.
     solver_ : str
@@ -245,11 +248,11 @@ class MaxEntClassifier(CallbackSupportMixin, LogitPredictionMixin, ClassifierMix
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            With ``feature_function`` whatever that takes, of length n_samples.
+            With ``feature_function``, its input, of length n_samples.
         y : array-like of shape (n_samples,)
             Classes.
         sample_weight : array-like of shape (n_samples,), default=None
-            A weight of 2 is a row twice, of 0 a row left out.
+            A weight of 2 is equivalent to repeating the row, 0 to leaving it out.
         offset : array-like of shape (n_samples, n_classes) or (n_samples,), default=None
             Added to the logits, with a coefficient of one; classes in sorted order. With two
             classes one column is that of the second against the first. Minus infinity is for a
@@ -263,13 +266,15 @@ class MaxEntClassifier(CallbackSupportMixin, LogitPredictionMixin, ClassifierMix
         Raises
         ------
         ValueError, TypeError
-            If input or parameters do not fit each other; the estimator is left as it was.
+            If input or parameters are not consistent with each other; the estimator is left
+            unchanged.
 
         Warns
         -----
         ConvergenceWarning
             If the duality gap is above ``tol`` at the end, which says whether ``max_iter`` was
-            reached, or if the data are separable in weights that have no penalty.
+            reached, or at Ctrl-C, which leaves the best weights so far, or if the data are
+            separable in weights without a penalty.
         """
         with unchanged_on_error(self):
             joint = self.feature_function is not None
@@ -289,12 +294,15 @@ class MaxEntClassifier(CallbackSupportMixin, LogitPredictionMixin, ClassifierMix
             watch = SeparationWatch(objective)
             monitor = Monitor(self, problem, watch, data, X=X, y=y, sample_weight=sample_weight)
             with problem:
-                result = solve(objective, start, tol=self.tol, max_iter=self.max_iter, each=monitor)
+                options = {"tol": self.tol, "max_iter": self.max_iter}
+                result = solve_or_keep_best(solve, objective, start, each=monitor, **options)
                 watch.after(result)
-                attributes = problem.fitted(result.theta) | data.attributes()
-                if self.standard_errors:
-                    errors = standard_errors(problem, objective, result.theta)
-                    attributes["standard_errors_"] = errors
+                with interrupts_later() as noted:
+                    attributes = problem.fitted(result.theta) | data.attributes()
+                    if self.standard_errors:
+                        errors = standard_errors(problem, objective, result.theta)
+                        attributes["standard_errors_"] = errors
+                result.interrupted |= noted.pressed
             attributes |= {
                 "objective_": result.value,
                 "objectives_": result.values,

@@ -194,7 +194,7 @@ def coordinate_descent(
     tol : float
         Gap in nats per unit of sample weight.
     max_iter : int
-        Proximal Newton steps at the most.
+        Maximum number of proximal Newton steps.
     each : callable
         Called after each step; True stops.
     """

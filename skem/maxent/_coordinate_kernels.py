@@ -17,10 +17,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from skem._compiled import VECTORISE
+from skem._kernel_cache import njit
 
 # A coordinate whose curvature is this little of what its column's size suggests does not move.
 _FLAT = 1e-14

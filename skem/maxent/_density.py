@@ -6,15 +6,30 @@ Shapes: n points, k functions of the basis, P panels of ORDER nodes, S draws.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.polynomial.legendre import legint, legval, legvander
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
+from scipy.special import logsumexp
 
-from skem.maxent._features import Extended, evaluate
-from skem.maxent._minimise import Problem, Solved
-from skem.maxent._quadrature import NODES, ORDER, WEIGHTS, BoxDomain, LineDomain, log_integrand
+from skem.maxent._features import Extended, Nothing, Powers, evaluate
+from skem.maxent._minimise import Solved
+from skem.maxent._problem import Problem
+from skem.maxent._quadrature import (
+    NODES,
+    ORDER,
+    WEIGHTS,
+    BoxDomain,
+    Domain,
+    LineDomain,
+    LogBase,
+    Nodes,
+    PointDomain,
+    log_integrand,
+)
 from skem.maxent._supports import Interval, Points
 
 # Values at the nodes of a panel to Legendre coefficients of their polynomial.
@@ -25,6 +40,9 @@ _CHUNK = 2_000_000  # numbers at once
 class Density:
     """The distribution of largest entropy on one support.
 
+    It keeps what is asked of it later. The quadrature, which only draws and expectations need, is
+    made again when they do, and is no part of a pickle.
+
     Parameters
     ----------
     problem : Problem
@@ -32,40 +50,61 @@ class Density:
     """
 
     def __init__(self, problem: Problem, solved: Solved):
-        self.problem, self.solved = problem, solved
-        self._log_scale = 0.0
+        self.problem = problem._replace(seen=None, tau=None)
+        self.theta, self.multipliers, self.form = solved.theta, solved.multipliers, solved.form
+        self.boundary, self.log_z = solved.boundary, solved.state.log_z
+        A, b = problem.features.linear_map()
+        self.moments = A @ solved.mean + b
+        if isinstance(problem.support, Points) and isinstance(problem.features, Powers):
+            # The sums themselves: a point much nearer to zero than the others keeps its digits.
+            p = solved.state.probability
+            x, powers = problem.support.points[p > 0], np.arange(1, problem.features.m + 1)
+            self.moments = (p[p > 0] @ (x.T[..., None] ** powers)).ravel()
+        self.active = _active(problem, solved)
+        self._log_scale, self._n_panels = 0.0, 0
         if not isinstance(problem.support, Points):
             self._log_scale = float(np.log(np.abs(problem.features.scale)).sum())
+        if isinstance(solved.domain, BoxDomain):
+            self._n_panels = solved.domain.n_panels
+        nodes, p = solved.state.nodes, solved.state.probability
+        self.log_partition = self.log_z + self._log_scale + solved.constant
+        log_ratio = -float(self.log_z + self._log_scale + solved.theta @ solved.mean)
+        self.entropy = -log_ratio - float(p[p > 0] @ nodes.log_base[p > 0])
+        self.log_mass = _log_mass(problem, solved.domain)
+        self.divergence = log_ratio + self.log_mass
+        if isinstance(problem.support, Points):
+            self.probability = p
+            self._log_probability = log_integrand(nodes, solved.theta) - self.log_z
+
+    def __getstate__(self) -> dict[str, Any]:
+        left = {"domain", "nodes"}
+        return {name: value for name, value in vars(self).items() if name not in left}
+
+    @cached_property
+    def domain(self) -> LineDomain | BoxDomain:
+        """Where integrals are taken."""
+        support, features, log_base = self.problem.support, self.problem.features, self._log_base
+        if isinstance(support, Interval):
+            return LineDomain(support, features, log_base)
+        assert not isinstance(support, Points)
+        return BoxDomain(support, features, log_base, self._n_panels)
+
+    @cached_property
+    def nodes(self) -> Nodes:
+        """Nodes that suit the density."""
+        nodes = self.domain.nodes(self.theta)
+        assert nodes is not None
+        return nodes
 
     @property
-    def moments(self) -> NDArray:
-        """E f."""
-        A, b = self.problem.features.linear_map()
-        return A @ self.solved.mean + b
+    def _log_base(self) -> LogBase:
+        return self.problem.log_base
 
-    @property
-    def log_partition(self) -> float:
-        """Log of the integral of base exp(-multipliers' f)."""
-        return self.solved.state.log_z + self._log_scale + self.solved.constant
-
-    @property
-    def divergence(self) -> float:
-        """E log p / base."""
-        solved = self.solved
-        return -float(solved.state.log_z + self._log_scale + solved.theta @ solved.mean)
-
-    @property
-    def entropy(self) -> float:
-        """-E log p."""
-        p, log_base = self.solved.state.probability, self.solved.state.nodes.log_base
-        return -self.divergence - float(p[p > 0] @ log_base[p > 0])
-
-    @property
-    def active(self) -> NDArray:
-        """Which bound of each fact decides."""
-        facts, multipliers = self.problem.facts, self.solved.multipliers
-        bound = np.where(multipliers > 0, "upper", np.where(multipliers < 0, "lower", "none"))
-        return np.where(facts.equal, "equal", bound)
+    def _probability(self) -> NDArray:
+        """Of each node."""
+        log_p = log_integrand(self.nodes, self.theta)
+        p = np.exp(log_p - log_p.max())
+        return p / p.sum()
 
     # ------------------------------------------------------------------ points
     def log_density(self, x: NDArray) -> NDArray:
@@ -74,31 +113,63 @@ class Density:
         result = np.full(len(x), -np.inf)
         if isinstance(support, Points):
             index = match(support.points, x)
-            log_p = log_integrand(self.solved.state.nodes, self.solved.theta)
-            log_p -= self.solved.state.log_z
-            result[index >= 0] = log_p[index[index >= 0]]
+            result[index >= 0] = self._log_probability[index[index >= 0]]
             return result
-        within = np.logical_and(x >= support.low, x <= support.high)
-        inside = within if x.ndim == 1 else within.all(axis=1)
-        x, features = x[inside], self.problem.features
-        if len(x):
-            y = (x - features.center) / features.scale
-            log_base = 0.0 if self.problem.log_base is None else self.problem.log_base(x)
-            with np.errstate(invalid="ignore", over="ignore"):
-                exponent = features.of(x, y) @ self.solved.theta
-            result[inside] = log_base - exponent - self.solved.state.log_z - self._log_scale
+        inside = self._inside(x)
+        if inside.any():
+            log_base = 0.0 if self._log_base is None else self._log_base(x[inside])
+            result[inside] = log_base + self._log_tilt(x[inside]) - self._log_scale
         return result
+
+    def log_ratio(self, x: NDArray) -> NDArray:
+        """Log p / base at rows x, also where they are no points of a finite support."""
+        support = self.problem.support
+        if not isinstance(support, Points):
+            result, inside = np.full(len(x), -np.inf), self._inside(x)
+            if inside.any():
+                result[inside] = self._log_tilt(x[inside]) - self._log_scale + self.log_mass
+            return result
+        result = self._log_tilt(x[:, 0] if support.flat else x) + self.log_mass
+        if self.boundary:
+            index = match(support.points, x)
+            if (index < 0).any():
+                raise ValueError(
+                    f"X[{np.argmax(index < 0)}] is not a point of support, and the facts lie on "
+                    "the boundary of what is possible there (boundary_): the distribution is a "
+                    "limit, which says nothing about other rows. Leave such rows out, or give "
+                    "facts in the interior."
+                )
+            result[self.probability[index] == 0] = -np.inf
+        return result
+
+    def _inside(self, x: NDArray) -> NDArray:
+        support = self.problem.support
+        assert not isinstance(support, Points)
+        columns = x.reshape(len(x), -1)
+        return np.all((columns >= support.low) & (columns <= support.high), axis=1)
+
+    def _log_tilt(self, x: NDArray) -> NDArray:
+        """-theta' phi - log Z of the basis in y."""
+        features = self.problem.features
+        rows = x[:, None] if isinstance(self.problem.support, Points) and x.ndim == 1 else x
+        y = (rows - features.center) / features.scale
+        with np.errstate(invalid="ignore", over="ignore"):
+            return -(features.of(x, y) @ self.theta) - self.log_z
 
     def expectation(self, f: Callable) -> float:
         """E f(x), with nodes that suit f too."""
-        state, domain = self.solved.state, self.solved.domain
-        if not isinstance(domain, LineDomain):
-            possible = state.probability > 0
-            values = evaluate(f, state.nodes.x[possible], "f")
-            return float(state.probability[possible] @ values)
+        support = self.problem.support
+        if isinstance(support, Points):
+            x = support.points[:, 0] if support.flat else support.points
+            possible = self.probability > 0
+            return float(self.probability[possible] @ evaluate(f, x[possible], "f"))
+        if not isinstance(support, Interval):
+            p = self._probability()
+            possible = p > 0
+            return float(p[possible] @ evaluate(f, self.nodes.x[possible], "f"))
         extended = Extended(self.problem.features, f)
-        finer = LineDomain(domain.support, extended, domain.log_base)  # type: ignore[arg-type]
-        theta = np.append(self.solved.theta, 0.0)
+        finer = LineDomain(support, extended, self._log_base)  # type: ignore[arg-type]
+        theta = np.append(self.theta, 0.0)
         nodes = finer.nodes(theta)
         if nodes is None or nodes.error > 1e-6:
             raise ValueError(
@@ -112,19 +183,18 @@ class Density:
     # ------------------------------------------------------------------ draws
     def draw(self, n: int, rng: np.random.RandomState) -> NDArray:
         """N rows, of shape (n,) on a line, else (n, n_columns)."""
-        support, state = self.problem.support, self.solved.state
+        support = self.problem.support
         if isinstance(support, Points):
-            p = state.probability
+            p = self.probability
             return support.points[rng.choice(len(p), n, p=p / p.sum())]
-        if self.solved.form is not None:
+        if self.form is not None:
             return self._draw_closed_form(n, rng)
-        domain = self.solved.domain
+        domain = self.domain
         if isinstance(domain, BoxDomain):
             return self._draw_in_box(domain, n, rng)
-        assert isinstance(domain, LineDomain)
-        low, high = state.nodes.low, state.nodes.high
+        low, high, p = self.nodes.low, self.nodes.high, self._probability()
         weights = np.tile(WEIGHTS, len(low)) * np.repeat(high - low, ORDER) / 2
-        values = np.where(state.probability > 0, state.probability / weights, 0.0)
+        values = np.where(p > 0, p / weights, 0.0)
         if domain.support.kind == "interval":  # the upper half has the negative r: put it last
             first = int((low < 0).sum())
             low, high = np.roll(low, -first), np.roll(high, -first)
@@ -141,9 +211,9 @@ class Density:
     def _draw_closed_form(self, n: int, rng: np.random.RandomState) -> NDArray:
         support, features = self.problem.support, self.problem.features
         center, scale = features.center, features.scale
-        if self.solved.form == "normal":
+        if self.form == "normal":
             return center[0] + scale[0] * rng.standard_normal(n)
-        if self.solved.form == "exponential":
+        if self.form == "exponential":
             return center[0] + scale[0] * rng.standard_exponential(n)
         if isinstance(support, Interval):
             return rng.uniform(support.low, support.high, size=n)
@@ -180,6 +250,54 @@ class Density:
         log_p = self.log_density(features.center + features.scale * y)
         log_p = log_p.reshape(len(rows), -1, len(log_weight)) + log_weight
         return np.exp(log_p - log_p.max(axis=(1, 2), keepdims=True)).sum(axis=2)
+
+
+def attributes(densities: list[Density], solved: list[Solved], *, product: bool) -> dict[str, Any]:
+    """Fitted attributes; facts of columns are stacked where columns are on their own."""
+
+    def stacked(rows: list[NDArray]) -> NDArray:
+        return np.array(rows) if product else rows[0]
+
+    return {
+        "multipliers_": stacked([s.multipliers for s in solved]),
+        "log_partition_": float(sum(density.log_partition for density in densities)),
+        "entropy_": float(sum(density.entropy for density in densities)),
+        "kl_divergence_": float(sum(density.divergence for density in densities)),
+        "moments_": stacked([density.moments for density in densities]),
+        "active_": stacked([density.active for density in densities]),
+        "boundary_": any(s.boundary for s in solved),
+        "optimality_gap_": float(sum(s.gap for s in solved)),
+        "converged_": all(s.converged for s in solved),
+        "n_iter_": max(s.n_iter for s in solved),
+    }
+
+
+def _active(problem: Problem, solved: Solved) -> NDArray:
+    """Which bound of each fact decides: by its multiplier, or by the points that it removes."""
+    sign = np.sign(solved.multipliers)
+    if solved.removing is not None:
+        sign = np.where(sign == 0, solved.removing, sign)
+    bound = np.where(sign > 0, "upper", np.where(sign < 0, "lower", "none"))
+    return np.where(problem.facts.equal, "equal", bound)
+
+
+def _log_mass(problem: Problem, domain: Domain) -> float:
+    """Log of the sum or integral of the base; zero without a base, or where it is infinite."""
+    log_base = problem.log_base
+    if log_base is None:
+        return 0.0
+    if isinstance(domain, LineDomain):
+        nothing = Nothing(domain.features)
+        nodes = LineDomain(domain.support, nothing, log_base).nodes(np.zeros(0))  # type: ignore[arg-type]
+        if nodes is None:
+            return 0.0
+        return float(logsumexp(log_integrand(nodes, np.zeros(0))) + np.log(abs(domain.scale)))
+    if isinstance(domain, PointDomain):
+        return float(logsumexp(log_base(domain.x)))
+    nodes = domain.nodes(np.zeros(problem.features.n_facts))
+    assert nodes is not None
+    mass = logsumexp(nodes.log_weight + nodes.log_base)
+    return float(mass + np.log(np.abs(problem.features.scale)).sum())
 
 
 def match(points: NDArray, x: NDArray) -> NDArray:

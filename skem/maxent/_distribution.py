@@ -1,4 +1,4 @@
-"""The distribution of largest entropy under facts about expectations."""
+"""The distribution of largest entropy under constraints on expectations (facts)."""
 
 from __future__ import annotations
 
@@ -12,20 +12,21 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
+from skem._input import validate_data
 from skem._sklearn import Interval, fit_context
 from skem._validation import check_positive_integer, check_weights, unchanged_on_error
-from skem.maxent._density import Density
+from skem.maxent._density import Density, attributes
 from skem.maxent._facts import Given, Setting, from_data, from_facts, read_facts, read_parameters
-from skem.maxent._minimise import Problem
+from skem.maxent._problem import Problem
 from skem.maxent._solve import solve_facts
 from skem.maxent._supports import Interval as RealInterval
 from skem.maxent._supports import Points
 
 
 class MaxEntDistribution(DensityMixin, BaseEstimator):
-    r"""The distribution of largest entropy under facts about expectations.
+    r"""The distribution of largest entropy under constraints on expectations (facts).
 
     .. math::
 
@@ -52,10 +53,10 @@ class MaxEntDistribution(DensityMixin, BaseEstimator):
         Kullback-Leibler divergence to it is minimised. A callable gets what features get. None is
         the uniform base (Lebesgue or counting measure).
     tol : float, default=1e-10
-        How far the dual may be above its minimum, in nats. Newton's method then goes on to the
-        limit of rounding.
+        How far the dual may be above its minimum, in nats. Newton's method then continues up to
+        rounding errors.
     max_iter : int, default=200
-        Newton steps at the most.
+        Maximum number of Newton steps.
     random_state : int, RandomState instance or None, default=None
         Seed of `sample`; pass an int for the same result at each call.
 
@@ -71,12 +72,13 @@ class MaxEntDistribution(DensityMixin, BaseEstimator):
     entropy_ : float
         -E log p in nats, differential where the support is not finite.
     kl_divergence_ : float
-        E log p / b in nats, which is what was minimised; ``-entropy_`` without a base.
+        E log p / b in nats for b normalised to one (as given if its integral is infinite); it was
+        minimised. ``-entropy_`` without a base.
     moments_ : ndarray, shaped as `multipliers_`
         E f_i under the fitted distribution.
     active_ : ndarray of str, shaped as `multipliers_`
-        'equal' for an equality, 'lower' or 'upper' for a bound that is met with equality, 'none'
-        for one that changes nothing (its multiplier is zero).
+        'equal' for an equality, 'lower' or 'upper' for a bound with a multiplier, or that leaves
+        points of a finite support no probability, 'none' for one that changes nothing.
     points_ : ndarray of shape (n_points,) or (n_points, n_columns)
         The support, where it is finite.
     probabilities_ : ndarray of shape (n_points,)
@@ -84,7 +86,7 @@ class MaxEntDistribution(DensityMixin, BaseEstimator):
     boundary_ : bool
         Whether the facts lie on the boundary of what is possible on a finite support, so that some
         points must have probability zero. The distribution is then the limit, and multipliers
-        describe it on the other points (to infinity grown ones make the rest vanish).
+        describe it on the other points (infinite multipliers give the rest probability zero).
     optimality_gap_ : float
         Estimated distance of the dual to its minimum in nats (half the squared Newton decrement),
         summed over columns; zero for closed forms.
@@ -168,7 +170,7 @@ class MaxEntDistribution(DensityMixin, BaseEstimator):
         y : Ignored
             Not used, present for API consistency by convention.
         sample_weight : array-like of shape (n_samples,), default=None
-            A weight of 2 is a row twice, of 0 a row left out.
+            A weight of 2 is equivalent to repeating the row, 0 to leaving it out.
 
         Returns
         -------
@@ -179,7 +181,7 @@ class MaxEntDistribution(DensityMixin, BaseEstimator):
         ------
         ValueError
             If X does not lie on the support, or no distribution of largest entropy exists; the
-            estimator is left as it was.
+            estimator is left unchanged.
 
         Warns
         -----
@@ -224,7 +226,7 @@ class MaxEntDistribution(DensityMixin, BaseEstimator):
         ------
         ValueError
             If facts contradict each other or the support, or no distribution of largest entropy
-            exists under them. It says which fact, and why. The estimator is left as it was.
+            exists under them. It says which fact, and why. The estimator is left unchanged.
 
         Warns
         -----
@@ -244,14 +246,16 @@ class MaxEntDistribution(DensityMixin, BaseEstimator):
         return read_parameters(self.features, self.support, self.base, self.tol, self.max_iter)
 
     def _solve(self, setting: Setting, problems: Iterable[Problem], *, product: bool) -> None:
-        densities = [Density(problem, solve_facts(problem)) for problem in problems]
+        pairs = [(problem, solve_facts(problem)) for problem in problems]
+        densities = [Density(problem, solved) for problem, solved in pairs]
         for name in ("points_", "probabilities_"):
             self.__dict__.pop(name, None)
-        self.__dict__.update(_attributes(densities, product=product), _densities=densities)
+        found = attributes(densities, [solved for _, solved in pairs], product=product)
+        self.__dict__.update(found, _densities=densities)
         if isinstance(setting.support, Points):
             points = setting.support.points
             self.points_ = points[:, 0] if setting.support.flat else points
-            self.probabilities_ = densities[0].solved.state.probability
+            self.probabilities_ = densities[0].probability
         if not self.converged_:
             warnings.warn(
                 f"The fit did not converge in max_iter={self.max_iter} Newton steps: the dual is "
@@ -274,7 +278,7 @@ class MaxEntDistribution(DensityMixin, BaseEstimator):
     def _is_product(self) -> bool:
         return isinstance(self._densities[0].problem.support, RealInterval)
 
-    # ------------------------------------------------------------------ what it says
+    # ------------------------------------------------------------------ use
     def score_samples(self, X: ArrayLike) -> NDArray:
         """Log-density of each row, log p(x) in nats.
 
@@ -288,15 +292,45 @@ class MaxEntDistribution(DensityMixin, BaseEstimator):
         log_prob : ndarray of shape (n_samples,)
             Log-probability on a finite support; minus infinity off the support.
         """
+        return self._of_rows(Density.log_density, X)
+
+    def log_density_ratio(self, X: ArrayLike) -> NDArray:
+        """Log of the density relative to the base, log p(x) / b(x) in nats, at any rows.
+
+        Where support is a finite set of points, rows need not be among them. If the points are a
+        sample of some population (``base=np.full(n, 1 / n)``), these are the log importance weights
+        of its other members. The base is normalised as it is for `kl_divergence_`, which is the
+        expectation of this under the fitted distribution.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        log_ratio : ndarray of shape (n_samples,)
+            ``-f(x) @ multipliers_`` plus a constant; minus infinity off an interval or a box, and
+            at points whose probability is zero.
+
+        Raises
+        ------
+        ValueError
+            If the facts lie on the boundary of what is possible on a finite support (`boundary_`)
+            and X has rows that are no points of it.
+        """
+        return self._of_rows(Density.log_ratio, X)
+
+    def _of_rows(self, function: Callable[[Density, NDArray], NDArray], X: ArrayLike) -> NDArray:
+        """A logarithm of the density, summed over columns that are described on their own."""
         check_is_fitted(self)
         X = self._check_X(X)
         values = X.astype(np.float64)
-        if self._is_product:
-            columns = zip(self._densities, values.T, strict=True)
-            log_prob = np.sum([density.log_density(x) for density, x in columns], axis=0)
-        else:
-            log_prob = self._densities[0].log_density(values)
-        return log_prob.astype(X.dtype, copy=False)
+        if not self._is_product:
+            return function(self._densities[0], values).astype(X.dtype, copy=False)
+        columns = zip(self._densities, values.T, strict=True)
+        logs = np.sum([function(density, x) for density, x in columns], axis=0)
+        return logs.astype(X.dtype, copy=False)
 
     def score(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> float:
         """Weighted mean of the log-density per row, in nats.
@@ -365,24 +399,3 @@ class MaxEntDistribution(DensityMixin, BaseEstimator):
         check_is_fitted(self)
         values = np.array([density.expectation(f) for density in self._densities])
         return values if self.multipliers_.ndim == 2 else float(values[0])
-
-
-def _attributes(densities: list[Density], *, product: bool) -> dict[str, Any]:
-    """Fitted attributes; facts of columns are stacked where columns are on their own."""
-
-    def stacked(rows: list[NDArray]) -> NDArray:
-        return np.array(rows) if product else rows[0]
-
-    solved = [density.solved for density in densities]
-    return {
-        "multipliers_": stacked([s.multipliers for s in solved]),
-        "log_partition_": float(sum(density.log_partition for density in densities)),
-        "entropy_": float(sum(density.entropy for density in densities)),
-        "kl_divergence_": float(sum(density.divergence for density in densities)),
-        "moments_": stacked([density.moments for density in densities]),
-        "active_": stacked([density.active for density in densities]),
-        "boundary_": any(s.boundary for s in solved),
-        "optimality_gap_": float(sum(s.gap for s in solved)),
-        "converged_": all(s.converged for s in solved),
-        "n_iter_": max(s.n_iter for s in solved),
-    }

@@ -8,12 +8,22 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from skem._input import refuse_masks_and_dates
 from skem.maxent._density import match
 from skem.maxent._feasibility import FactError, Facts
 from skem.maxent._features import Features, Functions, Powers, check_features, evaluate
-from skem.maxent._minimise import Problem
+from skem.maxent._problem import Problem
 from skem.maxent._quadrature import LogBase
 from skem.maxent._supports import Box, Interval, Points, Support, parse_support
+from skem.maxent._units import (
+    box_units,
+    bulk_of_columns,
+    bulk_of_facts,
+    bulk_of_functions,
+    interval_units,
+    units_of_facts,
+    values_of_facts,
+)
 
 NARROW = 0.3  # standard deviation of y
 
@@ -27,10 +37,16 @@ class Setting(NamedTuple):
     tol: float
     max_iter: int
 
-    def problem(self, features: Features, facts: Facts, tau: NDArray | None = None) -> Problem:
+    def problem(
+        self,
+        features: Features,
+        facts: Facts,
+        tau: NDArray | None = None,
+        seen: NDArray | None = None,
+    ) -> Problem:
         """The problem of one column, or of all columns together."""
         return Problem(
-            self.support, features, self.log_base, facts, tau, self.tol, self.max_iter
+            self.support, features, self.log_base, facts, tau, self.tol, self.max_iter, seen
         )  # fmt: skip
 
     @property
@@ -43,6 +59,11 @@ class Setting(NamedTuple):
         )  # fmt: skip
 
     @property
+    def n_powers(self) -> int | None:
+        """Powers of each column; None where features are functions."""
+        return self.features if isinstance(self.features, int) else None
+
+    @property
     def n_facts(self) -> int:
         """Facts about one column, or about all columns together."""
         if isinstance(self.features, int):
@@ -50,12 +71,23 @@ class Setting(NamedTuple):
         return len(self.features)
 
     def make_features(
-        self, center: Any, scale: Any, mean: float = np.nan, deviation: float = np.nan
+        self, center: Any, scale: Any, mean: Any = np.nan, deviation: Any = np.nan
     ) -> Features:
         """The functions, in the coordinates y = (x - center) / scale.
 
-        A bulk that is narrow beside the support gets a basis of its own.
+        A bulk that is narrow beside the support gets a basis of its own; mean and deviation are
+        those of each column where support is points.
         """
+        if isinstance(self.features, int) and isinstance(self.support, Points):
+            narrow = np.zeros(len(center), dtype=bool)
+            if self.features == 1 and np.isfinite(mean).all():
+                # What is missed of a mean keeps its digits where points are of many sizes.
+                return Powers(1, mean, scale, "line")
+            if self.features > 1:
+                narrow |= (deviation > 0) & (deviation < NARROW * np.abs(scale))
+            center, scale = np.where(narrow, mean, center), np.where(narrow, deviation, scale)
+            kind = "line" if narrow.any() else "interval"
+            return Powers(self.features, center, scale, kind, narrow=narrow)
         if isinstance(self.features, int):
             kind = self.support.kind if isinstance(self.support, Interval) else "interval"
             bulk = None
@@ -102,6 +134,7 @@ def _log_base(base: Any, support: Support) -> LogBase:
             raise ValueError(
                 "base must be a function of x where support is not a set of points: its density."
             )
+        refuse_masks_and_dates(base, "base")
         base = np.asarray(base, dtype=np.float64)
         if base.shape != (len(support.points),):
             raise ValueError(
@@ -150,10 +183,19 @@ def from_data(setting: Setting, X: NDArray, weight: NDArray | None) -> Iterator[
         X = support.points[index]
     else:
         _check_inside((support.low <= X) & (support.high >= X), X, support)
-    center, scale = _box_units(support)
-    features = setting.make_features(center, scale)
-    x = X[:, 0] if isinstance(support, Points) and support.flat else X
-    yield _with_means(setting, features, x, (X - center) / scale, weight, "X")
+    center, scale = box_units(support)
+    if isinstance(support, Box):
+        features = setting.make_features(center, scale)
+        yield _with_means(setting, features, X, (X - center) / scale, weight, "X")
+        return
+    mean = np.average(X, axis=0, weights=weight)
+    deviation = np.sqrt(np.average((X - mean) ** 2, axis=0, weights=weight))
+    features = setting.make_features(center, scale, mean, deviation)
+    y = (X - features.center) / features.scale
+    x = X[:, 0] if support.flat else X
+    seen = np.zeros(len(support.points), dtype=bool)
+    seen[index] = True
+    yield _with_means(setting, features, x, y, weight, "X", seen)
 
 
 def _of_column(
@@ -172,7 +214,7 @@ def _of_column(
             f"X[:, {j}] is constant ({mean:.6g}): no density on {support} has expectations of a "
             "single value. Drop the column, or give points as support."
         )
-    center, scale = _interval_units(support, mean, deviation)
+    center, scale = interval_units(support, mean, deviation)
     if isinstance(setting.features, int) and setting.features * np.log10(max(size, 1)) > 300:
         raise ValueError(f"X[:, {j}] is too large for its powers. Change its units.")
     features = setting.make_features(center, scale, mean, deviation)
@@ -180,7 +222,13 @@ def _of_column(
 
 
 def _with_means(
-    setting: Setting, features: Features, x: NDArray, y: NDArray, weight: NDArray | None, where: str
+    setting: Setting,
+    features: Features,
+    x: NDArray,
+    y: NDArray,
+    weight: NDArray | None,
+    where: str,
+    seen: NDArray | None = None,
 ) -> Problem:
     """Facts that hold in the data; taken of the basis, where they lose no digits."""
     values = features.of(x, y)
@@ -190,10 +238,13 @@ def _with_means(
             f"{features.name(j)} is infinite at row {i} of X. Leave the row or the feature out."
         )
     tau = np.average(values, axis=0, weights=weight)
+    if isinstance(features, Functions):
+        features = features.shifted(tau)
+        tau = np.average(values - tau, axis=0, weights=weight)
     A, b = features.linear_map()
     raw = A @ tau + b
     facts = Facts(raw, raw, (where,) * len(raw), fact_names(features))
-    return setting.problem(features, facts, tau)
+    return setting.problem(features, facts, tau, seen)
 
 
 def _check_inside(inside: NDArray, X: NDArray, support: Interval | Box, name: str = "X") -> None:
@@ -225,6 +276,8 @@ def read_facts(
         If shapes do not agree, or a bound is above the other.
     """
     given = {"moments": moments, "lower": lower, "upper": upper}
+    for name, values in given.items():
+        refuse_masks_and_dates(values, name)
     arrays = {k: np.asarray(v, dtype=np.float64) for k, v in given.items() if v is not None}
     if not arrays:
         raise ValueError("Give facts: moments, or lower and upper bounds of them.")
@@ -285,11 +338,13 @@ def from_facts(setting: Setting, given: Given) -> Iterator[Problem]:
 
         center: Any
         scale: Any
-        center, scale = _box_units(support)
-        bulk = (np.nan, np.nan)
+        center, scale = box_units(support)
+        bulk: tuple[Any, Any] = (np.nan, np.nan)
         if isinstance(support, Interval):
-            center, scale = _units_of_facts(setting, support, low, high, where)
-            bulk = _bulk_of_facts(low, high) if (low == high).all() else bulk
+            center, scale = units_of_facts(setting.n_powers, support, low, high, where)
+            bulk = bulk_of_facts(low, high) if (low == high).all() else bulk
+        elif isinstance(support, Points) and (low == high).all():
+            bulk = bulk_of_columns(setting.n_powers, low)
         if isinstance(setting.features, int):
             largest = max(np.abs(center).max(), np.abs(scale).max(), 1.0)
             if not setting.features * np.log10(largest) < 300:
@@ -297,76 +352,15 @@ def from_facts(setting: Setting, given: Given) -> Iterator[Problem]:
         features = setting.make_features(center, scale, *bulk)
         facts = Facts(low, high, where, fact_names(features))
         tau = None
+        if isinstance(features, Functions):
+            features = features.shifted(values_of_facts(low, high))
+            if (
+                isinstance(support, Interval)
+                and support.kind != "interval"
+                and setting.log_base is None
+            ):
+                features = features.at(*bulk_of_functions(features, support))
         if facts.equal.all():
             A, b = features.linear_map()
             tau = np.linalg.solve(A, low - b)
         yield setting.problem(features, facts, tau)
-
-
-def _bulk_of_facts(low: NDArray, high: NDArray) -> tuple[float, float]:
-    """Mean and standard deviation that the first two powers say; NaN where they are absurd."""
-    if len(low) < 2 or low[1] <= low[0] ** 2:
-        return np.nan, np.nan
-    return float(low[0]), float(np.sqrt(low[1] - low[0] ** 2))
-
-
-def _units_of_facts(
-    setting: Setting, support: Interval, low: NDArray, high: NDArray, where: tuple[str, ...]
-) -> tuple[float, float]:
-    """Center and scale that facts about powers suggest."""
-    if support.kind == "interval" or not isinstance(setting.features, int):
-        return _interval_units(support, np.nan, np.nan)
-    known = low == high
-    mean = _representative(low[0], high[0])
-    if support.kind == "half line":
-        end = support.low if np.isfinite(support.low) else support.high
-        side = "above" if np.isfinite(support.low) else "below"
-        if known[0] and not (mean > end if side == "above" else mean < end):
-            raise FactError(
-                f"{where[0]}: E[x] = {mean:.10g} cannot hold on {support}: it must be {side} "
-                f"{end:.10g}. Correct the fact or the support."
-            )
-        return _interval_units(support, mean, np.nan)
-    deviation = 1.0
-    if setting.features >= 2:
-        square = _representative(low[1], high[1])
-        variance = square - mean**2
-        if known[0] and high[1] <= mean**2 * (1 + 1e-15):
-            raise FactError(
-                f"{where[1]}: E[x^2] = {high[1]:.10g} cannot hold for a density with E[x] = "
-                f"{mean:.10g}: it must be larger than E[x]^2 = {mean**2:.10g}. Correct one of "
-                "them, or leave it out."
-            )
-        deviation = np.sqrt(variance) if variance > 0 else 1.0
-    return mean, deviation
-
-
-def _representative(low: float, high: float) -> float:
-    """A value that an expectation may have."""
-    if np.isinf(low) and np.isinf(high):
-        return 0.0
-    if np.isinf(low) or np.isinf(high):
-        return float(high if np.isinf(low) else low)
-    return float((low + high) / 2)
-
-
-def _interval_units(support: Interval, mean: float, deviation: float) -> tuple[float, float]:
-    """Center and scale of y; mean and deviation are NaN where not known."""
-    if support.kind == "interval":
-        return (support.low + support.high) / 2, (support.high - support.low) / 2
-    if support.kind == "line":
-        return (mean, deviation if deviation > 0 else 1.0) if np.isfinite(mean) else (0.0, 1.0)
-    end, sign = (support.low, 1.0) if np.isfinite(support.low) else (support.high, -1.0)
-    distance = abs(mean - end)
-    return end, sign * (distance if distance > 0 else 1.0)
-
-
-def _box_units(support: Support) -> tuple[NDArray, NDArray]:
-    """Center and half range of each column."""
-    if isinstance(support, Points):
-        low, high = support.points.min(axis=0), support.points.max(axis=0)
-    else:
-        low, high = np.atleast_1d(support.low), np.atleast_1d(support.high)
-    with np.errstate(invalid="ignore"):
-        half = (high - low) / 2
-        return (low + high) / 2, np.where(half > 0, half, 1.0)

@@ -7,9 +7,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linprog
-from scipy.sparse import csr_array, eye_array, hstack, vstack
 
 TOLERANCE = 1e-9  # in units of the range of a function
+SAME = 1e-12  # of two numbers that are one but for rounding
+DIGITS = 1e-11  # of balanced rows
 EXACT = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
 
 
@@ -96,37 +97,136 @@ def check_reachable(f: NDArray, facts: Facts, support: object, slack: float = TO
             )
 
 
-def possible_points(f: NDArray, facts: Facts) -> NDArray:
+class Cone(NamedTuple):
+    """What the points miss of the facts: measures p that meet them have
+
+    equal p = 0 and above p >= 0, of shapes (n_equal, n_points) and (n_above, n_points).
+
+    The cone of such p knows no size of a point's column, so far points are as good as near ones.
+    """
+
+    equal: NDArray
+    above: NDArray
+
+    @property
+    def matrix(self) -> NDArray:
+        """All rows, those of equalities first."""
+        return np.vstack([self.equal, self.above])
+
+
+def cone_of_equalities(basis: NDArray, tau: NDArray) -> Cone:
+    """The cone where all facts are equalities, of the basis; its rows lose no digits."""
+    return Cone(_without_rounding(basis.T, tau), np.empty((0, len(basis))))
+
+
+def cone_of_bounds(f: NDArray, facts: Facts) -> Cone:
+    """The cone of equalities and bounds."""
+    below, above = ~facts.equal & np.isfinite(facts.lower), ~facts.equal & np.isfinite(facts.upper)
+    return Cone(
+        _without_rounding(f.T[facts.equal], facts.lower[facts.equal]),
+        np.vstack(
+            [
+                _without_rounding(f.T[below], facts.lower[below]),
+                -_without_rounding(f.T[above], facts.upper[above]),
+            ]
+        ),
+    )
+
+
+def _without_rounding(rows: NDArray, value: NDArray) -> NDArray:
+    """Rows minus value, zero where that is rounding of both."""
+    off = rows - value[:, None]
+    return np.where(np.abs(off) <= SAME * (np.abs(rows) + np.abs(value[:, None])), 0.0, off)
+
+
+def possible_points(cone: Cone, known: NDArray | None = None) -> NDArray:
     """Which points can have positive probability under the facts.
 
-    One linear program on the cone of measures p that meet the facts: the largest sum of s with
-    0 <= s <= min(p, 1). A point off the face that the facts lie on has s = 0, any other s = 1.
+    Measures p = s + t with s <= 1, of which the largest sum of s is looked for: a point off the
+    face that the facts lie on has s = 0, any other s = 1. The dual of this program is the proof: y,
+    not positive for bounds, with y' g_j >= 0 for the columns g_j of all points, and >= 1 for those
+    that cannot be.
+
+    Parameters
+    ----------
+    cone : Cone
+    known : ndarray of bool of shape (n_points,), default=None
+        Points that have positive probability in a distribution that meets the facts, as those of
+        data do. Their columns lie in the face, and only what is at right angles to them decides.
+
+    Returns
+    -------
+    possible : ndarray of bool of shape (n_points,)
     """
-    n, m = f.shape
-    middle, half = _units(f)
-    centered = ((f - middle) / half).T
-    low, high = (facts.lower - middle) / half, (facts.upper - middle) / half
-    equal = facts.equal
-    no_s = csr_array((m, n))
-    rows = np.arange(m)
-    at_low = hstack([csr_array(centered - np.where(np.isfinite(low), low, 0)[:, None]), no_s])
-    at_high = hstack([csr_array(centered - np.where(np.isfinite(high), high, 0)[:, None]), no_s])
-    below, above = rows[~equal & np.isfinite(low)], rows[~equal & np.isfinite(high)]
-    s_at_most_p = hstack([-eye_array(n), eye_array(n)])
-    limits = vstack([s_at_most_p, -at_low.tocsr()[below], at_high.tocsr()[above]])
-    result = linprog(
-        np.concatenate([np.zeros(n), -np.ones(n)]),
-        A_ub=limits.tocsr(),
-        b_ub=np.zeros(limits.shape[0]),
-        A_eq=at_low.tocsr()[rows[equal]] if equal.any() else None,
-        b_eq=np.zeros(int(equal.sum())) if equal.any() else None,
-        bounds=[(0, None)] * n + [(0, 1)] * n,
-        method="highs",
-        options=EXACT,
+    n_equal = len(cone.equal)
+    rows = _balanced(cone.matrix)
+    if known is not None:
+        padded = np.hstack([rows[:, known], np.zeros((len(rows), len(rows)))])
+        _, values, directions = np.linalg.svd(padded.T, full_matrices=False)
+        rows = directions[values <= DIGITS * values.max(initial=0.0)] @ rows
+        n_equal, rows = len(rows), np.where(np.abs(rows) <= DIGITS, 0.0, rows)
+        rows = _balanced(rows)
+    if not rows.any():
+        return np.ones(rows.shape[1], dtype=bool)
+    both = np.hstack([rows, rows])
+    n = rows.shape[1]
+    for method, presolve in (("highs-ds", True), ("highs-ds", False), ("highs-ipm", True)):
+        result = linprog(
+            np.repeat([-1.0, 0.0], n),
+            A_eq=both[:n_equal] if n_equal else None,
+            b_eq=np.zeros(n_equal) if n_equal else None,
+            A_ub=-both[n_equal:] if n_equal < len(rows) else None,
+            b_ub=np.zeros(len(rows) - n_equal) if n_equal < len(rows) else None,
+            bounds=np.column_stack([np.zeros(2 * n), np.repeat([1.0, np.inf], n)]),
+            method=method,
+            options=EXACT | {"presolve": presolve},
+        )
+        if result.status == 0:
+            y = np.concatenate([-result.eqlin.marginals, result.ineqlin.marginals])
+            impossible = result.x[:n] < 0.5
+            if _is_proof(y @ rows, impossible):
+                return ~impossible
+    raise FactError(
+        "Whether the facts can hold is too near a tie for double precision: they lie on the "
+        "boundary of what is possible, or within rounding of it. Give them with more digits, or "
+        "leave one out."
     )
-    if result.status != 0:
-        raise FactError(f"The facts could not be decided by linear programming: {result.message}")
-    return result.x[n:] > 1e-4
+
+
+def _is_proof(slack: NDArray, impossible: NDArray) -> bool:
+    """Whether y' g_j are zero for points that can be, and positive for those that cannot."""
+    inside = np.abs(slack[~impossible]).max(initial=0.0)
+    return bool(inside < 1e-3 and (slack[impossible] > 0.5).all())
+
+
+def are_independent(basis: NDArray, digits: float = DIGITS) -> bool:
+    """Whether no combination of the basis is constant on the points, of shape (n_points, k).
+
+    Each point counts by the direction in which it lies from another one, whatever its distance: a
+    far one would hide how the near ones differ.
+    """
+    middle = np.argsort(_closeness(basis.T - np.median(basis, axis=0)[:, None]), kind="stable")[0]
+    rows = np.delete(basis.T - basis[middle][:, None], middle, axis=1)
+    if rows.shape[1] < rows.shape[0]:
+        return False
+    values = np.linalg.svd(_balanced(rows), compute_uv=False)
+    return bool(values[-1] > digits * values[0])
+
+
+def _closeness(rows: NDArray) -> NDArray:
+    """Largest rank of a point's distance among all points, over the rows."""
+    return np.abs(rows).argsort(axis=1, kind="stable").argsort(axis=1).max(axis=0, initial=0)
+
+
+def _balanced(rows: NDArray) -> NDArray:
+    """Rows in units of the points nearest to zero, then columns of a largest entry of 1."""
+    near = np.argsort(_closeness(rows), kind="stable")[: 4 * len(rows) + 4]
+    size = np.abs(rows[:, near])
+    with np.errstate(divide="ignore"):
+        logs = np.where(size > 0, np.log(size), 0.0)
+    units = np.exp(logs.sum(axis=1) / np.maximum((size > 0).sum(axis=1), 1))
+    rows = rows / units[:, None]
+    return rows / np.where(rows.any(axis=0), np.abs(rows).max(axis=0, initial=0.0), 1.0)
 
 
 # ---------------------------------------------------------------------- powers, by Hankel matrices

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from sklearn.feature_extraction import DictVectorizer
 from sklearn.utils.validation import _get_feature_names, _num_samples
 
+from skem._input import refuse_masks_and_dates
+from skem._sparse import check_sparse_indices
 from skem._warnings import warn_user
 from skem.maxent._joint import centred
 
@@ -210,8 +212,10 @@ def _matrix(value: Any, c: Any, n: int) -> Any:
     """A matrix of float32 or float64 with n rows, dense or CSR."""
     where = f"feature_function returned, for class {named(c)},"
     if sp.issparse(value):
+        check_sparse_indices(value, f"what feature_function returned for class {named(c)}")
         matrix = value.tocsr()
     else:
+        refuse_masks_and_dates(value, f"What {where}")
         try:
             matrix = np.asarray(value)
         except ValueError as error:

@@ -41,16 +41,26 @@ class Powers:
     bulk : (mean, standard deviation) of y, default=None
         Where the mass is, of one column. The basis is then made of polynomials of
         z = (y - mean) / deviation, so that moments of a narrow bulk lose no digits.
+    narrow : ndarray of bool of shape (n_columns,), default=None
+        Columns of points of which center and scale are themselves mean and standard deviation of a
+        narrow bulk.
     """
 
     def __init__(
-        self, m: int, center: Any, scale: Any, kind: str, bulk: tuple[float, float] | None = None
+        self,
+        m: int,
+        center: Any,
+        scale: Any,
+        kind: str,
+        bulk: tuple[float, float] | None = None,
+        narrow: NDArray | None = None,
     ):
         self.m = m
         self.center = np.atleast_1d(np.asarray(center, dtype=np.float64))
         self.scale = np.atleast_1d(np.asarray(scale, dtype=np.float64))
         self.kind = kind
         self.bulk = bulk
+        self.narrow = np.zeros(len(self.center), dtype=bool) if narrow is None else narrow
         self.family, self._vandermonde = FAMILIES["line" if bulk else kind]
         self.n_facts = m * len(self.center)
         self.reach = min(115.0, 450 / m)  # |log y| up to which y^m is looked at
@@ -107,6 +117,8 @@ class Powers:
         start = np.zeros(self.n_facts)
         if self.bulk and self.m > 1:
             start[1] = 0.5
+        if self.narrow.any():
+            start[1 :: self.m][self.narrow] = 0.5
         return start
 
     def starts(self) -> list[NDArray]:
@@ -125,37 +137,47 @@ class Powers:
 
 
 class Functions:
-    """Functions given by the user; they see x itself, as an array of numbers or of rows."""
+    """Functions given by the user; they see x itself, as an array of numbers or of rows.
+
+    The basis is f - shift, which loses no digits to a large offset where the shift is what the
+    facts say.
+    """
 
     reach = 300.0
 
-    def __init__(self, functions: Sequence[Callable], center: Any = 0.0, scale: Any = 1.0):
+    def __init__(
+        self,
+        functions: Sequence[Callable],
+        center: Any = 0.0,
+        scale: Any = 1.0,
+        shift: NDArray | None = None,
+    ):
         self.functions = functions
         self.n_facts = len(functions)
         self.center = np.atleast_1d(np.asarray(center, dtype=np.float64))
         self.scale = np.atleast_1d(np.asarray(scale, dtype=np.float64))
+        self.shift = np.zeros(self.n_facts) if shift is None else shift
+
+    def shifted(self, shift: NDArray) -> Functions:
+        """The same functions, from which the basis subtracts something else."""
+        return Functions(self.functions, self.center, self.scale, shift)
+
+    def at(self, center: float, scale: float) -> Functions:
+        """The same functions in other coordinates y."""
+        return Functions(self.functions, center, scale, self.shift)
 
     def of(self, x: NDArray, y: NDArray) -> NDArray:
-        """F at the points, shape (n, n_facts)."""
-        return np.column_stack(
-            [evaluate(f, x, f"features[{i}]") for i, f in enumerate(self.functions)]
-        )
+        """The basis at the points, shape (n, n_facts)."""
+        values = [evaluate(f, x, f"features[{i}]") for i, f in enumerate(self.functions)]
+        return np.column_stack(values) - self.shift
 
     def linear_map(self) -> tuple[NDArray, NDArray]:
-        """A = 1 and b = 0: the basis is f itself."""
-        return np.eye(self.n_facts), np.zeros(self.n_facts)
+        """A and b with f = A phi + b."""
+        return np.eye(self.n_facts), self.shift
 
     def first_start(self) -> NDArray:
         """The base itself."""
         return np.zeros(self.n_facts)
-
-    def starts(self) -> list[NDArray]:
-        """Each function alone, with either sign, in units of its spread near the center."""
-        y = np.linspace(0.05, 2, 40) if self.center.size == 1 else np.zeros(0)
-        x = self.center[0] + self.scale[0] * y
-        spread = np.nan_to_num(np.std(self.of(x, y), axis=0)) if len(y) else np.ones(self.n_facts)
-        units = np.diag(1 / np.where(spread > 0, spread, 1.0))[::-1]
-        return [*units, *-units]
 
     def name(self, i: int) -> str:
         """The i-th expectation in words."""
@@ -173,6 +195,19 @@ class Extended:
     def of(self, x: NDArray, y: NDArray) -> NDArray:
         """Phi and the function, shape (n, n_facts + 1)."""
         return np.column_stack([self._features.of(x, y), evaluate(self._function, x, "f")])
+
+
+class Nothing:
+    """No functions, for the integral of a base."""
+
+    reach = 300.0
+
+    def __init__(self, features: Powers | Functions):
+        self.center, self.scale = features.center, features.scale
+
+    def of(self, x: NDArray, y: NDArray) -> NDArray:
+        """An array of shape (n, 0)."""
+        return np.empty((len(x), 0))
 
 
 Features = Powers | Functions

@@ -12,6 +12,7 @@ dual of that is a least distance problem, which non-negative least squares solve
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import NamedTuple
 
 import numpy as np
@@ -19,20 +20,31 @@ from numpy.typing import NDArray
 from scipy.linalg import cholesky
 from scipy.optimize import nnls
 
-from skem.maxent._dual import DualFit, Moments, White, moments, newton
+from skem.maxent._dual import (
+    LONGEST,
+    STEEP,
+    DualFit,
+    Moments,
+    White,
+    are_within,
+    is_stale,
+    moments,
+    newton,
+    whiten_anew,
+)
 from skem.maxent._feasibility import Facts
 from skem.maxent._quadrature import Domain
 
 # Multipliers below this share of the largest, in units of their functions, are rounding. An odd
 # power must not have them: where the power above has none, no density could be normalised.
 ROUNDING = 1e-10
+MAX_TRIES = 3  # of one active set: Newton's method ends at the same point from anywhere
 
 
 class BoundedFit(NamedTuple):
     """Where a minimisation under inequalities ended."""
 
     multipliers: NDArray  # (m,) of f
-    white: White  # the coordinates of the fit
     fit: DualFit
 
 
@@ -55,7 +67,12 @@ def newton_with_bounds(
     assert state is not None
     value = _value(lam, state, white, C, e, facts)
     gap, status = np.inf, "max_iter"
+    tried: Counter[bytes] = Counter()
     for n_iter in range(max_iter + 1):
+        if is_stale(state.covariance):
+            white, _, state = whiten_anew(white, state, C.T @ lam)
+            C, e = A @ white.back.T, A @ white.mean + b
+            value = _value(lam, state, white, C, e, facts)
         new = _model_minimum(lam, state, C, e, facts)
         if new is None:
             status = "stalled"
@@ -66,8 +83,12 @@ def newton_with_bounds(
         gap = max(-slope, 0.0)
         if gap <= max(tol, 1e-9):
             for lam_active in (full, new):
+                active = np.sign(lam_active).tobytes()
+                tried[active] += 1
+                if tried[active] > MAX_TRIES:
+                    continue
                 fit = _with_active(
-                    domain, white, A, C, e, lam_active, facts, tol=tol, max_iter=max_iter
+                    domain, white, A, C, b, lam_active, facts, tol=tol, max_iter=max_iter
                 )
                 if fit is not None:
                     return fit._replace(fit=fit.fit._replace(n_iter=n_iter + fit.fit.n_iter))
@@ -78,8 +99,7 @@ def newton_with_bounds(
             status = "stalled"
             break
         lam, state, value = found
-    end = DualFit(C.T @ lam, state.mean, state, gap, n_iter, status)
-    return BoundedFit(lam, white, end)
+    return BoundedFit(lam, DualFit(white, C.T @ lam, state.mean, state, gap, n_iter, status))
 
 
 def _support(lam: NDArray, facts: Facts) -> float:
@@ -169,16 +189,32 @@ def _line_search(
     value: float,
     slope: float,
 ) -> tuple[NDArray, Moments, float] | None:
-    length = 1.0
-    for _ in range(60):
+    def attempt(length: float) -> tuple[NDArray, Moments, float] | None:
         trial = new if length == 1.0 else lam + length * (new - lam)
         state = moments(domain, white, C.T @ trial, A.T @ trial)
-        if state is not None:
-            found = _value(trial, state, white, C, e, facts)
-            if found <= value + 1e-4 * length * slope + 1e-14 * max(abs(value), 1.0):
-                return trial, state, found
+        if state is None:
+            return None
+        found = _value(trial, state, white, C, e, facts)
+        enough = value + 1e-4 * length * slope + 1e-14 * max(abs(value), 1.0)
+        return (trial, state, found) if found <= enough else None
+
+    length = 1.0
+    for _ in range(60):
+        found = attempt(length)
+        if found is not None:
+            break
         length /= 2
-    return None
+    while found is not None and 1 <= length < LONGEST:  # as in `skem.maxent._dual`
+        trial, state, _ = found
+        after = (new - lam) @ -(C @ state.mean + e) + _support(new - lam + trial, facts)
+        if after - _support(trial, facts) >= STEEP * slope:
+            break
+        length *= 2
+        longer = attempt(length)
+        if longer is None:
+            break
+        found = longer
+    return found
 
 
 def _with_active(
@@ -186,7 +222,7 @@ def _with_active(
     white: White,
     A: NDArray,
     C: NDArray,
-    e: NDArray,
+    b: NDArray,
     lam: NDArray,
     facts: Facts,
     *,
@@ -199,20 +235,20 @@ def _with_active(
     Q, R = np.linalg.qr(C[active].T)
     if np.abs(np.diag(R)).min(initial=1.0) == 0:
         return None
-    # W Q, in a form that leaves out exactly what no active function needs.
-    W = np.linalg.solve(R.T, A[active]).T
-    inner = White(white.mean, W, Q.T @ white.back, white.deviation, Q.T @ (C.T @ lam))
-    target = np.linalg.lstsq(C[active] @ Q, tau - e[active], rcond=None)[0]
+    # The active functions themselves, so that exactly what none of them needs is left out.
+    M = np.linalg.inv(R)
+    inner = White(
+        white.mean, A[active].T, M, R, Q.T @ white.back, white.deviation, Q.T @ (C.T @ lam)
+    )
     if moments(domain, inner, inner.start) is None:
         return None
-    fit = newton(domain, inner, target, tol=tol, max_iter=max_iter)
+    fit = newton(domain, inner, tau - b[active], tol=tol, max_iter=max_iter)
     new = np.zeros(len(lam))
-    new[active] = np.linalg.lstsq(C[active].T, Q @ fit.eta, rcond=None)[0]
+    new[active] = fit.white.M @ fit.eta
     state = moments(domain, white, C.T @ new, A.T @ new)
     if fit.status != "converged" or state is None:
         return None
-    attained = C @ state.mean + e
-    room = 1e-8 * np.maximum(np.linalg.norm(C, axis=1), 1e-300)
-    inside = (attained >= facts.lower - room) & (attained <= facts.upper + room)
     right_sign = facts.equal | (new * lam >= 0)
-    return BoundedFit(new, inner, fit) if (inside & right_sign).all() else None
+    if not (right_sign.all() and are_within(state, A, b, facts)):
+        return None
+    return BoundedFit(new, fit)

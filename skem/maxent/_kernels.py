@@ -20,10 +20,11 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit, types
+from numba import types
 from numba.extending import overload
 
 from skem._compiled import VECTORISE, exp
+from skem._kernel_cache import njit
 
 
 def _chunk(X, start, stop, buffer):

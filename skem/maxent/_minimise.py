@@ -7,32 +7,17 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from skem.maxent._dual import DualFit, Moments, White, newton, whiten
-from skem.maxent._feasibility import FactError, Facts, check_reachable
-from skem.maxent._features import Features, Powers
-from skem.maxent._inequalities import admissible, newton_with_bounds
-from skem.maxent._quadrature import Domain, LogBase, PointDomain
-from skem.maxent._supports import Box, Interval, Points
+from skem.maxent._dual import DualFit, Moments, White, are_within, newton, whiten
+from skem.maxent._feasibility import SAME, FactError, check_reachable
+from skem.maxent._features import Functions
+from skem.maxent._inequalities import newton_with_bounds
+from skem.maxent._problem import Problem
+from skem.maxent._quadrature import Domain, PointDomain
+from skem.maxent._starts import find_start
+from skem.maxent._supports import Box, Interval
 
 QUADRATURE_TOLERANCE = 1e-8
 MISSED = 1e-6  # dual minus entropy, in nats, where facts should be met
-
-
-class Problem(NamedTuple):
-    """Facts about expectations on a support."""
-
-    support: Points | Interval | Box
-    features: Features
-    log_base: LogBase
-    facts: Facts
-    tau: NDArray | None  # expectations of the basis, where all facts are equalities
-    tol: float
-    max_iter: int
-
-    @property
-    def is_unbounded(self) -> bool:
-        """Whether not every exponent can be normalised."""
-        return isinstance(self.support, Interval) and self.support.kind != "interval"
 
 
 class Solved(NamedTuple):
@@ -49,6 +34,7 @@ class Solved(NamedTuple):
     converged: bool
     form: str | None = None  # 'normal', 'exponential' or 'uniform'
     boundary: bool = False  # whether facts leave points of the base no probability
+    removing: NDArray | None = None  # (m,) 1 for an upper bound that does so, -1 for a lower one
 
 
 def minimise(
@@ -65,7 +51,7 @@ def minimise(
     FactError
         If it has no minimum, or none that double precision can tell.
     """
-    start = _find_start(problem, domain) if start is None else start
+    start = find_start(problem, domain) if start is None else start
     white = whiten(domain, start)
     A, _ = problem.features.linear_map()
     if problem.tau is None:
@@ -74,13 +60,13 @@ def minimise(
     fit = newton(
         domain,
         white,
-        white.target(problem.tau),
+        problem.tau @ white.B,
         tol=problem.tol,
         max_iter=problem.max_iter,
         floor=floor,
     )
-    theta = white.theta(fit.eta)
-    return _conclude(problem, domain, white, fit, np.linalg.solve(A.T, theta))
+    theta = fit.white.theta(fit.eta)
+    return _conclude(problem, domain, fit, np.linalg.solve(A.T, theta))
 
 
 def _minimise_with_bounds(
@@ -98,43 +84,18 @@ def _minimise_with_bounds(
         start=np.linalg.solve(A.T, start),
         floor=floor,
     )
-    return _conclude(problem, domain, found.white, found.fit, found.multipliers)
-
-
-def _find_start(problem: Problem, domain: Domain) -> NDArray:
-    """Multipliers of the basis with which the density can be normalised, inside their domain."""
-    k = problem.features.n_facts
-    if not (problem.is_unbounded and problem.log_base is None):
-        start = problem.features.first_start() if problem.tau is not None else np.zeros(k)
-        if domain.nodes(start) is not None:
-            return start
-    A, _ = problem.features.linear_map()
-    candidates = problem.features.starts()
-    for start in candidates:
-        lam = np.linalg.solve(A.T, start)
-        if admissible(lam, problem.facts) and domain.nodes(start) is not None:
-            break
-    else:
-        facts = "; ".join(problem.facts.said(i) for i in range(k))
-        raise FactError(
-            f"No distribution of largest entropy on {problem.support}: {facts} alone leave the "
-            "density there without a normaliser, for any multipliers. Add a fact that bounds the "
-            "tails, such as E[x^2] on the line, give a base measure, or make the support bounded."
-        )
-    if isinstance(problem.features, Powers) or problem.tau is None:
-        return start
-    for other in candidates[:k]:
-        up, down = (domain.nodes(start + s * other / 10) is not None for s in (1, -1))
-        if up != down:
-            start = start + (1 if up else -1) * other / 10
-    return start
+    return _conclude(problem, domain, found.fit, found.multipliers)
 
 
 def _check_dependence(problem: Problem, domain: Domain, white: White) -> None:
     """Facts about functions that depend on each other must agree."""
     assert problem.tau is not None
-    off = white.contradiction(problem.tau)
-    if off.max() > 1e-8:
+    if isinstance(domain, PointDomain) and domain.independent:
+        return
+    _, b = problem.features.linear_map()
+    size = np.abs(problem.tau) + (np.abs(b) if isinstance(problem.features, Functions) else 0)
+    off = white.contradiction(problem.tau) / (1e-8 * white.deviation + SAME * size)
+    if off.max() > 1:
         i = int(off.argmax())
         raise FactError(
             f"{problem.facts.said(i)} contradicts the other facts on {problem.support}, where its "
@@ -142,13 +103,13 @@ def _check_dependence(problem: Problem, domain: Domain, white: White) -> None:
         )
 
 
-def _conclude(
-    problem: Problem, domain: Domain, white: White, fit: DualFit, multipliers: NDArray
-) -> Solved:
+def _conclude(problem: Problem, domain: Domain, fit: DualFit, multipliers: NDArray) -> Solved:
     A, b = problem.features.linear_map()
     missed = abs(float(fit.eta @ (fit.target - fit.moments.mean)))
     if fit.status == "converged" and missed > MISSED:
         fit = fit._replace(status="stalled", gap=missed)
+    if fit.status == "converged" and not are_within(fit.moments, A, b, problem.facts):
+        fit = fit._replace(status="stalled")
     if fit.status != "converged":
         _explain(problem, domain, fit)
     error = fit.moments.nodes.error
@@ -157,6 +118,7 @@ def _conclude(
             f"The density could be integrated only to a relative {error:.1g}: a feature or the "
             "base jumps or has a pole too often. Make the support smaller, or give points."
         )
+    white = fit.white
     theta = white.theta(fit.eta)
     mean = fit.moments.probability @ fit.moments.nodes.basis
     constant = float(theta @ white.mean - multipliers @ (A @ white.mean + b))
@@ -176,7 +138,11 @@ def _explain(problem: Problem, domain: Domain, fit: DualFit) -> None:
     said = "; ".join(facts.said(i) for i in range(len(facts.lower)))
     if isinstance(domain, PointDomain):
         if fit.status == "stalled":
-            raise FactError(f"The facts cannot hold together on {problem.support}: {said}.")
+            raise FactError(
+                f"No distribution on {problem.support} was found that meets {said}: the facts "
+                "contradict each other, or lie so near to the boundary of what is possible that "
+                "double precision does not tell. Correct them, or give fewer."
+            )
         return
     if problem.is_unbounded:
         raise FactError(

@@ -10,6 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skem._callbacks import IterationCallbacks
 from skem._warnings import warn_user
+from skem.maxent._best_so_far import INTERRUPTED
 from skem.maxent._scaled_problem import Problem
 from skem.maxent._separable import MESSAGE, SeparationWatch
 from skem.maxent._smooth import Result
@@ -71,6 +72,8 @@ class Monitor:
         """Say what kept a fit from its optimum, and what to do about that."""
         if self.watch.kind is not None:
             warn_user(MESSAGE.format(kind=self.watch.kind), ConvergenceWarning)
+        elif result.interrupted:
+            warn_user(INTERRUPTED.format(n_iter=result.n_iter, gap=result.gap), ConvergenceWarning)
         elif not result.converged(tol) and not self.asked_to_stop:
             reached = result.n_iter >= max_iter
             warn_user(

@@ -55,6 +55,7 @@ class Objective:
         self.signs = np.zeros(design.n_params)
         self.signs[: design.n_weights] = 0.0 if signs is None else signs
         self.n_evaluations = 0
+        self.best: tuple[float, NDArray] | None = None  # lowest F so far, and where
 
     @property
     def kinked(self) -> NDArray:
@@ -91,6 +92,9 @@ class Objective:
         loss, gradient = self.design.evaluate(theta)
         total = self.design.total_weight
         value = loss / total + float(self.l2 @ (theta * theta)) / 2
+        F = value + self.absolute(theta)
+        if self.best is None or self.best[0] > F:
+            self.best = F, theta.copy()
         return value, gradient / total + self.l2 * theta
 
     def absolute(self, theta: NDArray) -> float:

@@ -7,10 +7,11 @@ from numpy.polynomial import Polynomial
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
-from skem.maxent._dual import White, moments
+from skem.maxent._dual import moments, plain
 from skem.maxent._feasibility import FactError, check_moment_sequence, moment_range
 from skem.maxent._features import Powers
-from skem.maxent._minimise import Problem, Solved, minimise
+from skem.maxent._minimise import Solved, minimise
+from skem.maxent._problem import Problem
 from skem.maxent._quadrature import LineDomain, log_integrand
 from skem.maxent._supports import Interval
 
@@ -146,7 +147,7 @@ def _exact(problem: Problem, domain: LineDomain, theta: NDArray, form: str | Non
     """A solution with multipliers of the basis that are known."""
     A, b = problem.features.linear_map()
     k = len(theta)
-    white = White(np.zeros(k), np.eye(k), np.eye(k), np.ones(k), np.zeros(k))
+    white = plain(k)
     state = moments(domain, white, theta)
     assert state is not None
     multipliers = np.linalg.solve(A.T, theta)
@@ -176,7 +177,7 @@ def _excess(problem: Problem, domain: LineDomain, theta: NDArray) -> tuple[NDArr
     assert isinstance(problem.features, Powers)
     assert problem.tau is not None
     k = len(theta)
-    white = White(np.zeros(k), np.eye(k), np.eye(k), np.ones(k), np.zeros(k))
+    white = plain(k)
     state = moments(domain, white, theta)
     assert state is not None
     leading = np.array([problem.features.family.basis(j).convert(kind=Polynomial).coef[-1]

@@ -46,10 +46,11 @@ class Nodes(NamedTuple):
 
 
 class PointDomain:
-    """A sum over points."""
+    """A sum over points; ``independent`` if no combination of the basis is constant on them."""
 
-    def __init__(self, x: NDArray, basis: NDArray, log_base: NDArray):
+    def __init__(self, x: NDArray, basis: NDArray, log_base: NDArray, *, independent: bool):
         n = len(basis)
+        self.x, self.independent = x, independent
         self._nodes = Nodes(x, np.zeros(n), log_base, basis, np.empty(0), np.empty(0), 0.0)
 
     def nodes(self, theta: NDArray) -> Nodes | None:

@@ -27,6 +27,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from scipy.optimize import Bounds, LinearConstraint, milp
 
+from skem._interrupts import plain_interrupts
 from skem.maxent._designs import LinearDesign
 from skem.maxent._joint import JointDesign
 from skem.maxent._newton_step import newton_step
@@ -75,7 +76,16 @@ class SeparationWatch:
         return self.alone and bool(self.free.all()) and _all_right(self.objective.design)
 
     def after(self, result: Result) -> None:
-        """Set ``kind``, and the gap where the loss can go to zero."""
+        """Set ``kind``, and the gap where the loss can go to zero; Ctrl-C ends the search."""
+        if result.interrupted:
+            return
+        try:
+            with plain_interrupts():
+                self._search(result)
+        except KeyboardInterrupt:
+            result.interrupted = True
+
+    def _search(self, result: Result) -> None:
         design = self.objective.design
         if not self.free[: design.n_weights].any():
             return

@@ -36,6 +36,8 @@ class Result:
     n_iter : int
     values : list of float
         Objective at the start and after each step.
+    interrupted : bool
+        Whether Ctrl-C has ended it.
     """
 
     theta: NDArray
@@ -43,6 +45,7 @@ class Result:
     gap: float
     n_iter: int
     values: list[float] = field(default_factory=list)
+    interrupted: bool = False
 
     def converged(self, tol: float) -> bool:
         """Whether the gap is at most tol, or what rounding leaves of it."""

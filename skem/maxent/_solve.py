@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
-from skem.maxent._feasibility import FactError, check_reachable, possible_points
+from skem.maxent._feasibility import (
+    FactError,
+    Facts,
+    are_independent,
+    check_reachable,
+    cone_of_bounds,
+    cone_of_equalities,
+    possible_points,
+)
 from skem.maxent._features import Powers
-from skem.maxent._minimise import Problem, Solved, minimise
+from skem.maxent._minimise import Solved, minimise
 from skem.maxent._powers import check_powers, powers_on_unbounded
+from skem.maxent._problem import Problem
 from skem.maxent._quadrature import BoxDomain, LineDomain, PointDomain
 from skem.maxent._supports import Box, Points
+
+TINY = 1e-8  # probability that may be that of a point which vanishes in the limit
 
 
 def solve_facts(problem: Problem) -> Solved:
@@ -45,25 +57,93 @@ def _on_points(problem: Problem) -> Solved:
         raise ValueError("features must be finite at all points of support.")
     log_base = np.zeros(len(x)) if problem.log_base is None else problem.log_base(x)
     use = log_base > -np.inf
-    for stop in (False, True):
-        domain = PointDomain(x, basis, np.where(use, log_base, -np.inf))
-        try:
-            solved = minimise(problem, domain, floor=float(log_base[use].min()) - 1e-9)
-        except FactError:
-            if stop:
-                raise
-        else:
-            p = solved.state.probability[use]
-            if stop or (solved.converged and (p * len(p) > 1e-8).all()):
-                return solved._replace(boundary=stop)
+    solved, error = None, None
+    try:
+        solved = _among(problem, x, basis, log_base, use)
+        if solved.converged and _is_inside(solved, use):
+            return solved
+    except FactError as caught:
+        error = caught
+    possible = use.copy()
+    possible[use] = _possible(problem, basis[use], f[use], use)
+    if not possible.any():
         check_reachable(f[use], problem.facts, support)
-        possible = possible_points(f[use], problem.facts)
-        if possible.all():
-            return minimise(problem, domain)
-        use[use] = possible
-        if not use.any():
-            raise FactError(f"The facts contradict each other on {support}.")
-    raise AssertionError
+        raise FactError(f"The facts contradict each other on {support}.")
+    if (possible == use).all():
+        if solved is None:
+            assert error is not None
+            raise error
+        return solved
+    solved = _among(problem, x, basis, log_base, possible)
+    return solved._replace(boundary=True, removing=_removing(problem, f[use], possible[use]))
+
+
+def _among(problem: Problem, x: NDArray, basis: NDArray, log_base: NDArray, use: NDArray) -> Solved:
+    """The distribution on some of the points."""
+    domain = PointDomain(
+        x, basis, np.where(use, log_base, -np.inf), independent=are_independent(basis[use])
+    )
+    return minimise(problem, domain, floor=float(log_base[use].min()) - 1e-9)
+
+
+def _is_inside(solved: Solved, use: NDArray) -> bool:
+    """Whether the facts lie in the interior of what is possible on the points.
+
+    They do where they are met with positive probabilities of points that span all directions.
+    """
+    p, domain = solved.state.probability, solved.domain
+    assert isinstance(domain, PointDomain)
+    if (p[use] * use.sum() > TINY).all():
+        return True
+    plenty = solved.state.nodes.basis[p > TINY]
+    return domain.independent and are_independent(plenty, digits=1e-4)
+
+
+def _removing(problem: Problem, f: NDArray, possible: NDArray) -> NDArray:
+    """Bounds that remove points, alone or because without them there were more: 1 if upper, or -1.
+
+    Parameters
+    ----------
+    f : ndarray of shape (n_points, m)
+    possible : ndarray of bool of shape (n_points,)
+    """
+    facts = problem.facts
+    sign = np.zeros(len(facts.lower))
+    only_equal = facts._replace(
+        lower=np.where(facts.equal, facts.lower, -np.inf),
+        upper=np.where(facts.equal, facts.upper, np.inf),
+    )
+    bounds = [(i, s) for i in np.flatnonzero(~facts.equal).tolist() for s in (1, -1)]
+    bounds = [(i, s) for i, s in bounds if np.isfinite((facts.upper if s > 0 else facts.lower)[i])]
+    if not bounds:
+        return sign
+    without_any = possible_points(cone_of_bounds(f, only_equal)).sum()
+    for i, s in bounds:
+        alone, without = (_set_bound(only_equal, i, s, facts), _set_bound(facts, i, s, only_equal))
+        if (
+            possible_points(cone_of_bounds(f, alone)).sum() < without_any
+            or possible_points(cone_of_bounds(f, without)).sum() > possible.sum()
+        ):
+            sign[i] = s
+    return sign
+
+
+def _set_bound(facts: Facts, i: int, sign: int, other: Facts) -> Facts:
+    """Facts of which one bound is that of others."""
+    name = "upper" if sign > 0 else "lower"
+    values = getattr(facts, name).copy()
+    values[i] = getattr(other, name)[i]
+    return facts._replace(**{name: values})
+
+
+def _possible(problem: Problem, basis: NDArray, f: NDArray, use: NDArray) -> NDArray:
+    """Which of the points in use can have positive probability."""
+    if problem.tau is None:
+        return possible_points(cone_of_bounds(f, problem.facts))
+    known = None if problem.seen is None else problem.seen[use]
+    if isinstance(problem.features, Powers):
+        return possible_points(cone_of_equalities(basis, problem.tau), known)
+    return possible_points(cone_of_equalities(f, problem.facts.lower), known)
 
 
 def _on_box(problem: Problem) -> Solved:

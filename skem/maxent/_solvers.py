@@ -246,22 +246,29 @@ def _row_space(
         offset=design.offset,
     )
 
-    def back(theta: NDArray) -> NDArray:
+    def of_all_columns(theta: NDArray) -> NDArray:
         weights, intercepts = reduced.split(theta)
         return design.join(((reduced.matrix(weights) / scale) @ U.T) @ X / units, intercepts)
 
-    with reduced:
-        penalty = np.full(reduced.n_weights, level)
-        problem = Objective(reduced, penalty, np.zeros_like(penalty))
-        solve = solver_of(choose(problem), problem, rng, n_jobs)
-        inner = solve(
-            problem,
-            reduced.join(start, intercepts),
-            tol=tol / 2,
-            max_iter=max_iter,
-            each=lambda n_iter, value, gap, where: each(n_iter, value, gap, lambda: back(where())),
-        )
-    full = back(inner.theta)
+    penalty = np.full(reduced.n_weights, level)
+    problem = Objective(reduced, penalty, np.zeros_like(penalty))
+    try:
+        with reduced:
+            solve = solver_of(choose(problem), problem, rng, n_jobs)
+            inner = solve(
+                problem,
+                reduced.join(start, intercepts),
+                tol=tol / 2,
+                max_iter=max_iter,
+                each=lambda n_iter, value, gap, where: each(
+                    n_iter, value, gap, lambda: of_all_columns(where())
+                ),
+            )
+        full = of_all_columns(inner.theta)
+    except KeyboardInterrupt:
+        if problem.best is not None:  # for whoever takes the best parameters
+            objective.smooth(of_all_columns(problem.best[1]))
+        raise
     result = _diagonal(objective)(
         objective,
         full,

@@ -8,9 +8,9 @@ width of 4 or 8, and the sums of a row stay in registers. For other conventions 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from skem._compiled import VECTORISE
+from skem._kernel_cache import njit
 from skem.maxent._kernels import softmax
 
 # Reordered sums would be gathered from memory, which is slower than a sum after another.

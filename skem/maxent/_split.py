@@ -44,7 +44,7 @@ def split_lbfgs(
     tol : float
         Gap in nats per unit of sample weight.
     max_iter : int
-        Steps of L-BFGS-B and Newton steps at the most.
+        Maximum number of L-BFGS-B and Newton steps.
     each : callable
         Called after each step; True stops.
     """

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from skem._input import refuse_masks_and_dates
+
 MAX_BOX_DIMENSIONS = 3
 
 _HOW = (
@@ -97,6 +99,7 @@ def _interval_or_box(support: tuple) -> Interval | Box:
 
 
 def _numbers(support: Any) -> NDArray:
+    refuse_masks_and_dates(support, "support")
     try:
         numbers = np.asarray(support, dtype=np.float64)
     except (TypeError, ValueError):

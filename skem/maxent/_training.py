@@ -12,9 +12,10 @@ from sklearn.feature_extraction import DictVectorizer
 from sklearn.utils import check_array
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_consistent_length, column_or_1d, validate_data
+from sklearn.utils.validation import check_consistent_length, column_or_1d
 
-from skem._validation import as_numbers, check_weights
+from skem._input import refuse_masks, validate_data
+from skem._validation import as_numbers, check_known, check_weights
 from skem.maxent._feature_function import joint_features, named
 
 
@@ -46,7 +47,7 @@ def linear_training(
     X, y = validate_data(
         estimator, X, y, accept_sparse="csr", dtype=[np.float64, np.float32], order="C"
     )
-    check_classification_targets(y)
+    check_classification_targets(check_known(y, "y"))
     rows, codes, weight, classes = _classes(y, sample_weight, estimator.class_weight, X)
     added = _offset(offset, None, rows, codes, classes)
     return Training(X if rows.all() else X[rows], codes, weight, classes, added)
@@ -60,8 +61,9 @@ def joint_training(
         raise ValueError(
             f"{type(estimator).__name__} requires y to be passed, but the target y is None."
         )
+    refuse_masks(y, "y")
     y = check_array(column_or_1d(y, warn=True), ensure_2d=False, dtype=None, input_name="y")
-    check_classification_targets(y)
+    check_classification_targets(check_known(y, "y"))
     check_consistent_length(X, y)
     stand_in = np.empty((len(y), 0))
     rows, codes, weight, classes = _classes(y, sample_weight, estimator.class_weight, stand_in)

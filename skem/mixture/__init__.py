@@ -2,13 +2,8 @@
 
 from skem.mixture._bernoulli import BernoulliMixtureEM
 from skem.mixture._gaussian import GaussianMixtureEM
-from skem.mixture._selection import (
-    InSample,
-    MixtureSelection,
-    bic_score,
-    icl_score,
-    select_gaussian_mixture,
-)
+from skem.mixture._scorers import InSample, bic_score, held_out_score, icl_score
+from skem.mixture._selection import MixtureSelection, select_gaussian_mixture
 from skem.mixture._three_coins import ThreeCoinMixture
 
 __all__ = [
@@ -18,6 +13,7 @@ __all__ = [
     "MixtureSelection",
     "ThreeCoinMixture",
     "bic_score",
+    "held_out_score",
     "icl_score",
     "select_gaussian_mixture",
 ]

@@ -9,11 +9,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import logsumexp
 from sklearn.base import BaseEstimator, DensityMixin
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
-from skem._validation import check_weights
+from skem._input import validate_data
+from skem._validation import check_positive_integer, check_weights
 from skem.em._estimator import EMEstimatorMixin
 from skem.em._rows import map_rows
+from skem.mixture._density import patterns
 
 _NEARER = 2.0**-64
 """Share of the way to a row whose densities overflow, at which they are compared in its place."""
@@ -31,6 +33,7 @@ class BaseMixture(EMEstimatorMixin, DensityMixin, BaseEstimator):
     weights_: NDArray
     n_jobs: int | None
     fit: Callable[..., Any]
+    sample: Callable[..., tuple[NDArray, NDArray]]
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -96,6 +99,22 @@ class BaseMixture(EMEstimatorMixin, DensityMixin, BaseEstimator):
             share *= _NEARER
         return log_joint
 
+    def _hold(self, parameters: dict[str, Any], d: int, names: NDArray | None) -> None:
+        """Hold given parameters of d columns, as if fitted, without any rows."""
+        self.__dict__.update(
+            parameters,
+            converged_=False,
+            n_iter_=0,
+            lower_bound_=np.nan,
+            lower_bounds_=[],
+            optimality_gap_=np.inf,
+            n_features_in_=d,
+            _total_weight=0.0,
+            _weight_unit=1.0,
+        )
+        if names is not None:
+            self.feature_names_in_ = names
+
     def score_samples(self, X: ArrayLike) -> NDArray:
         """Log-density of each row, log p(x) in nats.
 
@@ -107,6 +126,8 @@ class BaseMixture(EMEstimatorMixin, DensityMixin, BaseEstimator):
         Returns
         -------
         log_prob : ndarray of shape (n_samples,)
+            Of rows with missing values it is the density of the columns that are known, mostly
+            higher the fewer these are; `tail_probability` compares such rows.
         """
         return self._map(lambda log_joint: logsumexp(log_joint, axis=1), X)
 
@@ -129,6 +150,70 @@ class BaseMixture(EMEstimatorMixin, DensityMixin, BaseEstimator):
         """
         log_prob = self.score_samples(X)
         return float(np.average(log_prob, weights=check_weights(sample_weight, log_prob)))
+
+    def tail_probability(
+        self, X: ArrayLike, *, n_draws: int = 1000, random_state: Any = None
+    ) -> NDArray:
+        """Probability that a row of the mixture, seen in the same columns, has no higher density.
+
+        Log-densities of rows with missing values are densities of other columns, in other units,
+        and cannot be compared with each other. This can: for rows of the mixture it is uniform
+        between 0 and 1, whatever is missing.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows; NaN where missing.
+        n_draws : int, default=1000
+            Rows that are drawn from the mixture, and scored once for each pattern of missing
+            values in X.
+        random_state : int, RandomState instance or None, default=None
+            Seed of the draws; None is that of the estimator.
+
+        Returns
+        -------
+        probability : ndarray of shape (n_samples,)
+            (1 + number of draws that are not denser) / (1 + n_draws), so 1 / (1 + n_draws) at the
+            least. Its standard error is sqrt(p (1 - p) / n_draws).
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skem import GaussianMixtureEM
+        >>> mixture = GaussianMixtureEM.from_parameters([1.0], np.zeros((1, 2)), [np.eye(2)])
+        >>> mixture.score_samples([[2.0, 2.0], [2.0, np.nan]]).round(1)
+        array([-5.8, -2.9])
+        >>> rows = [[2.0, 2.0], [2.0, np.nan]]
+        >>> mixture.tail_probability(rows, n_draws=100_000, random_state=0).round(2)
+        array([0.02, 0.05])
+        """
+        check_is_fitted(self)
+        X = self._check_X(X)
+        n_draws = check_positive_integer(n_draws, "n_draws")
+        draws = self._drawn(n_draws, random_state)
+        values = self._log_densities(X)
+        not_denser = np.empty(len(X))
+        for observed, rows in patterns(X):
+            reference = np.sort(self._log_densities(np.where(observed, draws, np.nan)))
+            ties = values[rows] + 1e-9 * (1 + np.abs(values[rows]))
+            not_denser[rows] = np.searchsorted(reference, ties, side="right")
+        return (1 + not_denser) / (1 + n_draws)
+
+    def _drawn(self, n_samples: int, random_state: Any) -> NDArray:
+        """Draws as `_log_joint` takes them."""
+        rows: NDArray = self.sample(n_samples, random_state=random_state)[0]
+        return rows
+
+    def _log_densities(self, X: NDArray) -> NDArray:
+        """Log p(x) of validated rows, in float64."""
+        return map_rows(
+            lambda block: logsumexp(self._log_joint(block), axis=1),
+            X,
+            row_values=X.shape[1] * len(self.weights_),
+            n_jobs=self.n_jobs,
+            order=self._row_order(X),
+            dtype=np.float64,
+        )
 
     def predict_proba(self, X: ArrayLike) -> NDArray:
         """Posterior probability of each component, p(z | x).
@@ -202,7 +287,7 @@ class BaseMixture(EMEstimatorMixin, DensityMixin, BaseEstimator):
         Returns
         -------
         bic : float
-            In twice nats.
+            On the scale of -2 log L, with log L in nats.
         """
         log_likelihood, n = self._log_likelihood(X, sample_weight)
         return float(-2 * log_likelihood + self._n_parameters() * np.log(n))
@@ -220,7 +305,7 @@ class BaseMixture(EMEstimatorMixin, DensityMixin, BaseEstimator):
         Returns
         -------
         aic : float
-            In twice nats.
+            On the scale of -2 log L, with log L in nats.
         """
         log_likelihood, _ = self._log_likelihood(X, sample_weight)
         return float(-2 * log_likelihood + 2 * self._n_parameters())
@@ -228,7 +313,7 @@ class BaseMixture(EMEstimatorMixin, DensityMixin, BaseEstimator):
     def icl(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Integrated complete likelihood, BIC - 2 sum log max_k p(k | x); lower is better.
 
-        It asks for components that are well apart, where BIC asks for a good density
+        It favours well-separated components, where BIC favours a good density
         (Biernacki, Celeux and Govaert 2000, with the hard assignment, as mclust has it).
 
         Parameters
@@ -241,7 +326,7 @@ class BaseMixture(EMEstimatorMixin, DensityMixin, BaseEstimator):
         Returns
         -------
         icl : float
-            In twice nats.
+            On the scale of -2 log L, with log L in nats.
         """
 
         def log_top(block: NDArray) -> NDArray:

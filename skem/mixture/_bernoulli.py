@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import copy
+import reprlib
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
 
 from skem._sklearn import Interval, StrOptions, fit_context
-from skem._validation import as_numbers, check_numbers, unchanged_on_error
+from skem._validation import as_numbers, unchanged_on_error
 from skem.em import EMState, StepwiseEM
 from skem.mixture._bernoulli_model import (
     MARGIN,
@@ -19,6 +21,9 @@ from skem.mixture._bernoulli_model import (
 )
 from skem.mixture._bernoulli_rows import BernoulliRows, BinaryData
 from skem.mixture._bernoulli_starts import INIT_PARAMS, BernoulliStarts
+from skem.mixture._given import check_names, check_probabilities, check_shares
+
+_AXES = ("n_components", "n_features")
 
 
 class BernoulliMixtureEM(BernoulliRows):
@@ -31,20 +36,21 @@ class BernoulliMixtureEM(BernoulliRows):
     n_components : int, default=2
         Number of components (latent classes) K.
     binarize : float or None, default=0.0
-        Values above it are ones; None asks for X of zeros and ones.
+        Values above it are ones; None asks for X of zeros and ones. It says how X is read, and is
+        no part of what is fitted: each call goes by what is set then.
     tol : float, default=1e-6
         EM stops when the estimated distance of the bound to its limit, in nats per row, is at
         most this.
     max_iter : int, default=1000
-        EM maps (E steps) at the most, whatever the acceleration.
+        Maximum number of EM maps (E steps), with any acceleration.
     n_init : int, default=4
         Number of starts. All are run for a few steps, and only the best go on.
     init_params : {'k-means++', 'random'}, default='k-means++'
         Components start around rows far apart, or from random responsibilities.
     weights_init : array-like of shape (n_components,), default=None
-        Initial weights, which sum to one; default is what the start says.
+        Initial weights, which sum to one; by default those of the start.
     probabilities_init : array-like of shape (n_components, n_features), default=None
-        Initial probabilities of a one; default is what the start says.
+        Initial probabilities of a one; by default those of the start.
     weight_concentration_prior : float, default=1.0
         Dirichlet prior of the weights, at least 1; 1 is flat.
     beta_prior : tuple of two floats, default=(1.0, 1.0)
@@ -54,9 +60,9 @@ class BernoulliMixtureEM(BernoulliRows):
         How EM is accelerated; None is plain EM, 'auto' is 'quasi-newton'. A step that lowers the
         bound is undone.
     random_state : int, RandomState instance or None, default=None
-        Seed of everything random; pass an int for the same result at each call.
+        Seed of all random numbers; pass an int for the same result at each call.
     n_jobs : int, default=None
-        Threads over blocks of rows; None is all that joblib's context allows, 1 is one.
+        Threads over blocks of rows; None uses all cores that joblib's context allows, 1 uses one.
     verbose : int, default=0
         1 prints starts and iterations, 2 also bounds, gaps and times.
     verbose_interval : int, default=10
@@ -68,7 +74,8 @@ class BernoulliMixtureEM(BernoulliRows):
     probabilities_ : ndarray of shape (n_components, n_features)
         Probability of a one.
     converged_ : bool
-        Whether ``optimality_gap_ <= tol`` on several EM maps running; False after `partial_fit`.
+        Whether ``optimality_gap_ <= tol`` in several consecutive EM maps; False after
+        `partial_fit`.
     n_iter_ : int
         EM maps of the best start; after `partial_fit` the batches since the last `fit`.
     lower_bound_ : float
@@ -112,6 +119,8 @@ class BernoulliMixtureEM(BernoulliRows):
         "weight_concentration_prior": [Interval(Real, 1, None, closed="left")],
         "beta_prior": [tuple, list],
     }
+
+    _fixed_online = ("weight_concentration_prior", "beta_prior")
 
     def __init__(
         self,
@@ -157,7 +166,8 @@ class BernoulliMixtureEM(BernoulliRows):
             or not np.isfinite(beta).all()
         ):
             raise ValueError(
-                f"beta_prior must be two numbers (a, b), each at least 1, got {self.beta_prior!r}."
+                f"beta_prior must be two numbers (a, b), each at least 1, got "
+                f"{reprlib.repr(self.beta_prior)}."
             )
         a, b = 1 + (beta - 1) / data.unit
         return BernoulliModel(
@@ -199,24 +209,13 @@ class BernoulliMixtureEM(BernoulliRows):
         """Initial values of the user, by name."""
         k = self.n_components
         given: dict[str, NDArray] = {}
-        for name, shape, axes in (
-            ("weights", (k,), ("n_components",)),
-            ("probabilities", (k, d), ("n_components", "n_features")),
-        ):
-            value = getattr(self, f"{name}_init")
-            if value is None:
-                continue
-            given[name] = check_numbers(value, f"{name}_init", shape, axes)
-            if (given[name] < 0).any() or (given[name] > 1).any():
-                raise ValueError(f"{name}_init must hold probabilities, between 0 and 1.")
-        if "weights" in given and abs(given["weights"].sum() - 1) > 1e-6:
-            raise ValueError(
-                f"weights_init must sum to 1, got a sum of {given['weights'].sum():g}."
+        if self.weights_init is not None:
+            given["weights"] = check_shares(self.weights_init, "weights_init", (k,))
+        if self.probabilities_init is not None:
+            probabilities = check_probabilities(
+                self.probabilities_init, "probabilities_init", (k, d), _AXES
             )
-        if "weights" in given:
-            given["weights"] = given["weights"] / given["weights"].sum()
-        if "probabilities" in given:
-            given["probabilities"] = np.clip(given["probabilities"], MARGIN, 1 - MARGIN)
+            given["probabilities"] = np.clip(probabilities, MARGIN, 1 - MARGIN)
         return given
 
     def _attributes(self, model: BernoulliModel, params: BernoulliParams) -> dict[str, Any]:
@@ -238,7 +237,7 @@ class BernoulliMixtureEM(BernoulliRows):
     def partial_fit(
         self, X: ArrayLike, y: Any = None, *, sample_weight: ArrayLike | None = None
     ) -> BernoulliMixtureEM:
-        """Take in a batch of rows by stepwise EM (Cappé and Moulines 2009).
+        """Update the fit with a batch of rows by stepwise EM (Cappé and Moulines 2009).
 
         Parameters
         ----------
@@ -255,6 +254,7 @@ class BernoulliMixtureEM(BernoulliRows):
         """
         with unchanged_on_error(self):
             first = not hasattr(self, "weights_")
+            self._check_goes_on(len(getattr(self, "weights_", ())))
             unit = None if first else self._weight_unit
             data = self._training_data(X, sample_weight, reset=first, first=first, unit=unit)
             online: StepwiseEM | None = getattr(self, "_online", None)
@@ -273,18 +273,74 @@ class BernoulliMixtureEM(BernoulliRows):
                     online.seed(model.statistics_of(params, self._total_weight), data.total_weight)
             else:
                 online = online.copy()
+                online.model = copy.copy(online.model)
+                online.model.threshold = np.full(online.model.d, self._threshold)
             with self._row_blocks(data) as rows:
                 self._update_online(online, rows)
             self._weight_unit = data.unit
+            if first:
+                self._warn_of_codes(data)
         return self
 
-    def sample(self, n_samples: int = 1) -> tuple[NDArray, NDArray]:
+    @classmethod
+    def from_parameters(
+        cls,
+        weights: ArrayLike,
+        probabilities: ArrayLike,
+        *,
+        feature_names: ArrayLike | None = None,
+        **parameters: Any,
+    ) -> Self:
+        """Make a mixture with given parameters, ready for everything that a fitted one can do.
+
+        Parameters
+        ----------
+        weights : array-like of shape (n_components,)
+            Probabilities of the components, which sum to one.
+        probabilities : array-like of shape (n_components, n_features)
+            Probability of a one. Like those of a fit they count as 1e-12 and 1 - 1e-12 at the
+            least and the most.
+        feature_names : array-like of shape (n_features,), default=None
+            Names of the columns.
+        **parameters : dict
+            Other parameters of the estimator, such as ``random_state``.
+
+        Returns
+        -------
+        mixture : BernoulliMixtureEM
+            With ``n_iter_`` 0 and ``converged_`` False: nothing has been fitted. `partial_fit`
+            begins with these parameters, which count for no rows.
+
+        Raises
+        ------
+        ValueError
+            If weights and probabilities do not fit each other, or are out of their range.
+
+        Examples
+        --------
+        >>> from skem import BernoulliMixtureEM
+        >>> mixture = BernoulliMixtureEM.from_parameters([0.5, 0.5], [[0.9, 0.8], [0.1, 0.3]])
+        >>> mixture.predict([[1, 1], [0, 0]])
+        array([0, 1])
+        """
+        shares = check_shares(weights, "weights")
+        shape = np.shape(probabilities)
+        k, d = len(shares), shape[1] if len(shape) == 2 and shape[1] else -1
+        values = check_probabilities(probabilities, "probabilities", (k, d), _AXES)
+        names = check_names(feature_names, d)
+        mixture = cls(k, **parameters)
+        mixture._hold({"weights_": shares, "probabilities_": values}, d, names)
+        return mixture
+
+    def sample(self, n_samples: int = 1, *, random_state: Any = None) -> tuple[NDArray, NDArray]:
         """Draw rows from the fitted mixture.
 
         Parameters
         ----------
         n_samples : int, default=1
             Number of rows to draw.
+        random_state : int, RandomState instance or None, default=None
+            Seed of this call; None is that of the estimator.
 
         Returns
         -------
@@ -293,4 +349,4 @@ class BernoulliMixtureEM(BernoulliRows):
         y : ndarray of shape (n_samples,)
             Component of each row.
         """
-        return self._draw(n_samples)
+        return self._draw(n_samples, random_state)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Iterator
 from numbers import Integral, Real
 from typing import Any
@@ -9,9 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from skem._callbacks import with_callbacks
+from skem._input import validate_data
 from skem._sklearn import Interval, fit_context
 from skem._validation import (
     check_positive_integer,
@@ -20,6 +22,7 @@ from skem._validation import (
     unchanged_on_error,
     unit_of,
 )
+from skem._warnings import warn_user
 from skem.em import EMState, RowBlocks
 from skem.em._estimator import EMEstimatorMixin
 from skem.mixture._base import BaseMixture, float_type
@@ -91,7 +94,7 @@ class BernoulliRows(BaseMixture):
         y : Ignored
             Not used, present for API consistency by convention.
         sample_weight : array-like of shape (n_samples,), default=None
-            A weight of 2 is a row twice, of 0 a row left out.
+            A weight of 2 is equivalent to repeating the row, 0 to leaving it out.
 
         Returns
         -------
@@ -101,12 +104,16 @@ class BernoulliRows(BaseMixture):
         Raises
         ------
         ValueError
-            If input or parameters do not fit each other; the estimator is left as it was.
+            If input or parameters are not consistent with each other; the estimator is left
+            unchanged.
 
         Warns
         -----
         ConvergenceWarning
             If the limit is not reached in ``max_iter`` EM maps.
+        UserWarning
+            If a column holds two values that both count as ones, or all of X counts as zeros:
+            codes such as 1 and 2 need another ``binarize``.
         """
         with unchanged_on_error(self):
             data = self._training_data(X, sample_weight, reset=True, first=True)
@@ -121,6 +128,7 @@ class BernoulliRows(BaseMixture):
             self.__dict__.update(attributes)
             self._finish(model, state, data)
             self._warn_if_not_converged(state)
+            self._warn_of_codes(data)
         return self
 
     def _finish(self, model: BernoulliModel, state: EMState, data: BinaryData) -> None:
@@ -148,10 +156,14 @@ class BernoulliRows(BaseMixture):
         unseen = data.n_known == 0
         if (first and self._needs_every_column and unseen.any()) or unseen.all():
             raise ValueError(
-                f"Columns {np.flatnonzero(unseen).tolist()} of X hold no value at all (all NaN). "
-                "Drop them."
+                f"Columns {reprlib.repr(np.flatnonzero(unseen).tolist())} of X hold no value at "
+                "all (all NaN). Drop them."
             )
         return data
+
+    def _warn_of_codes(self, data: BinaryData) -> None:
+        if self.binarize is not None:
+            _warn_of_codes(data, self._threshold, getattr(self, "feature_names_in_", None))
 
     def _row_blocks(self, data: BinaryData) -> RowBlocks:
         """The rows, cut into blocks."""
@@ -171,11 +183,15 @@ class BernoulliRows(BaseMixture):
         ones = (self._threshold < X).astype(np.float64)
         return ones @ log_odds.T + known(X).astype(np.float64) @ log_zero.T + log_weights
 
-    def _draw(self, n_samples: int) -> tuple[NDArray, NDArray]:
+    def _drawn(self, n_samples: int, random_state: Any) -> NDArray:
+        """Draws that count as zeros and ones whatever the threshold."""
+        return np.where(self._draw(n_samples, random_state)[0] > 0, np.inf, -np.inf)
+
+    def _draw(self, n_samples: int, random_state: Any) -> tuple[NDArray, NDArray]:
         """Rows of zeros and ones, and the component of each."""
         check_is_fitted(self)
         n_samples = check_positive_integer(n_samples, "n_samples")
-        rng = check_random_state(self.random_state)
+        rng = check_random_state(self.random_state if random_state is None else random_state)
         y = rng.choice(len(self.weights_), n_samples, p=self.weights_ / self.weights_.sum())
         probabilities = np.broadcast_to(
             self._probabilities(), (len(self.weights_), self.n_features_in_)
@@ -230,6 +246,40 @@ class BinaryData:
     def parts(self) -> Iterator[NDArray]:
         """The rows that are kept, a few at a time."""
         return parts_of(self.X, self.order)
+
+
+_ENOUGH = 20  # rows that show which values a column has
+
+
+def _warn_of_codes(data: BinaryData, threshold: float, names: NDArray | None) -> None:
+    """Say so if two codes both count as ones (1 and 2), or all of X as zeros (-1 and 0).
+
+    Codes are whole numbers one apart. Of columns with other values, or of few rows, a threshold may
+    well have all on one side.
+    """
+    d = data.X.shape[1]
+    low, high = np.full(d, np.inf), np.full(d, -np.inf)
+    for part in data.parts():
+        low = np.fmin(low, np.fmin.reduce(part, axis=0))
+        high = np.fmax(high, np.fmax.reduce(part, axis=0))
+    one_apart = (high - low == 1) & (np.rint(low) == low)
+    one_side = low > threshold if (high > threshold).any() else high <= threshold
+    codes = np.flatnonzero(one_apart & one_side)
+    for part in data.parts() if len(codes) else ():
+        values = part[:, codes]
+        two = (values == low[codes]) | (values == high[codes]) | np.isnan(values)
+        codes = codes[two.all(axis=0)]
+    if not len(codes) or data.n_rows < _ENOUGH:
+        return
+    what = "ones" if low[codes[0]] > threshold else "zeros"
+    shown = reprlib.repr([int(j) if names is None else str(names[j]) for j in codes])
+    j = codes[0]
+    warn_user(
+        f"Columns {shown} of X hold two values that both count as {what} with "
+        f"binarize={threshold:g}, such as {low[j]:g} and {high[j]:g} in the first of them. Set "
+        f"binarize between what is a zero and what is a one, such as {(low[j] + high[j]) / 2:g}.",
+        UserWarning,
+    )
 
 
 def parts_of(X: NDArray, order: NDArray | None = None) -> Iterator[NDArray]:

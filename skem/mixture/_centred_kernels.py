@@ -24,9 +24,9 @@ The moments are those about the means.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from skem._compiled import VECTORISE
+from skem._kernel_cache import njit
 from skem.mixture._kernels import load_columns, normalise
 
 GATHER = 128

@@ -34,6 +34,7 @@ class CollapseMixin:
     tied: bool
     d: int
     reg: NDArray
+    varies: NDArray
     row_weight: float
     collapse: str
     rng: Any
@@ -72,7 +73,7 @@ class CollapseMixin:
         offsets = params.means - weights @ params.means
         within = dense[0] if self.tied else np.einsum("k,kij->ij", weights, dense)
         total = within + (offsets.T * weights) @ offsets
-        n_varied = np.count_nonzero(np.diagonal(total) > 100 * AT_FLOOR * self.reg)
+        n_varied = np.count_nonzero(self.varies & (np.diagonal(total) > AT_FLOOR * self.reg))
         n_rows = counts / self.row_weight
         free = np.atleast_1d(n_rows.sum() - len(counts) if self.tied else n_rows - 1)
         at_floor = np.zeros(len(dense), bool)

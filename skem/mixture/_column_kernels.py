@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from skem._compiled import VECTORISE
+from skem._kernel_cache import njit
 
 
 @njit(nogil=True, cache=True, fastmath=VECTORISE)

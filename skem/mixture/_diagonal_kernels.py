@@ -9,9 +9,9 @@ Conventions are those of `_kernels`, and factors.shape = (k or 1, d) are 1 / sig
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from skem._compiled import VECTORISE
+from skem._kernel_cache import njit
 from skem.mixture._kernels import normalise
 
 STRIDE = 32

@@ -11,17 +11,27 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
 from skem._callbacks import with_callbacks
+from skem._interrupts import interrupts_later
 from skem._sklearn import Interval, StrOptions, fit_context
 from skem._validation import unchanged_on_error
 from skem._warnings import warn_user
 from skem.em import StepwiseEM
 from skem.em._estimator import EMEstimatorMixin
 from skem.em._starts import SHORT_RUN
+from skem.mixture._blur import blur_message
 from skem.mixture._covariances import COVARIANCE_TYPES
 from skem.mixture._gaussian_fitted import FittedGaussianMixture
 from skem.mixture._gaussian_init import TrainingData
+from skem.mixture._gaussian_model import GaussianModel
+from skem.mixture._gaussian_params import GaussianParams
 from skem.mixture._gaussian_starts import INIT_PARAMS
-from skem.mixture._gaussian_working import make_model, make_starts, to_working
+from skem.mixture._gaussian_working import (
+    check_batch,
+    check_goes_on,
+    make_model,
+    make_starts,
+    to_working,
+)
 from skem.mixture._information import gaussian_standard_errors
 
 
@@ -43,11 +53,11 @@ class GaussianMixtureEM(FittedGaussianMixture):
         most this; scikit-learn stops when the last gain was small, which with slow convergence
         is far too early.
     reg_covar : float, default=1e-6
-        Added to the diagonal of the covariances, in squared units of X. It is the variance of
-        noise that blurs the rows: `lower_bound_` is for the blurred rows, `score_samples` is the
-        plain density.
+        Added to the diagonal of the covariances, in squared units of X: a warning names columns
+        in which it decides. It is the variance of noise that blurs the rows: `lower_bound_` is for
+        the blurred rows, `score_samples` is the plain density.
     max_iter : int, default=100
-        EM maps (E steps) at the most, whatever the acceleration.
+        Maximum number of EM maps (E steps), with any acceleration.
     n_init : int, default=1
         Number of starts. All are run for a few steps, and only the best go on.
     init_params : str, callable or array-like, default='kmeans'
@@ -58,11 +68,11 @@ class GaussianMixtureEM(FittedGaussianMixture):
         ``init(X, n_components, random_state)`` returns responsibilities, or means of shape
         (n_components, n_features).
     weights_init : array-like of shape (n_components,), default=None
-        Initial weights, which sum to one; default is what the start says.
+        Initial weights, which sum to one; by default those of the start.
     means_init : array-like of shape (n_components, n_features), default=None
-        Initial means; default is what the start says.
+        Initial means; by default those of the start.
     precisions_init : array-like, default=None
-        Shape as `precisions_`. What is given takes the place of what the start would say.
+        Initial precisions, in the shape of `precisions_`; by default those of the start.
     random_state : int, RandomState instance or None, default=None
         For starts, restarts and `sample`.
     warm_start : bool, default=False
@@ -91,7 +101,7 @@ class GaussianMixtureEM(FittedGaussianMixture):
     standard_errors : bool, default=False
         Whether `fit` computes `standard_errors_`.
     n_jobs : int, default=None
-        Threads over blocks of rows; None is all that joblib's context allows, 1 is one.
+        Threads over blocks of rows; None uses all cores that joblib's context allows, 1 uses one.
 
     Attributes
     ----------
@@ -106,7 +116,8 @@ class GaussianMixtureEM(FittedGaussianMixture):
     precisions_cholesky_ : ndarray
         Factors P with P P' = precision, upper triangular; same shape.
     converged_ : bool
-        Whether ``optimality_gap_ <= tol`` on several EM maps running; False after `partial_fit`.
+        Whether ``optimality_gap_ <= tol`` in several consecutive EM maps; False after
+        `partial_fit`.
     n_iter_ : int
         EM maps of the best start; after `partial_fit` the batches since the last `fit`.
     lower_bound_ : float
@@ -179,6 +190,15 @@ class GaussianMixtureEM(FittedGaussianMixture):
         "standard_errors": ["boolean"],
     }
 
+    _fixed_online = (
+        "reg_covar",
+        "weight_concentration_prior",
+        "mean_precision_prior",
+        "mean_prior",
+        "degrees_of_freedom_prior",
+        "covariance_prior",
+    )
+
     def __init__(
         self,
         n_components: int = 1,
@@ -250,7 +270,7 @@ class GaussianMixtureEM(FittedGaussianMixture):
         y : Ignored
             Not used, present for API consistency by convention.
         sample_weight : array-like of shape (n_samples,), default=None
-            A weight of 2 is a row twice, of 0 a row left out.
+            A weight of 2 is equivalent to repeating the row, 0 to leaving it out.
         labels : array-like of shape (n_samples,), default=None
             Known component of each row, -1 where unknown: semi-supervised. A labelled row enters
             with log w_k N(x | k).
@@ -262,13 +282,15 @@ class GaussianMixtureEM(FittedGaussianMixture):
         Raises
         ------
         ValueError
-            If input or parameters do not fit each other, or the likelihood has no finite maximum
-            (with ``reg_covar=0``); the estimator is then left as it was.
+            If input or parameters are not consistent, or the likelihood has no finite maximum
+            (with ``reg_covar=0``); the estimator is then left unchanged.
 
         Warns
         -----
         ConvergenceWarning
             If the limit is not reached in ``max_iter`` EM maps, or a component collapsed.
+        UserWarning
+            If ``reg_covar`` decides the fit of a column, which is in small units.
         """
         with unchanged_on_error(self):
             self._fit(X, sample_weight, labels)
@@ -296,11 +318,15 @@ class GaussianMixtureEM(FittedGaussianMixture):
                 sample=sample,
             )
             if self.standard_errors:
-                errors = gaussian_standard_errors(model, rows, state.params, self.covariance_type)
+                with interrupts_later() as noted:
+                    kind = self.covariance_type
+                    errors = gaussian_standard_errors(model, rows, state.params, kind)
                 scaled = {name: error / data.unit**0.5 for name, error in errors.items()}
                 attributes["standard_errors_"] = scaled
+                state.interrupted |= noted.pressed
         counts = state.params.weights * data.total_weight
         attributes["collapsed_"] = model.collapsed(state.params, counts)
+        attributes["_blur"] = self._blur_of(model, state.params)
         for name in ("standard_errors_", "_online"):
             self.__dict__.pop(name, None)
         self.__dict__.update(
@@ -310,7 +336,16 @@ class GaussianMixtureEM(FittedGaussianMixture):
             _mean_of_fit=model.center,
         )
         self._warn_if_not_converged(state)
+        self._warn_of_blur()
         self._warn_if_collapsed()
+
+    def _blur_of(self, model: GaussianModel, params: GaussianParams) -> str | None:
+        names = getattr(self, "feature_names_in_", None)
+        return blur_message(model, params, self.reg_covar, names)
+
+    def _warn_of_blur(self) -> None:
+        if self._blur is not None:
+            warn_user(self._blur, UserWarning)
 
     def _warn_if_collapsed(self) -> None:
         if len(self.collapsed_):
@@ -331,7 +366,7 @@ class GaussianMixtureEM(FittedGaussianMixture):
         sample_weight: ArrayLike | None = None,
         labels: ArrayLike | None = None,
     ) -> GaussianMixtureEM:
-        """Take in a batch of rows by stepwise EM (Cappé and Moulines 2009).
+        """Update the fit with a batch of rows by stepwise EM (Cappé and Moulines 2009).
 
         The first batch makes the start (after `fit`, the fitted mixture is the start). Each batch
         is one E step and, once every component has seen more than n_features + 1 rows, one M step
@@ -358,6 +393,9 @@ class GaussianMixtureEM(FittedGaussianMixture):
 
     def _partial_fit(self, X: Any, sample_weight: Any, labels: Any) -> None:
         fitted = hasattr(self, "weights_")
+        if fitted:
+            check_goes_on(self)
+            self._check_online_settings()
         data = TrainingData(
             self,
             X,
@@ -368,6 +406,7 @@ class GaussianMixtureEM(FittedGaussianMixture):
             unit=self._weight_unit if fitted else None,
         )
         online: StepwiseEM | None = getattr(self, "_online", None)
+        begun_here = online is None and not fitted
         if online is None:
             rng = check_random_state(self.random_state)
             model = make_model(self, data, rng, getattr(self, "_mean_of_fit", None))
@@ -381,15 +420,14 @@ class GaussianMixtureEM(FittedGaussianMixture):
                 starts, _ = make_starts(self, model, data, rng, {})
                 with data.row_blocks(self) as rows:
                     online = self._start_online(model, rows, starts)
-        elif (self._fitted_type, len(self.weights_)) != (self.covariance_type, self.n_components):
-            raise ValueError(
-                f"partial_fit began with covariance_type={self._fitted_type!r} and "
-                f"n_components={len(self.weights_)}, which cannot change on the way. Fit a clone."
-            )
         else:
             online = online.copy()
+            check_batch(online.model, data)
         online.model.incomplete |= data.incomplete
         with data.row_blocks(self) as rows:
             params = self._update_online(online, rows)
         self._weight_unit = data.unit
+        if begun_here:
+            self._blur = self._blur_of(online.model, params)
+            self._warn_of_blur()
         self.collapsed_ = online.model.collapsed(params, params.weights * online.weight)

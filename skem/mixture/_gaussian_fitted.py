@@ -3,20 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from skem._validation import check_positive_integer
+from skem._validation import check_numbers, check_positive_integer
 from skem.mixture import _density
 from skem.mixture._base import BaseMixture, without_subnormals
 from skem.mixture._covariances import n_free_parameters, structure_of
 from skem.mixture._gaussian_model import GaussianModel
 from skem.mixture._gaussian_params import GaussianParams
+from skem.mixture._given import check_covariances, check_names, check_shares, given_row
 from skem.mixture._missing import pattern_order
+
+
+def check_range(attributes: dict[str, NDArray], full: bool, dtype: np.dtype) -> None:
+    """Refuse a fit whose variances, precisions or their roots are no normal numbers of that type.
+
+    Parameters
+    ----------
+    attributes : dict
+        Covariances, precisions and their factors by name, in float64.
+    full : bool
+        Whether they are matrices; else diagonals.
+    dtype : dtype
+        Of X.
+    """
+    info = np.finfo(dtype)
+    for name, values in attributes.items():
+        sizes = np.diagonal(values, axis1=-2, axis2=-1) if full else values
+        if not ((sizes >= info.tiny) & (sizes <= info.max)).all():
+            raise ValueError(
+                f"{name} would hold values from {sizes.min():.3g} to {sizes.max():.3g}, which "
+                f"{dtype} cannot: X is in units that are too small or too large for its type. "
+                "Change them" + (", or give X as float64." if dtype == np.float32 else ".")
+            )
+
 
 _DRAWN = 4096
 """Rows that are drawn at a time."""
@@ -25,6 +50,9 @@ _DRAWN = 4096
 class FittedGaussianMixture(BaseMixture):
     """Methods that need only the fitted parameters, in the user's units."""
 
+    n_components: int
+    _fitted_type: str
+    _fitted_components: int
     covariance_type: str
     reg_covar: float
     random_state: Any
@@ -48,6 +76,7 @@ class FittedGaussianMixture(BaseMixture):
             "precisions_": structure.precision(factors),
             "precisions_cholesky_": choleskys,
         }
+        check_range(attributes, structure.name == "full", model.dtype)
         if model.tied:
             attributes = {name: value[0] for name, value in attributes.items()}
         attributes["weights_"] = params.weights
@@ -55,11 +84,19 @@ class FittedGaussianMixture(BaseMixture):
         fitted: dict[str, Any] = {
             name: np.asarray(a, dtype=model.dtype) for name, a in attributes.items()
         }
-        return fitted | {"_fitted_type": self.covariance_type}
+        return fitted | {
+            "_fitted_type": self.covariance_type,
+            "_fitted_components": self.n_components,
+        }
+
+    @property
+    def _type(self) -> str:
+        """The covariance type of the fitted parameters, whatever has been set since."""
+        return getattr(self, "_fitted_type", self.covariance_type)
 
     @property
     def _full(self) -> bool:
-        return structure_of(self.covariance_type)[0].name == "full"
+        return structure_of(self._type)[0].name == "full"
 
     def _row_order(self, X: NDArray) -> NDArray | None:
         return pattern_order(X) if self._full else None
@@ -69,7 +106,7 @@ class FittedGaussianMixture(BaseMixture):
             log_weights = np.log(np.asarray(self.weights_, dtype=np.float64))
         X = X.astype(np.float64, copy=False)
         means = np.asarray(self.means_, dtype=np.float64)
-        given = means, self.precisions_cholesky_, self.covariance_type
+        given = means, self.precisions_cholesky_, self._type
         incomplete = np.isnan(X).any(axis=1)
         if not self._full or not incomplete.any():
             return _density.log_component_densities(X, *given) + log_weights
@@ -82,16 +119,16 @@ class FittedGaussianMixture(BaseMixture):
 
     def _dense_covariances(self) -> NDArray:
         k, d = self.means_.shape
-        if self.means_.dtype == np.float32 and self.covariance_type in ("full", "tied"):
+        if self.means_.dtype == np.float32 and self._type in ("full", "tied"):
             # rounded to float32 a covariance may be singular; its factor is not
             factors = np.asarray(self.precisions_cholesky_, dtype=np.float64)
             choleskys = np.linalg.inv(factors).swapaxes(-1, -2)
             dense = choleskys @ choleskys.swapaxes(-1, -2)
             return np.broadcast_to(dense, (k, d, d))
-        return _density.dense_covariances(self.covariances_, self.covariance_type, k, d)
+        return _density.dense_covariances(self.covariances_, self._type, k, d)
 
     def _n_parameters(self) -> int:
-        return n_free_parameters(self.covariance_type, *self.means_.shape)
+        return n_free_parameters(self._type, *self.means_.shape)
 
     def impute(self, X: ArrayLike) -> NDArray:
         """Fill missing values with their conditional mean, E[x_missing | x_observed].
@@ -128,17 +165,25 @@ class FittedGaussianMixture(BaseMixture):
 
         Parameters
         ----------
-        given : dict or array-like of shape (n_features,)
-            Values by column number or name, or a row with NaN for the columns that are not given.
+        given : dict, pandas Series, data frame of one row or array-like of shape (n_features,)
+            Values by column number or name (a Series and a frame go by their labels, in any
+            order), or a row; NaN for columns that are not given.
 
         Returns
         -------
         mixture : GaussianMixtureEM
             A fitted mixture with ``covariance_type="full"`` over the other columns, in order;
-            of the same dtype.
+            of the same dtype. As after `from_parameters`, nothing has been fitted: ``converged_``
+            is False.
+
+        Raises
+        ------
+        ValueError
+            If a column is unknown, a value is no number, or no column or every one is given.
         """
         check_is_fitted(self)
-        row = self._given_row(given)
+        names = getattr(self, "feature_names_in_", None)
+        row = given_row(given, [] if names is None else list(names), self.n_features_in_)
         observed = ~np.isnan(row)
         means = np.asarray(self.means_, dtype=np.float64)
         covariances = self._dense_covariances()
@@ -151,7 +196,6 @@ class FittedGaussianMixture(BaseMixture):
             ]
         )
         mixture = type(self)(len(weights), reg_covar=self.reg_covar, random_state=self.random_state)
-        names = getattr(self, "feature_names_in_", None)
         return mixture._set_parameters(
             weights / weights.sum(),
             new_means,
@@ -160,29 +204,64 @@ class FittedGaussianMixture(BaseMixture):
             dtype=self.means_.dtype,
         )
 
-    def _given_row(self, given: Mapping[Any, float] | ArrayLike) -> NDArray:
-        d = self.n_features_in_
-        if isinstance(given, Mapping):
-            row = np.full(d, np.nan)
-            names = list(getattr(self, "feature_names_in_", []))
-            for column, value in given.items():
-                index = names.index(column) if column in names else column
-                if not isinstance(index, (int, np.integer)) or not 0 <= index < d:
-                    raise ValueError(
-                        f"given names the column {column!r}; columns are numbers from 0 to {d - 1}"
-                        + (f" or {names}." if names else ".")
-                    )
-                row[index] = _number(value)
-        else:
-            row = np.array([_number(value) for value in np.ravel(np.asarray(given))])
-            if row.shape != (d,):
-                raise ValueError(f"given has shape {row.shape}, expected ({d},).")
-        if np.isnan(row).all() or not np.isnan(row).any() or np.isinf(row).any():
-            raise ValueError(
-                "given must hold finite values for at least one column and leave at least one "
-                "column open."
-            )
-        return row
+    @classmethod
+    def from_parameters(
+        cls,
+        weights: ArrayLike,
+        means: ArrayLike,
+        covariances: ArrayLike,
+        *,
+        covariance_type: str = "full",
+        feature_names: ArrayLike | None = None,
+        **parameters: Any,
+    ) -> Self:
+        """Make a mixture with given parameters, ready for everything that a fitted one can do.
+
+        Parameters
+        ----------
+        weights : array-like of shape (n_components,)
+            Probabilities of the components, which sum to one.
+        means : array-like of shape (n_components, n_features)
+            Centres of the components; if they are float32, so is the mixture.
+        covariances : array-like
+            Symmetric and positive definite, with the shape of `covariances_` for the type.
+        covariance_type : str, default='full'
+            One of 'full', 'tied', 'diag', 'spherical', 'tied_diag' and 'tied_spherical'.
+        feature_names : array-like of shape (n_features,), default=None
+            Names of the columns.
+        **parameters : dict
+            Other parameters of the estimator, such as ``random_state``.
+
+        Returns
+        -------
+        mixture : GaussianMixtureEM
+            With ``n_iter_`` 0 and ``converged_`` False: nothing has been fitted. `fit` with
+            ``warm_start=True`` and `partial_fit` begin with these parameters, which count for no
+            rows.
+
+        Raises
+        ------
+        ValueError
+            If weights, means and covariances do not fit each other, or are out of their range.
+
+        Examples
+        --------
+        >>> from skem import GaussianMixtureEM
+        >>> mixture = GaussianMixtureEM.from_parameters(
+        ...     [0.3, 0.7], [[0.0, 0.0], [5.0, 5.0]], [1.0, 4.0], covariance_type="spherical"
+        ... )
+        >>> mixture.predict([[1.0, 0.0], [4.0, 6.0]])
+        array([0, 1])
+        """
+        shares = check_shares(weights, "weights")
+        k, shape = len(shares), np.shape(means)
+        d = shape[1] if len(shape) == 2 and shape[1] else -1
+        values = check_numbers(means, "means", (k, d), ("n_components", "n_features"))
+        given = check_covariances(covariances, "covariances", covariance_type, k, d)
+        names = check_names(feature_names, d)
+        dtype = np.float32 if getattr(means, "dtype", None) == np.float32 else np.float64
+        mixture = cls(k, covariance_type=covariance_type, **parameters)
+        return mixture._set_parameters(shares, values, given, names, dtype=dtype)
 
     def _set_parameters(
         self,
@@ -192,35 +271,35 @@ class FittedGaussianMixture(BaseMixture):
         names: NDArray | None,
         *,
         dtype: Any = np.float64,
-    ) -> Any:
-        """Become a fitted mixture with these parameters (covariance type 'full')."""
+    ) -> Self:
+        """Become a mixture with these parameters, covariances being (k or 1, structure)."""
         d = means.shape[1]
+        structure, _ = structure_of(self.covariance_type)
+        variances = np.diagonal(structure.dense(covariances, d), axis1=1, axis2=2).mean(axis=0)
+        if structure.name == "spherical":
+            variances = np.full(d, variances.mean())
+        variances = np.maximum(variances, np.finfo(np.float64).tiny)
+        scale = 2.0 ** -np.round(np.log2(variances) / 2)  # powers of two, which round nothing
         model = GaussianModel(
-            "full", center=np.zeros(d), scale=np.ones(d), reg=np.zeros(d), dtype=dtype
+            self.covariance_type,
+            center=np.zeros(d),
+            scale=scale,
+            reg=np.zeros(d),
+            dtype=dtype,
         )
-        self.__dict__.update(
-            self._attributes(model, model.params(weights, means, covariances)),
-            converged_=True,
-            n_iter_=0,
-            lower_bound_=np.nan,
-            lower_bounds_=[],
-            optimality_gap_=np.nan,
-            collapsed_=np.empty(0, int),
-            n_features_in_=d,
-            _total_weight=0.0,
-            _weight_unit=1.0,
-        )
-        if names is not None:
-            self.feature_names_in_ = names
+        params = model.params(weights, means * scale, structure.rescale(covariances, scale))
+        self._hold(self._attributes(model, params) | {"collapsed_": np.empty(0, int)}, d, names)
         return self
 
-    def sample(self, n_samples: int = 1) -> tuple[NDArray, NDArray]:
+    def sample(self, n_samples: int = 1, *, random_state: Any = None) -> tuple[NDArray, NDArray]:
         """Draw rows from the fitted mixture.
 
         Parameters
         ----------
         n_samples : int, default=1
             Number of rows to draw.
+        random_state : int, RandomState instance or None, default=None
+            Seed of this call; None is that of the estimator.
 
         Returns
         -------
@@ -231,7 +310,7 @@ class FittedGaussianMixture(BaseMixture):
         """
         check_is_fitted(self)
         n_samples = check_positive_integer(n_samples, "n_samples")
-        rng = check_random_state(self.random_state)
+        rng = check_random_state(self.random_state if random_state is None else random_state)
         weights = np.asarray(self.weights_, dtype=np.float64)
         counts = rng.multinomial(n_samples, weights / weights.sum())
         choleskys = np.linalg.cholesky(self._dense_covariances())
@@ -243,11 +322,3 @@ class FittedGaussianMixture(BaseMixture):
                 part[:] = mean + rng.standard_normal(part.shape) @ cholesky.T
             first += count
         return X, np.repeat(np.arange(len(weights)), counts)
-
-
-def _number(value: Any) -> float:
-    """A value of ``given`` as a float."""
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        raise ValueError(f"given must hold numbers, got {value!r}.") from None

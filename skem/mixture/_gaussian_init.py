@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+import reprlib
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from skem.em import RowBlocks
 from skem.mixture._covariances import NotPositiveDefiniteError, Structure, structure_of
 from skem.mixture._features import plain_features, plain_rows
 from skem.mixture._gaussian_params import Priors
+from skem.mixture._given import check_covariances, check_shares
 from skem.mixture._missing import pattern_order
 from skem.mixture._weights import kept_rows
 
@@ -20,40 +22,71 @@ if TYPE_CHECKING:
     from skem.mixture._gaussian import GaussianMixtureEM
 
 
-def column_units(
-    X: NDArray, weight: NDArray | None, *, common_scale: bool
-) -> tuple[NDArray, NDArray]:
-    """Weighted mean and inverse standard deviation of each column, without a copy of X.
+_LARGEST, _SMALLEST = 1e280, 1e-280
+"""Variances between which products of squares stay normal numbers."""
 
-    Rows of weight zero are left out. A constant column gets a scale of one. ``common_scale`` gives
-    all columns the same scale.
+
+class ColumnUnits(NamedTuple):
+    """Working units: z = (x - center) * scale."""
+
+    center: NDArray  # (d,) weighted means
+    scale: NDArray  # (d,) inverse standard deviations, or a common one; 1 of constant columns
+    varies: NDArray  # (d,) whether the column is more than a constant and its rounding errors
+    lost: NDArray  # (d,) whether it varies, but by so little that its variance is no normal number
+
+
+def column_spread(X: NDArray, weight: NDArray | None) -> tuple[NDArray, NDArray, NDArray]:
+    """Weighted mean, variance and weight of the known values of each column, without a copy of X.
+
+    Rows of weight zero are left out.
+    """
+    from skem.mixture._column_kernels import column_moments
+
+    weight = np.empty(0) if weight is None else weight.astype(np.float64, copy=False)
+    center, squares, count = column_moments(plain_rows(X), weight)
+    return center, squares / np.where(count > 0, count, 1.0), count
+
+
+def column_units(X: NDArray, weight: NDArray | None, *, common_scale: bool) -> ColumnUnits:
+    """Working units of each column; ``common_scale`` gives all the same scale.
 
     Raises
     ------
     ValueError
         If a column holds no value, or values too large to square.
     """
-    from skem.mixture._column_kernels import column_moments
-
-    weight = np.empty(0) if weight is None else weight.astype(np.float64, copy=False)
-    center, squares, count = column_moments(plain_rows(X), weight)
+    center, variance, count = column_spread(X, weight)
     if (count == 0).any():
         raise ValueError(
-            f"Columns {np.flatnonzero(count == 0).tolist()} of X hold no value at all (all NaN). "
-            "Drop them."
+            f"Columns {shown(count == 0)} of X hold no value at all (all NaN). Drop them."
         )
-    variance = squares / count
-    if not np.isfinite(variance).all():
-        columns = np.flatnonzero(~np.isfinite(variance)).tolist()
+    if not (variance <= _LARGEST).all():
         raise ValueError(
-            f"Columns {columns} of X hold values too large for their squares to be finite. Change "
-            "their units."
+            f"Columns {shown(~(variance <= _LARGEST))} of X hold values too large for their "
+            "squares to be finite. Change their units."
         )
+    lost = variance < _SMALLEST
+    for j in np.flatnonzero(lost):
+        lost[j] = _differs(X[:, j], weight)
     noise = np.square(64 * np.finfo(X.dtype).eps * np.abs(center))
-    variance = np.where(variance > noise, variance, 0.0)
+    variance = np.where((variance > noise) & (variance >= _SMALLEST), variance, 0.0)
+    varies = (variance > 0) | lost
     if common_scale:
         variance = np.full_like(variance, variance.mean())
-    return center, np.where(variance > 0, 1 / np.sqrt(np.where(variance > 0, variance, 1)), 1.0)
+    scale = np.where(variance > 0, 1 / np.sqrt(np.where(variance > 0, variance, 1)), 1.0)
+    return ColumnUnits(center, scale, varies, lost)
+
+
+def _differs(x: NDArray, weight: NDArray | None) -> bool:
+    """Whether the values of a column differ by more than rounding."""
+    x = x if weight is None else x[weight > 0]
+    low, high = float(np.nanmin(x)), float(np.nanmax(x))
+    return high - low > 64 * np.finfo(x.dtype).eps * max(abs(low), abs(high))
+
+
+def shown(which: NDArray) -> str:
+    """Numbers of the columns where ``which`` is true, the first few of them."""
+    return reprlib.repr(np.flatnonzero(which).tolist())
 
 
 def check_size(n_components: int, d: int, covariance_type: str) -> None:
@@ -79,43 +112,18 @@ def check_initial_values(estimator: GaussianMixtureEM, d: int) -> dict[str, NDAr
     k = estimator.n_components
     given: dict[str, NDArray] = {}
     if estimator.weights_init is not None:
-        weights = check_numbers(estimator.weights_init, "weights_init", (k,), ("n_components",))
-        if (weights < 0).any() or (weights > 1).any() or abs(weights.sum() - 1) > 1e-6:
-            raise ValueError(
-                "weights_init must be probabilities that sum to 1, got "
-                f"{weights.tolist()} (sum {weights.sum():g})."
-            )
-        given["weights"] = weights / weights.sum()
+        given["weights"] = check_shares(estimator.weights_init, "weights_init", (k,))
     if estimator.means_init is not None:
         given["means"] = check_numbers(
             estimator.means_init, "means_init", (k, d), ("n_components", "n_features")
         )
     if estimator.precisions_init is not None:
-        given["covariances"] = _covariances_of(estimator, d)
+        structure, _ = structure_of(estimator.covariance_type)
+        precisions = check_covariances(
+            estimator.precisions_init, "precisions_init", estimator.covariance_type, k, d
+        )
+        given["covariances"] = structure.precision(structure.factor(precisions))
     return given
-
-
-def _covariances_of(estimator: GaussianMixtureEM, d: int) -> NDArray:
-    """Covariances (k or 1, structure) out of ``precisions_init``."""
-    structure, tied = structure_of(estimator.covariance_type)
-    shape = structure.shape(d)
-    axes = ("n_features",) * len(shape)
-    if not tied:
-        shape, axes = (estimator.n_components, *shape), ("n_components", *axes)
-    precisions = check_numbers(estimator.precisions_init, "precisions_init", shape, axes)
-    precisions = precisions[None] if tied else precisions
-    symmetric = structure.name != "full" or np.allclose(precisions, precisions.swapaxes(-1, -2))
-    try:
-        if not symmetric:
-            raise NotPositiveDefiniteError(0)
-        factors = structure.factor(precisions)
-    except NotPositiveDefiniteError as error:
-        raise ValueError(
-            f"precisions_init: matrix {error.index} is not symmetric and positive definite "
-            f"(covariance_type={estimator.covariance_type!r}). Give inverse covariances, each "
-            "positive definite."
-        ) from None
-    return structure.precision(factors)
 
 
 def make_priors(

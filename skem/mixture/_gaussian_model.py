@@ -66,6 +66,8 @@ class GaussianModel(MomentsMixin, CollapseMixin, EMModelBase):
         Weight that counts as one row where rows are counted; below 1 if weights are shares.
     incomplete : bool
         Whether values are missing.
+    varies : ndarray of bool
+        Which columns are not constant.
     """
 
     def __init__(
@@ -82,6 +84,7 @@ class GaussianModel(MomentsMixin, CollapseMixin, EMModelBase):
         protected: NDArray | None = None,
         row_weight: float = 1.0,
         incomplete: bool = False,
+        varies: NDArray | None = None,
     ):
         self.structure, self.tied = structure_of(covariance_type)
         self.center, self.scale, self.reg = center, scale, reg
@@ -92,6 +95,7 @@ class GaussianModel(MomentsMixin, CollapseMixin, EMModelBase):
         self.protected = np.empty(0, int) if protected is None else protected
         self.row_weight = row_weight
         self.incomplete = incomplete
+        self.varies = np.ones(len(center), bool) if varies is None else varies
         self.d = len(center)
         self.base = log_normaliser(self.d) + float(np.log(scale).sum())
         self.moments_about_origin = False  # statistics of different parameters can be mixed
@@ -108,11 +112,13 @@ class GaussianModel(MomentsMixin, CollapseMixin, EMModelBase):
         *,
         share: float = 0.0,
         finer_than: np.dtype | None = None,
+        moments_for: float = 0.0,
     ) -> GaussianParams:
         """Complete parameters out of weights, means and covariances (k or 1, structure).
 
         ``share`` is the share of the components that mattered to a row so far. ``finer_than``
-        rules out features in that type and in less precise ones.
+        rules out features in that type and in less precise ones; ``moments_for`` is how steep a
+        component may be that is made of the moments.
 
         Raises
         ------
@@ -143,7 +149,7 @@ class GaussianModel(MomentsMixin, CollapseMixin, EMModelBase):
                 components=() if self.tied else (error.index,),
             ) from None
         theta, panels = None, None
-        dtype = self._features_dtype(terms, share, finer_than)
+        dtype = self._features_dtype(terms, share, finer_than, moments_for)
         if dtype is None and self.moments_about_origin:
             dtype = np.dtype(np.float64)
         steepness = float(terms.steepness.max())
@@ -151,7 +157,7 @@ class GaussianModel(MomentsMixin, CollapseMixin, EMModelBase):
             theta = self.features.layout(terms.theta, dtype)
         else:
             dtype = self.dtype
-            if loss_of_differences(dtype, steepness, self.d) >= 1:
+            if loss_of_differences(dtype, max(steepness, moments_for), self.d) >= 1:
                 dtype = np.dtype(np.float64)
             if structure.name == "full":
                 panels = lay_panels(factors, panel_edges(self.d), dtype)
@@ -175,15 +181,23 @@ class GaussianModel(MomentsMixin, CollapseMixin, EMModelBase):
         that becomes narrow far from the origin has a variance that is a difference of large
         numbers. None is a new covariance that is not positive definite.
         """
-        if params.theta is None or (self.tied and self.structure.name == "full"):
+        steepness = np.inf if new is None else new.steepness
+        whitened = self.tied and self.structure.name == "full"
+        if params.theta is None or whitened:  # these lose the root of what features lose
+            if (
+                params.dtype == np.float64
+                or loss_of_differences(params.dtype, steepness, self.d) < 1
+            ):
+                return None
+            finer_than = params.dtype if whitened else np.dtype(np.float64)
+            return self.params(*params[:3], finer_than=finer_than, moments_for=steepness)
+        if steepness < steepest(params.dtype, self.d):
             return None
-        if new is not None and new.steepness < steepest(params.dtype, self.d):
-            return None
-        finer = self.params(*params[:3], finer_than=params.dtype)
+        finer = self.params(*params[:3], finer_than=params.dtype, moments_for=steepness)
         return None if finer.theta is not None and finer.dtype == params.dtype else finer
 
     def _features_dtype(
-        self, terms: DensityTerms, share: float, finer_than: np.dtype | None
+        self, terms: DensityTerms, share: float, finer_than: np.dtype | None, moments_for: float
     ) -> np.dtype | None:
         """In what features lose few digits; None where differences from the means are better.
 
@@ -199,7 +213,8 @@ class GaussianModel(MomentsMixin, CollapseMixin, EMModelBase):
             if tied:
                 loss = loss_of_whitening(dtype, terms.steepness[0], terms.theta[:, 1:])
             else:
-                loss = float(terms.steepness.max()) / steepest(dtype, self.d)
+                steepness = max(float(terms.steepness.max()), moments_for)
+                loss = steepness / steepest(dtype, self.d)
             if loss < 1:
                 return dtype
         return None

@@ -13,8 +13,10 @@ from skem.mixture._covariances import structure_of
 from skem.mixture._gaussian_init import (
     TrainingData,
     check_initial_values,
+    column_spread,
     column_units,
     make_priors,
+    shown,
 )
 from skem.mixture._gaussian_model import GaussianModel
 from skem.mixture._gaussian_params import GaussianParams
@@ -22,6 +24,10 @@ from skem.mixture._gaussian_starts import GaussianStarts, check_responsibilities
 
 if TYPE_CHECKING:
     from skem.mixture._gaussian import GaussianMixtureEM
+
+
+_FARTHEST = 1e75
+"""Standard deviations whose fourth power, which an M step meets, is finite in float64."""
 
 
 def make_model(
@@ -36,7 +42,13 @@ def make_model(
     """
     structure, _ = structure_of(estimator.covariance_type)
     d = data.X.shape[1]
-    center, scale = column_units(data.X, data.weight, common_scale=structure.name == "spherical")
+    units = column_units(data.X, data.weight, common_scale=structure.name == "spherical")
+    center, scale = units.center, units.scale
+    if units.lost.any() and estimator.reg_covar == 0 and structure.name != "spherical":
+        raise ValueError(
+            f"Columns {shown(units.lost)} of X vary by less than 1e-140, so that their variances "
+            "are no normal numbers. Change their units."
+        )
     protected = None
     if data.labels is not None:
         protected = data.labelled(estimator.n_components)
@@ -60,7 +72,28 @@ def make_model(
         protected=protected,
         row_weight=min(1.0 / data.unit, data.total_weight / data.n_rows),
         incomplete=data.incomplete,
+        varies=units.varies,
     )
+
+
+def check_batch(model: GaussianModel, data: TrainingData) -> None:
+    """Refuse a batch whose squares, in the units of the first one, leave the range of its type.
+
+    Raises
+    ------
+    ValueError
+        If a column is further out than that.
+    """
+    center, variance, _ = column_spread(data.X, data.weight)
+    with np.errstate(over="ignore"):
+        size = np.sqrt(variance + np.square(center - model.center)) * model.scale
+    far = ~(size <= min(float(np.finfo(model.dtype).max) ** 0.45, _FARTHEST))
+    if far.any():
+        raise ValueError(
+            f"Columns {shown(far)} of X hold values so far from those of the first batch that "
+            f"their squares are not finite in {model.dtype}. Leave such rows out, or change the "
+            "units of all batches."
+        )
 
 
 def make_starts(
@@ -109,11 +142,17 @@ def _go_on(
     estimator: GaussianMixtureEM, model: GaussianModel, previous: dict[str, Any]
 ) -> GaussianParams:
     """The parameters of the last fit, as a start."""
-    k, d = previous["means_"].shape
+    k, d = previous.get("_fitted_components"), previous["means_"].shape[1]
     if (k, d) != (estimator.n_components, model.d):
         raise ValueError(
             f"warm_start=True, but the last fit had {k} components in {d} dimensions and this one "
             f"has {estimator.n_components} in {model.d}. Set warm_start=False."
+        )
+    before = previous["_fitted_type"]
+    if before != estimator.covariance_type:
+        raise ValueError(
+            f"warm_start=True, but the last fit had covariance_type={before!r} and this one has "
+            f"{estimator.covariance_type!r}. Set warm_start=False."
         )
     return to_working(estimator, model, previous)
 
@@ -140,16 +179,25 @@ def to_working(
 ) -> GaussianParams:
     """Fitted attributes as parameters of the model."""
     covariances = np.asarray(fitted["covariances_"], dtype=np.float64)
-    if fitted.get("_fitted_type", estimator.covariance_type) != estimator.covariance_type:
-        raise ValueError(
-            f"covariance_type={estimator.covariance_type!r} cannot go on from the last fit, which "
-            "had another one. Set warm_start=False, or fit a clone."
-        )
     return model.params(
         _shares(fitted["weights_"]),
         (np.asarray(fitted["means_"], dtype=np.float64) - model.center) * model.scale,
         model.structure.rescale(covariances[None] if model.tied else covariances, model.scale),
     )
+
+
+def check_goes_on(estimator: GaussianMixtureEM) -> None:
+    """Refuse batches for a fitted mixture of another covariance type or number of components.
+
+    The number is that which was asked for: components that were removed are no contradiction.
+    """
+    before = estimator._fitted_type, estimator._fitted_components
+    if before != (estimator.covariance_type, estimator.n_components):
+        raise ValueError(
+            f"partial_fit began with covariance_type={before[0]!r} and n_components={before[1]}, "
+            f"which cannot change on the way; they are {estimator.covariance_type!r} and "
+            f"{estimator.n_components} now. Set them back, or begin anew with a clone."
+        )
 
 
 def _shares(weights: ArrayLike) -> NDArray:

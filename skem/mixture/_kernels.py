@@ -23,9 +23,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
 from skem._compiled import VECTORISE, exp
+from skem._kernel_cache import njit
 from skem.mixture._kernels_content import BINARY_MASKED, PLAIN, SQUARED_NORM, SQUARES
 
 CUT = 43.0

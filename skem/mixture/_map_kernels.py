@@ -15,8 +15,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
+from skem._kernel_cache import njit
 from skem.mixture._kernels import product_e_step, row_e_step
 from skem.mixture._kernels_content import SQUARES
 from skem.mixture._parameter_kernels import (

@@ -11,9 +11,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
 from skem._compiled import VECTORISE
+from skem._kernel_cache import njit
 from skem.mixture._kernels import NEGLIGIBLE, normalise
 
 _LOG_2PI = math.log(2 * math.pi)

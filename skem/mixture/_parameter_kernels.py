@@ -16,7 +16,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
+
+from skem._kernel_cache import njit
 
 
 @njit(nogil=True, cache=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import reprlib
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,127 +24,6 @@ from skem.mixture._starts import start_threads
 
 CRITERIA = ("bic", "icl", "aic")
 SYSTEMS = ("standardised", "whitened", "raw")
-
-
-def bic_score(
-    estimator: Any, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None
-) -> float:
-    """Score a mixture by minus its BIC; a scorer for `GridSearchCV` (higher is better).
-
-    Parameters
-    ----------
-    estimator : fitted mixture
-        A fitted mixture.
-    X : array-like of shape (n_samples, n_features)
-        Rows; NaN where missing.
-    y : Ignored
-        Not used, present for API consistency by convention.
-    sample_weight : array-like of shape (n_samples,), default=None
-        Weight of each row; default is one for each.
-
-    Returns
-    -------
-    score : float
-        In twice nats.
-
-    Examples
-    --------
-    >>> from sklearn.datasets import load_iris
-    >>> from skem.mixture import GaussianMixtureEM, bic_score
-    >>> X = load_iris().data
-    >>> mixture = GaussianMixtureEM(2, random_state=0).fit(X)
-    >>> bic_score(mixture, X) == -mixture.bic(X)
-    True
-    """
-    return -estimator.bic(X, sample_weight)
-
-
-def icl_score(
-    estimator: Any, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None
-) -> float:
-    """Score a mixture by minus its ICL; a scorer for `GridSearchCV` (higher is better).
-
-    Parameters
-    ----------
-    estimator : fitted mixture
-        A fitted mixture.
-    X : array-like of shape (n_samples, n_features)
-        Rows; NaN where missing.
-    y : Ignored
-        Not used, present for API consistency by convention.
-    sample_weight : array-like of shape (n_samples,), default=None
-        Weight of each row; default is one for each.
-
-    Returns
-    -------
-    score : float
-        In twice nats.
-
-    Examples
-    --------
-    >>> from sklearn.datasets import load_iris
-    >>> from skem.mixture import GaussianMixtureEM, icl_score
-    >>> X = load_iris().data
-    >>> mixture = GaussianMixtureEM(2, random_state=0).fit(X)
-    >>> icl_score(mixture, X) == -mixture.icl(X)
-    True
-    """
-    return -estimator.icl(X, sample_weight)
-
-
-class InSample:
-    """A ``cv`` for `GridSearchCV` that fits and scores on all rows, as BIC and ICL mean it.
-
-    Examples
-    --------
-    >>> from sklearn.datasets import load_iris
-    >>> from sklearn.model_selection import GridSearchCV
-    >>> from skem.mixture import GaussianMixtureEM, InSample, bic_score
-    >>> search = GridSearchCV(
-    ...     GaussianMixtureEM(random_state=0, max_iter=500),
-    ...     {"n_components": [1, 2, 3], "covariance_type": ["full", "diag"]},
-    ...     scoring=bic_score,
-    ...     cv=InSample(),
-    ... ).fit(load_iris().data)
-    >>> search.best_params_
-    {'covariance_type': 'full', 'n_components': 2}
-    """
-
-    def split(
-        self, X: ArrayLike, y: Any = None, groups: Any = None
-    ) -> Iterator[tuple[NDArray, NDArray]]:
-        """Yield one pair of all rows and all rows.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows; NaN where missing.
-        y : Ignored
-            Not used, present for API consistency by convention.
-        groups : Ignored
-            Not used, present for API consistency by convention.
-
-        Yields
-        ------
-        train, test : ndarray of shape (n_samples,)
-            Row numbers, the same for both.
-        """
-        rows = np.arange(np.shape(X)[0])
-        yield rows, rows
-
-    def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
-        """Return 1.
-
-        Parameters
-        ----------
-        X, y, groups : Ignored
-            Not used, present for API consistency by convention.
-
-        Returns
-        -------
-        n_splits : int
-        """
-        return 1
 
 
 @dataclass
@@ -244,7 +124,7 @@ class _SharedPartitions:
 
     def _partitions(self, X: NDArray, k: int) -> list[NDArray]:
         weight = check_weights(self._weight, X)
-        center, scale = column_units(X, weight, common_scale=False)
+        center, scale, *_ = column_units(X, weight, common_scale=False)
         Z = (X.astype(np.float64) - center) * scale
         Z, which = np.unique(np.where(np.isnan(Z), 0.0, Z), axis=0, return_inverse=True)
         w = np.bincount(which.ravel(), weights=weight, minlength=len(Z)).astype(np.float64)
@@ -286,7 +166,7 @@ def select_gaussian_mixture(
     covariance_types : iterable of str, default=all six
         Covariance types to try.
     criterion : {'bic', 'icl', 'aic'}, default='bic'
-        Lower is better. ICL asks for components that are well apart.
+        Lower is better. ICL favours well-separated components.
     sample_weight : array-like of shape (n_samples,), default=None
         Weight of each row; default is one for each.
     estimator : GaussianMixtureEM, default=None
@@ -294,7 +174,7 @@ def select_gaussian_mixture(
     n_init : int, default=6
         Starts of each candidate.
     random_state : int, RandomState instance or None, default=None
-        Seed of everything random; pass an int for the same result at each call.
+        Seed of all random numbers; pass an int for the same result at each call.
 
     Returns
     -------
@@ -305,6 +185,13 @@ def select_gaussian_mixture(
     ------
     ValueError
         If a parameter is out of range, or no candidate can be fitted.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If components of the best candidate have collapsed, as they have in all others then.
+    UserWarning
+        If ``reg_covar`` decides the fit of a column, which is in small units.
 
     Examples
     --------
@@ -338,6 +225,8 @@ def select_gaussian_mixture(
     best_row, best = fitted[0]
     assert best is not None
     best.set_params(init_params=template.init_params, n_init=template.n_init)
+    best._warn_of_blur()
+    best._warn_if_collapsed()
     best_params = {name: best_row[name] for name in ("n_components", "covariance_type")}
     return MixtureSelection(best, best_params, criterion, [row for row, _ in fitted])
 
@@ -351,10 +240,12 @@ def _rank(row: dict[str, Any], criterion: str) -> tuple[int, float]:
 
 def _check_candidates(sizes: list[int], types: list[str], criterion: str) -> None:
     if criterion not in CRITERIA:
-        raise ValueError(f"criterion must be one of {CRITERIA}, got {criterion!r}.")
+        raise ValueError(f"criterion must be one of {CRITERIA}, got {reprlib.repr(criterion)}.")
     unknown = [t for t in types if t not in COVARIANCE_TYPES]
     if unknown or not types:
-        raise ValueError(f"covariance_types must be among {COVARIANCE_TYPES}, got {types!r}.")
+        raise ValueError(
+            f"covariance_types must be among {COVARIANCE_TYPES}, got {reprlib.repr(types)}."
+        )
     if not sizes:
         raise ValueError("n_components must name at least one number of components.")
 
@@ -370,6 +261,7 @@ def _fit_candidate(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
+            warnings.filterwarnings("ignore", "reg_covar=")  # said once, of the best
             candidate.fit(X, sample_weight=sample_weight)
     except ValueError as error:
         return row | {"error": str(error)}, None

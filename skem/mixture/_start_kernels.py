@@ -7,9 +7,9 @@ last of its rounds. So few rounds are made, and none is wasted on the last few r
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from skem._compiled import VECTORISE
+from skem._kernel_cache import njit
 
 _BLOCK = 256
 

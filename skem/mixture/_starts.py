@@ -1,7 +1,7 @@
 """The rows that starts look at: distinct ones, in an order of their own.
 
 A start uses random numbers row by row. So that a weight of 2 is a row twice, and the order of the
-rows does not matter, in the start too, equal rows are put together with the sum of their weights,
+rows does not matter, in the start too, equal rows are merged, with the sum of their weights,
 and the distinct rows are sorted.
 """
 

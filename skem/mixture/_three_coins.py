@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import reprlib
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from skem.mixture._bernoulli_rows import BernoulliRows, BinaryData, known, parts
 
 
 class ThreeCoinMixture(BernoulliRows):
-    r"""Three coins: A (heads with probability pi) chooses B (p) or C (q), which is tossed.
+    r"""Three coins: A (heads with probability pi) selects B (p) or C (q), which is tossed.
 
     .. math::
 
@@ -37,15 +38,15 @@ class ThreeCoinMixture(BernoulliRows):
         EM stops when the estimated distance of the bound to its limit, in nats per row, is at
         most this.
     max_iter : int, default=1000
-        EM maps (E steps) at the most, whatever the acceleration.
+        Maximum number of EM maps (E steps), with any acceleration.
     n_init : int, default=4
         Number of random starts, of which only the best go on.
     acceleration : {'auto', 'quasi-newton', 'squarem'} or None, default='auto'
         How EM is accelerated; None is plain EM, as in the textbook.
     random_state : int, RandomState instance or None, default=None
-        Seed of everything random; pass an int for the same result at each call.
+        Seed of all random numbers; pass an int for the same result at each call.
     n_jobs : int, default=None
-        Threads over blocks of rows; None is all that joblib's context allows, 1 is one.
+        Threads over blocks of rows; None uses all cores that joblib's context allows, 1 uses one.
     verbose : int, default=0
         1 prints starts and iterations, 2 also bounds, gaps and times.
     verbose_interval : int, default=10
@@ -68,7 +69,7 @@ class ThreeCoinMixture(BernoulliRows):
         to an exchange of B and C. With one toss a row the rank is at most 1 and with two at most
         2, whatever the data; with three or more it is 3 unless p = q or pi is 0 or 1.
     converged_ : bool
-        Whether ``optimality_gap_ <= tol`` on several EM maps running.
+        Whether ``optimality_gap_ <= tol`` in several consecutive EM maps.
     n_iter_ : int
         EM maps of the best start.
     lower_bound_ : float
@@ -89,8 +90,8 @@ class ThreeCoinMixture(BernoulliRows):
     -----
     With one toss a row only the probability of heads, pi p + (1 - pi) q, can be learned: every
     (pi, p, q) with the same value of it has the same likelihood, and where EM ends depends on
-    where it starts. Such directions fit nothing, so criteria do not charge for them: with one toss
-    `bic` is that of a single coin.
+    where it starts. Directions without information are not counted as parameters by the criteria:
+    with one toss, `bic` is that of a single coin.
 
     References
     ----------
@@ -162,7 +163,7 @@ class ThreeCoinMixture(BernoulliRows):
         if start is None or start.shape != (3,) or not ((start >= 0) & (start <= 1)).all():
             raise ValueError(
                 "init must be three probabilities (pi, p, q), each between 0 and 1, got "
-                f"{self.init!r}."
+                f"{reprlib.repr(self.init)}."
             )
         return [_params(*start)]
 
@@ -194,13 +195,15 @@ class ThreeCoinMixture(BernoulliRows):
     def _n_parameters(self) -> int:
         return self.information_rank_
 
-    def sample(self, n_samples: int = 1) -> tuple[NDArray, NDArray]:
+    def sample(self, n_samples: int = 1, *, random_state: Any = None) -> tuple[NDArray, NDArray]:
         """Throw coin A and toss the coin it chooses.
 
         Parameters
         ----------
         n_samples : int, default=1
             Throws of coin A.
+        random_state : int, RandomState instance or None, default=None
+            Seed of this call; None is that of the estimator.
 
         Returns
         -------
@@ -210,7 +213,7 @@ class ThreeCoinMixture(BernoulliRows):
             0 where coin B was chosen, 1 where coin C was.
         """
         check_is_fitted(self)
-        return self._draw(n_samples)
+        return self._draw(n_samples, random_state)
 
 
 def _params(pi: float, p: float, q: float) -> BernoulliParams:

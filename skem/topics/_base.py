@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from skem._input import refuse_masks
 from skem._validation import check_numbers, check_positive_integer, check_weights
 from skem.em._estimator import EMEstimatorMixin
 from skem.topics._counts import Counts, check_counts, each_block
@@ -129,6 +130,7 @@ class BaseTopicModel(
         doc_word : ndarray of shape (n_samples, n_features)
         """
         check_is_fitted(self)
+        refuse_masks(X, "X")
         X = np.asarray(X)
         shape = (X.shape[0] if X.ndim == 2 else -1, len(self.components_))
         mixtures = check_numbers(X, "X", shape, ("n_samples", "n_components"))

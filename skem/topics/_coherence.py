@@ -98,7 +98,7 @@ def topic_coherence(
         the more probable one and D counts documents [3]_ (its authors take the sum). 'c_v' is the
         mean cosine between the NPMI vector of a word and the sum of those of all words [4]_.
     n_words : int, default=10
-        How many words of a topic are used, at the most; words of probability zero are not.
+        Maximum number of words of a topic; words of probability zero are not used.
     window : int, default=None
         Number of tokens in a window that slides over lists of tokens; co-occurrence is inside a
         window, and a shorter document is one window. Default is 110 for 'c_v', and whole
@@ -127,8 +127,7 @@ def topic_coherence(
     Warns
     -----
     UserWarning
-        If some of the words never occur in the reference. Nothing is known of them, and they are
-        left out.
+        If some of the words never occur in the reference. They are left out.
 
     References
     ----------
@@ -204,7 +203,7 @@ def topic_diversity(topics: Any, *, n_words: int = 25) -> float:
     topics : estimator, array-like of shape (n_topics, n_features), or sequence of lists
         As for `topic_coherence`.
     n_words : int, default=25
-        How many words of a topic are used, at the most; words of probability zero are not.
+        Maximum number of words of a topic; words of probability zero are not used.
 
     Returns
     -------

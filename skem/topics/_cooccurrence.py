@@ -13,6 +13,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from skem._sparse import check_sparse_indices
 from skem._validation import as_numbers
 from skem.topics._words import Word
 
@@ -53,6 +54,7 @@ def count_in_matrix(words: list[Word], reference: Any, names: list[str] | None) 
     ValueError
         If the counts are not a matrix of numbers, or a word is none of its columns.
     """
+    check_sparse_indices(reference, "reference")
     counts = reference if sp.issparse(reference) else as_numbers(reference)
     if counts is None or counts.ndim != 2 or 0 in counts.shape:
         raise ValueError(

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils.validation import validate_data
 
+from skem._input import validate_data
 from skem._validation import check_numbers
 from skem.em import Rows, total
 from skem.em._rows import MAX_BLOCKS, BlockMap
@@ -85,7 +85,8 @@ def check_counts(estimator: Any, X: Any, *, reset: bool) -> Counts:
     Raises
     ------
     ValueError
-        If an entry is negative, NaN or infinite, or the vocabulary has another width.
+        If an entry is negative, NaN or infinite, a sparse matrix is broken, or the vocabulary has
+        another width.
     """
     X = validate_data(
         estimator,
@@ -101,8 +102,10 @@ def check_counts(estimator: Any, X: Any, *, reset: bool) -> Counts:
         X = X.copy()
         X.sum_duplicates()
         X.eliminate_zeros()
-    indices = X.indices.astype(np.int32, copy=False)  # one type for the kernels
-    return Counts(X.data, indices, X.indptr.astype(np.int64, copy=False), X.shape[1])
+    n_entries = X.indptr[-1]  # what lies behind them is none
+    indices = X.indices[:n_entries].astype(np.int32, copy=False)  # one type for the kernels
+    indptr = X.indptr.astype(np.int64, copy=False)
+    return Counts(X.data[:n_entries], indices, indptr, X.shape[1])
 
 
 def cut_entries(counts: Counts) -> list[slice]:
@@ -176,8 +179,8 @@ def dyads_to_counts(
     Parameters
     ----------
     documents, words : array-like of shape (n_dyads,)
-        The two sides of each observation, whatever they are: documents and words, users and
-        items, verbs and nouns.
+        The two parts of each observation, such as documents and words, users and items, or verbs
+        and nouns.
     counts : array-like of shape (n_dyads,), default=None
         How often, or with what weight, each was seen; once by default.
 

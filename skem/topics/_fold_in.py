@@ -15,9 +15,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
 from skem._compiled import VECTORISE
+from skem._kernel_cache import njit
 from skem.topics._kernels import least, log_likelihood, longest, maximize_row, mix
 
 # Least root of a probability that is extrapolated, against that of its EM image (measured on AP:

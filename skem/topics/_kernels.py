@@ -16,9 +16,9 @@ Log-likelihoods are summed in float64, whatever the dtype of phi and theta.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from skem._compiled import VECTORISE, log
+from skem._kernel_cache import njit
 from skem.topics import _limits
 
 least = njit(nogil=True)(_limits.least)

@@ -15,15 +15,12 @@ from skem._validation import check_numbers, unchanged_on_error
 from skem._warnings import warn_user
 from skem.em import StepwiseEM
 from skem.em._estimator import EMEstimatorMixin
-from skem.topics._base import BaseTopicModel
-from skem.topics._counts import CountBlocks, Counts, each_block
+from skem.topics._counts import CountBlocks, Counts
+from skem.topics._lda_documents import NEW_STEPS, LDADocuments
 from skem.topics._lda_model import LDAModel, LDAParams
 from skem.topics._lda_online import OnlineLDAModel, make_model
 from skem.topics._priors import check_prior
-from skem.topics._starts import INITS, initial_topics
-
-# Steps for each document that is new, and their tolerance (share of its tokens that move).
-_NEW_STEPS, _NEW_TOL = 100, 1e-4
+from skem.topics._starts import INITS, initial_topics, matched
 
 # Topics that differ from their mean by less than this share of their words are alike; a mean entry
 # below the other is not one of counts.
@@ -34,7 +31,7 @@ _ALIKE, _FRACTION = 0.1, 0.5
 _STEPS, _TOL = 10, 1e-3
 
 
-class LatentDirichletAllocationVB(BaseTopicModel):
+class LatentDirichletAllocationVB(LDADocuments):
     r"""Latent Dirichlet allocation by variational inference on sparse counts.
 
     Each document draws its mixture of topics, and each topic its words, from a Dirichlet
@@ -49,8 +46,12 @@ class LatentDirichletAllocationVB(BaseTopicModel):
         Number of topics.
     doc_topic_prior : float or array-like of shape (n_components,), default=None
         The parameters alpha; None is 1 / n_components. With ``learn_priors`` where they start.
-    topic_word_prior : float, default=None
-        The parameter eta; None is 1 / n_components. With ``learn_priors`` where it starts.
+    topic_word_prior : float or array-like of shape (n_features,) or (n_components, n_features), \
+            default=None
+        The parameter eta; None is 1 / n_components. With ``learn_priors`` where it starts. An
+        array is a parameter for each word, or for each word of each topic, and is not learned. It
+        counts in tokens, and seeds topics: those for which it has larger values start with these
+        words.
     inference : {'cvb0', 'vb'}, default='cvb0'
         Collapsed variational Bayes of order zero, which is fast and predicts best, or classical
         variational Bayes, which has a bound.
@@ -63,15 +64,16 @@ class LatentDirichletAllocationVB(BaseTopicModel):
         The fit ends when the estimated distance of `lower_bound_` to its limit, in nats per token,
         is at most this.
     max_iter : int, default=500
-        Passes over the documents at the most.
+        Maximum number of passes over the documents.
     max_doc_iter : int, default=10
         Steps for each document in a pass of 'vb', which begin where the last pass ended.
     doc_tol : float, default=1e-3
         They end when expected counts move by less than this, per topic.
     random_state : int, RandomState instance or None, default=None
-        Seed of everything random; pass an int for the same result at each call.
+        Seed of all random numbers; pass an int for the same result at each call.
     n_jobs : int, default=None
-        Threads over blocks of documents; None is all that joblib's context allows, 1 is one.
+        Threads over blocks of documents; None uses all cores that joblib's context allows, 1 uses
+        one.
     verbose : int, default=0
         1 prints iterations, 2 also bounds, gaps and times.
     verbose_interval : int, default=10
@@ -87,8 +89,8 @@ class LatentDirichletAllocationVB(BaseTopicModel):
         topics. What scikit-learn calls ``components_``.
     doc_topic_prior_ : ndarray of shape (n_components,)
         The parameters alpha.
-    topic_word_prior_ : float
-        The parameter eta.
+    topic_word_prior_ : float or ndarray of shape (n_components, n_features)
+        The parameter eta, or the parameters that were given.
     topic_prior_ : ndarray of shape (n_components,)
         E[p(z|d)] of a document that has not been seen, alpha / sum(alpha).
     converged_ : bool
@@ -134,7 +136,7 @@ class LatentDirichletAllocationVB(BaseTopicModel):
         **EMEstimatorMixin._parameter_constraints,
         "n_components": [Interval(Integral, 1, None, closed="left")],
         "doc_topic_prior": [Real, "array-like", None],
-        "topic_word_prior": [Interval(Real, 0, None, closed="neither"), None],
+        "topic_word_prior": [Interval(Real, 0, None, closed="neither"), "array-like", None],
         "inference": [StrOptions({"cvb0", "vb"})],
         "learn_priors": ["boolean"],
         "init": [StrOptions(set(INITS)), "array-like"],
@@ -145,13 +147,14 @@ class LatentDirichletAllocationVB(BaseTopicModel):
     del _parameter_constraints["acceleration"]
 
     acceleration = None
+    _fixed_online = ("doc_topic_prior", "topic_word_prior", "inference", "learn_priors")
 
     def __init__(
         self,
         n_components: int = 10,
         *,
         doc_topic_prior: float | ArrayLike | None = None,
-        topic_word_prior: float | None = None,
+        topic_word_prior: float | ArrayLike | None = None,
         inference: str = "cvb0",
         learn_priors: bool = True,
         init: str | ArrayLike = "random_documents",
@@ -194,7 +197,8 @@ class LatentDirichletAllocationVB(BaseTopicModel):
         y : Ignored
             Not used, present for API consistency by convention.
         sample_weight : array-like of shape (n_samples,), default=None
-            A weight of 2 is a document twice, of 0 a document left out; default is one for each.
+            A weight of 2 is equivalent to repeating the document, 0 to leaving it out; default is
+            one for each.
 
         Returns
         -------
@@ -204,7 +208,7 @@ class LatentDirichletAllocationVB(BaseTopicModel):
         ------
         ValueError
             If counts are negative or not finite, or all are zero; if there are fewer documents
-            than topics; if a parameter does not fit. The estimator is left as it was.
+            than topics; if a parameter does not fit. The estimator is left unchanged.
 
         Warns
         -----
@@ -216,7 +220,7 @@ class LatentDirichletAllocationVB(BaseTopicModel):
             start = self._start(counts, weight, check_random_state(self.random_state))
             with CountBlocks(counts, weight, self.n_jobs) as blocks:
                 state, attributes = self._run_em(
-                    self._make_model(),
+                    self._make_model(self._word_prior(counts.n_features)[1]),
                     blocks,
                     [start],
                     n_starts=1,
@@ -245,13 +249,30 @@ class LatentDirichletAllocationVB(BaseTopicModel):
                 UserWarning,
             )
 
-    def _make_model(self) -> LDAModel:
+    def _make_model(self, extra: NDArray | None, max_doc_iter: int | None = None) -> LDAModel:
         return make_model(
             self.inference,
             learn_priors=self.learn_priors,
-            max_doc_iter=self.max_doc_iter,
+            max_doc_iter=self.max_doc_iter if max_doc_iter is None else max_doc_iter,
             doc_tol=self.doc_tol,
+            extra=extra,
         )
+
+    def _word_prior(self, p: int) -> tuple[float, NDArray | None]:
+        """The least Dirichlet parameter of words in topics, and what others have above it (p, k).
+
+        The latter is None for one number.
+        """
+        k = self.n_components
+        prior = check_prior(
+            self.topic_word_prior,
+            "topic_word_prior",
+            {"(n_features,)": (p,), "(n_components, n_features)": (k, p)},
+        )
+        if prior is None or prior.ndim == 0:
+            return 1 / k if prior is None else float(prior), None
+        eta = float(prior.min())
+        return eta, np.array(np.broadcast_to(prior - eta, (k, p)).T, np.float64)
 
     def _start(
         self, counts: Counts, weight: NDArray | None, rng: np.random.RandomState
@@ -259,18 +280,23 @@ class LatentDirichletAllocationVB(BaseTopicModel):
         k, p = self.n_components, counts.n_features
         alpha = check_prior(self.doc_topic_prior, "doc_topic_prior", {"(n_components,)": (k,)})
         alpha = np.array(np.broadcast_to(1 / k if alpha is None else alpha, (k,)), np.float64)
-        eta = 1 / k if self.topic_word_prior is None else float(self.topic_word_prior)
+        eta, extra = self._word_prior(p)
         sizes, dtype = counts.sizes(), counts.dtype
         if isinstance(self.init, str):
             total = sizes.sum() if weight is None else weight @ sizes
-            words = initial_topics(self.init, counts, weight, k, rng) * (total / k)
+            words = initial_topics(self.init, counts, weight, k, rng)
+            if extra is None:
+                words = words * (total / k)
+            else:
+                words = matched(words, extra) * (total / k) + extra
         else:
             given = check_numbers(self.init, "init", (k, p), ("n_components", "n_features"))
             words = given.T - eta
-            if (words < 0).any():
+            if (words < (0 if extra is None else extra)).any():
                 raise ValueError(
-                    f"init holds Dirichlet parameters, at least eta = {eta:g}; got "
-                    f"{given.min():g} as the smallest."
+                    "init holds Dirichlet parameters, at least those of words in topics by the "
+                    f"prior, topic_word_prior, whose least is {eta:g}; got {given.min():g} as the "
+                    "smallest."
                 )
         docs = np.outer(sizes, np.full(k, 1 / k))
         return LDAParams(np.ascontiguousarray(words, dtype), docs.astype(dtype), alpha, eta)
@@ -280,18 +306,20 @@ class LatentDirichletAllocationVB(BaseTopicModel):
         order = self._order(params) if len(params.docs) else slice(None)
         counts = np.ascontiguousarray((params.words + dtype.type(params.eta)).T[order])
         alpha = params.alpha[order]
+        extra = model.extra
         return {
             "components_": counts / counts.sum(1, keepdims=True),
             "topic_counts_": counts,
             "doc_topic_prior_": alpha.copy(),
-            "topic_word_prior_": float(params.eta),
+            "topic_word_prior_": float(params.eta) if extra is None else (extra + params.eta).T,
             "topic_prior_": (alpha / alpha.sum()).astype(dtype),
         }
 
     def _order(self, params: LDAParams) -> Any:
         """Most frequent topic first, if nothing given belongs to a certain one."""
         given: Any = self.doc_topic_prior
-        nameless = isinstance(self.init, str) and np.ndim(given) == 0
+        words: Any = self.topic_word_prior
+        nameless = isinstance(self.init, str) and np.ndim(given) == 0 and np.ndim(words) < 2
         return np.argsort(-params.words.sum(0), kind="stable") if nameless else slice(None)
 
     # ------------------------------------------------------------------ partial_fit
@@ -299,7 +327,7 @@ class LatentDirichletAllocationVB(BaseTopicModel):
     def partial_fit(
         self, X: Any, y: Any = None, *, sample_weight: ArrayLike | None = None
     ) -> LatentDirichletAllocationVB:
-        """Take in a batch of documents: online variational inference.
+        """Update the fit with a batch of documents: online variational inference.
 
         Parameters
         ----------
@@ -316,6 +344,7 @@ class LatentDirichletAllocationVB(BaseTopicModel):
         """
         with unchanged_on_error(self):
             first = not hasattr(self, "components_")
+            self._check_goes_on(len(getattr(self, "components_", ())))
             counts, weight = self._training_counts(X, sample_weight, reset=first)
             online: StepwiseEM | None = getattr(self, "_online", None)
             with CountBlocks(counts, weight, self.n_jobs) as blocks:
@@ -330,22 +359,17 @@ class LatentDirichletAllocationVB(BaseTopicModel):
         self, counts: Counts, weight: NDArray | None, blocks: CountBlocks, *, first: bool
     ) -> StepwiseEM:
         """Online inference after a fit, or after a short fit of the first batch."""
-        model = OnlineLDAModel(
-            make_model(
-                self.inference,
-                learn_priors=self.learn_priors,
-                max_doc_iter=_NEW_STEPS,
-                doc_tol=self.doc_tol,
-            )
-        )
         if first:
+            _, extra = self._word_prior(counts.n_features)
             start = self._start(counts, weight, check_random_state(self.random_state))
-            params = self._start_online(self._make_model(), blocks, [start]).current
+            params = self._start_online(self._make_model(extra), blocks, [start]).current
             order = self._order(params)
             words, alpha = np.ascontiguousarray(params.words[:, order]), params.alpha[order]
             params = params._replace(words=words, alpha=alpha, docs=params.docs[:0])
-            return StepwiseEM(model, params)
-        eta = self.topic_word_prior_
+            return StepwiseEM(OnlineLDAModel(self._make_model(extra, NEW_STEPS)), params)
+        prior = np.asarray(self.topic_word_prior_)  # of the fit, whatever has been set since
+        eta = float(prior.min())
+        model = OnlineLDAModel(self._make_model((prior - eta).T if prior.ndim else None, NEW_STEPS))
         words = np.ascontiguousarray(np.maximum(self.topic_counts_.T - eta, 0.0))
         docs = np.empty((0, len(self.components_)), words.dtype)
         params = LDAParams(words, docs, self.doc_topic_prior_, eta, 100)
@@ -354,57 +378,3 @@ class LatentDirichletAllocationVB(BaseTopicModel):
         seen = model.statistics_of(params, self._total_weight)
         online.seed(seen, float(sizes.sum() if weight is None else weight @ sizes))
         return online
-
-    # ------------------------------------------------------------------ documents
-    def _expected_counts(self, counts: Counts) -> NDArray:
-        """Expected counts of topics in documents, (n, k), without the prior."""
-        from skem.topics._lda_kernels import cvb0_fold_in
-        from skem.topics._vb_kernels import vb_fold_in
-
-        dtype, alpha = self.components_.dtype, self.doc_topic_prior_
-        docs = np.outer(counts.sizes(), alpha / alpha.sum()).astype(dtype)
-        topics = self._topics()
-
-        def one(part: slice, some: Counts) -> None:
-            if self.inference == "cvb0":
-                priors = alpha.astype(dtype)
-                cvb0_fold_in(*some.arrays, topics, priors, _NEW_TOL, _NEW_STEPS, docs[part])
-            else:
-                vb_fold_in(*some.arrays, topics, alpha, _NEW_TOL, _NEW_STEPS, docs[part])
-
-        each_block(counts, one, self.n_jobs)
-        return docs
-
-    def _infer(self, counts: Counts) -> NDArray:
-        mixtures = self._expected_counts(counts) + self.doc_topic_prior_
-        mixtures /= mixtures.sum(1, keepdims=True)
-        return mixtures.astype(self.components_.dtype)
-
-    def score_samples(self, X: Any) -> NDArray:
-        """Evidence lower bound of each document on log p(words of d) at `components_`, in nats.
-
-        p(z|d) is integrated out, under a Dirichlet distribution around what `transform` gives.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-
-        Returns
-        -------
-        bound : ndarray of shape (n_samples,)
-            Without the multinomial coefficient.
-        """
-        from skem.topics._vb_kernels import document_bounds
-
-        counts = self._fitted_counts(X)
-        docs, topics = self._expected_counts(counts), self._topics()
-        values = np.empty(counts.shape[0])
-
-        def one(part: slice, some: Counts) -> None:
-            document_bounds(*some.arrays, topics, self.doc_topic_prior_, docs[part], values[part])
-
-        each_block(counts, one, self.n_jobs)
-        return values
-
-    def _draw_mixtures(self, n: int, rng: np.random.RandomState) -> NDArray:
-        return rng.dirichlet(self.doc_topic_prior_, n)

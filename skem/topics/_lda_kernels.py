@@ -12,9 +12,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
 from skem._compiled import VECTORISE
+from skem._kernel_cache import njit
 from skem.topics._fold_in import gather
 from skem.topics._kernels import add, dot, least, log_likelihood, longest
 

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import gammaln
+from scipy.special import digamma, gammaln
 
 from skem.em import EMModelBase, Rows
 from skem.topics._counts import Counts, tokens_of, weights_of
@@ -63,10 +63,21 @@ class LDAModel(EMModelBase):
         Steps for a document in an E step.
     doc_tol : float
         Those end when its expected counts move by less than this, per topic.
+    extra : ndarray of shape (p, k), default=None
+        What the Dirichlet parameters of words in topics have above ``eta``. Such a prior is not
+        learned; the counts ``words`` of parameters then contain it, those of statistics do not.
     """
 
-    def __init__(self, *, learn_priors: bool, max_doc_iter: int, doc_tol: float):
+    def __init__(
+        self,
+        *,
+        learn_priors: bool,
+        max_doc_iter: int,
+        doc_tol: float,
+        extra: NDArray | None = None,
+    ):
         self.learn_priors = learn_priors
+        self.extra = extra
         self.max_doc_iter = max_doc_iter
         self.doc_tol = doc_tol
         self._kept: tuple[Any, Any] = (None, None)
@@ -92,6 +103,10 @@ class LDAModel(EMModelBase):
         if every > 1 and age >= 10 * every:  # priors move little by now
             every *= 2
         return self.learn_priors and age >= 0 and age % every == 0
+
+    def with_prior(self, words: NDArray) -> NDArray:
+        """Counts of statistics as those of parameters."""
+        return words if self.extra is None else words + self.extra.astype(words.dtype)
 
     def mean_topics(self, params: LDAParams) -> NDArray:
         """E[p(w|z)], (p, k)."""
@@ -156,16 +171,28 @@ class VBModel(LDAModel):
         alpha, eta = params.alpha, params.eta
         if self._learning(params, 1):
             alpha = fit_dirichlet(statistics.gains / statistics.loss, alpha)
-            *_, logs = self._once(params)
-            eta = fit_symmetric(logs.sum() / params.words.size, eta, len(params.words))
+            if self.extra is None:
+                *_, logs = self._once(params)
+                eta = fit_symmetric(logs.sum() / params.words.size, eta, len(params.words))
         docs = np.concatenate(statistics.local)
-        return LDAParams(statistics.words, docs, alpha, eta, params.age + 1)
+        words = self.with_prior(statistics.words)
+        return LDAParams(words, docs, alpha, eta, params.age + 1)
 
     def bound(self, statistics: LDAStatistics, params: LDAParams) -> float:
         from skem.topics._lda_kernels import dirichlet_columns
 
         topics = dirichlet_columns(params.words, params.eta)
+        if self.extra is not None:
+            topics += self._of_extra(params, self.extra)
         return (statistics.log_likelihood + topics) / statistics.weight
+
+    def _of_extra(self, params: LDAParams, extra: NDArray) -> float:
+        """What log p(topics) under the prior has above that under the one without ``extra``."""
+        counts, eta = params.words.astype(np.float64), params.eta
+        p = len(counts)
+        logs = digamma(counts + eta) - digamma(counts.sum(0) + p * eta)
+        scale = gammaln((extra + eta).sum(0)) - gammaln(p * eta)
+        return float((extra * logs - gammaln(extra + eta) + gammaln(eta)).sum() + scale.sum())
 
     def rounding(self, statistics: LDAStatistics, params: LDAParams) -> float:
         """Of the bound, and of the terms of words and documents, which may cancel."""
@@ -219,8 +246,10 @@ class CVB0Model(LDAModel):
         if self._learning(params, _LEARN_EVERY):
             if statistics.loss > 0:  # documents of next to no tokens tell nothing of priors
                 alpha = np.clip(alpha * statistics.gains / statistics.loss, SMALLEST, LARGEST)
-            gain, loss = symmetric_minka_terms(statistics.words, eta)
-            if gain > 0 and loss > 0:
-                eta = float(np.clip(eta * gain / loss, SMALLEST, LARGEST))
+            if self.extra is None:
+                gain, loss = symmetric_minka_terms(statistics.words, eta)
+                if gain > 0 and loss > 0:
+                    eta = float(np.clip(eta * gain / loss, SMALLEST, LARGEST))
         docs = np.concatenate(statistics.local)
-        return LDAParams(statistics.words, docs, alpha, eta, params.age + 1)
+        words = self.with_prior(statistics.words)
+        return LDAParams(words, docs, alpha, eta, params.age + 1)

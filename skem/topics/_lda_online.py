@@ -61,9 +61,16 @@ class OnlineLDAModel:
         )
         return docs
 
+    @property
+    def extra(self) -> NDArray | None:
+        """That of the model."""
+        return self.model.extra
+
     def statistics_of(self, params: LDAParams, total: float) -> SharedStatistics:
         """What documents of so many tokens have given; of priors nothing is known any more."""
         words = params.words.astype(np.float64)
+        if self.extra is not None:
+            words = np.maximum(words - self.extra, 0.0)
         return SharedStatistics(0.0, total, words, np.zeros(len(params.alpha)), 0.0)
 
     def bound(self, statistics: SharedStatistics, params: LDAParams) -> float:
@@ -92,8 +99,13 @@ class OnlineLDAModel:
 
 
 def make_model(
-    inference: str, *, learn_priors: bool, max_doc_iter: int, doc_tol: float
+    inference: str,
+    *,
+    learn_priors: bool,
+    max_doc_iter: int,
+    doc_tol: float,
+    extra: NDArray | None = None,
 ) -> LDAModel:
     """The model of that kind of inference."""
     kind = VBModel if inference == "vb" else CVB0Model
-    return kind(learn_priors=learn_priors, max_doc_iter=max_doc_iter, doc_tol=doc_tol)
+    return kind(learn_priors=learn_priors, max_doc_iter=max_doc_iter, doc_tol=doc_tol, extra=extra)

@@ -57,7 +57,7 @@ class TopicMatch:
     Parameters
     ----------
     permutation : ndarray of shape (n_topics_a,)
-        Topic ``permutation[i]`` of b goes with topic i of a.
+        Topic ``permutation[i]`` of b is matched with topic i of a.
     distances : ndarray of shape (n_topics_a,)
         Distance of each pair, from 0 (the same) to 1 (no word in common).
 
@@ -204,7 +204,7 @@ def topic_stability(
 ) -> TopicStability:
     """Fit a topic model from several seeds, and compare the topics of all pairs of fits.
 
-    Topics that depend on the seed are not facts of the data.
+    Topics that depend on the seed are not properties of the data.
 
     Parameters
     ----------

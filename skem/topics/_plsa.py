@@ -21,7 +21,7 @@ from skem.topics._limits import at_least, relative_powers
 from skem.topics._plsa_model import FLOOR, PLSAModel, PLSAParams
 from skem.topics._plsa_online import OnlinePLSAModel, TopicParams
 from skem.topics._priors import check_prior
-from skem.topics._starts import INITS, initial_topics
+from skem.topics._starts import INITS, initial_topics, matched
 from skem.topics._tempering import held_out_temperature
 
 # EM maps for the topics of one document, and their tolerance in nats per token where ``tol`` asks
@@ -32,7 +32,7 @@ _FOLD_IN_STEPS, _FOLD_IN_TOL = 200, 1e-6
 class PLSA(BaseTopicModel):
     r"""Probabilistic latent semantic analysis (aspect model) by EM on sparse counts.
 
-    Each token of a document has a topic z of its own, and its word depends on that alone,
+    Each token of a document has its own topic z, and its word depends only on this topic,
 
     .. math:: p(w|d) = \sum_z p(w|z) \, p(z|d), \qquad
               p(d, w) = \sum_z p(z) \, p(d|z) \, p(w|z).
@@ -49,7 +49,7 @@ class PLSA(BaseTopicModel):
         EM stops when the estimated distance of the bound to its limit, in nats per token, is at
         most this.
     max_iter : int, default=500
-        EM maps (E steps) at the most, whatever the acceleration.
+        Maximum number of EM maps (E steps), with any acceleration.
     n_init : int, default=1
         Number of starts. All are run for a few steps, and only the best go on.
     temperature : float or 'held-out', default=1.0
@@ -68,9 +68,10 @@ class PLSA(BaseTopicModel):
     validation_fraction : float, default=0.1
         Share of the tokens that temperature='held-out' holds out.
     random_state : int, RandomState instance or None, default=None
-        Seed of everything random; pass an int for the same result at each call.
+        Seed of all random numbers; pass an int for the same result at each call.
     n_jobs : int, default=None
-        Threads over blocks of documents; None is all that joblib's context allows, 1 is one.
+        Threads over blocks of documents; None uses all cores that joblib's context allows, 1 uses
+        one.
     verbose : int, default=0
         1 prints starts and iterations, 2 also bounds, gaps and times.
     verbose_interval : int, default=10
@@ -87,7 +88,8 @@ class PLSA(BaseTopicModel):
     temperature_ : float
         The temperature of the fit.
     converged_ : bool
-        Whether ``optimality_gap_ <= tol`` on several EM maps running; False after `partial_fit`.
+        Whether ``optimality_gap_ <= tol`` in several consecutive EM maps; False after
+        `partial_fit`.
     n_iter_ : int
         EM maps of the best start; after `partial_fit` the batches since the last `fit`.
     lower_bound_ : float
@@ -110,8 +112,10 @@ class PLSA(BaseTopicModel):
     -----
     `transform` fits p(z|d) of each document to `components_`, from the same start for all, until
     its log-likelihood is within ``tol / 10`` (1e-6 at the least) nats per token of the maximum, or
-    for 200 EM maps. Where a document can be had from different mixtures of topics that is one of
+    for 200 EM maps. If several mixtures of topics explain a document equally well, this is one of
     them. `fit_transform` does the same: the p(z|d) that a fit ends with need not be at its maximum.
+    ``doc_topic_prior`` is part of the model, so `transform` and scores go by that of the fit,
+    whatever has been set since; ``tol`` is how closely they compute, and may be set for each call.
     Probabilities above zero stay above 1e-18 in float32, 1e-140 in float64.
 
     References
@@ -143,6 +147,9 @@ class PLSA(BaseTopicModel):
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "random_state": ["random_state"],
     }
+
+    _fixed_online = ("doc_topic_prior", "topic_word_prior")
+    _doc_exponents: NDArray  # of the Dirichlet prior that `components_` were fitted under
 
     def __init__(
         self,
@@ -190,7 +197,8 @@ class PLSA(BaseTopicModel):
         y : Ignored
             Not used, present for API consistency by convention.
         sample_weight : array-like of shape (n_samples,), default=None
-            A weight of 2 is a document twice, of 0 a document left out; default is one for each.
+            A weight of 2 is equivalent to repeating the document, 0 to leaving it out; default is
+            one for each.
 
         Returns
         -------
@@ -200,7 +208,7 @@ class PLSA(BaseTopicModel):
         ------
         ValueError
             If counts are negative or not finite, or all are zero; if there are fewer documents
-            than topics; if a parameter does not fit. The estimator is left as it was.
+            than topics; if a parameter does not fit. The estimator is left unchanged.
 
         Warns
         -----
@@ -276,6 +284,8 @@ class PLSA(BaseTopicModel):
         k, (n, p) = self.n_components, counts.shape
         if isinstance(self.init, str):
             topics = initial_topics(self.init, counts, weight, k, rng)
+            if np.ndim(self.topic_word_prior) == 2:  # type: ignore[arg-type]
+                topics = matched(topics, np.asarray(self.topic_word_prior, np.float64).T)
         else:
             given = check_numbers(self.init, "init", (k, p), ("n_components", "n_features"))
             if (given < 0).any() or (given.sum(1) <= 0).any():
@@ -295,6 +305,7 @@ class PLSA(BaseTopicModel):
             "components_": np.ascontiguousarray(params.topics.T[order]),
             "topic_prior_": at_least(prior[order].astype(params.topics.dtype)),
             "temperature_": float(temperature),
+            "_doc_exponents": model.doc_prior,
         }
 
     def _order(self, prior: NDArray) -> Any:
@@ -307,10 +318,10 @@ class PLSA(BaseTopicModel):
     # ------------------------------------------------------------------ partial_fit
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: Any = None, *, sample_weight: ArrayLike | None = None) -> PLSA:
-        """Take in a batch of documents by stepwise EM (Cappé and Moulines 2009).
+        """Update the fit with a batch of documents by stepwise EM (Cappé and Moulines 2009).
 
-        p(z|d) of the batch is fitted first, and not kept. Words that have not been seen yet get a
-        small chance in all topics, so that later batches may bring new ones.
+        p(z|d) of the batch is fitted first, and not kept. New words get a small probability in all
+        topics, so that later batches may contain new words.
 
         Parameters
         ----------
@@ -336,6 +347,7 @@ class PLSA(BaseTopicModel):
             )
         with unchanged_on_error(self):
             first = not hasattr(self, "components_")
+            self._check_goes_on(len(getattr(self, "components_", ())))
             counts, weight = self._training_counts(X, sample_weight, reset=first)
             unit = unit_of(weight) if first else self._weight_unit
             weight = in_unit(weight, unit, counts.shape[0])
@@ -388,7 +400,7 @@ class PLSA(BaseTopicModel):
         from skem.topics._fold_in import fold_in
 
         k, dtype = len(self.components_), self.components_.dtype
-        prior, _ = self._exponents(k, counts.n_features)
+        prior = self._doc_exponents
         power, topics, start = 1 / self.temperature_, self._topics(), self.topic_prior_
         if power != 1:
             topics, _ = relative_powers(topics, power, 1)

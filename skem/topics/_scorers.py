@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state, resample
 
+from skem._sparse import check_sparse_indices
+from skem._steps import final_step_and_rows
 from skem.topics._matching import (
     check_n_fits,
     distance_function,
@@ -62,7 +63,7 @@ def completion_score(estimator: Any, X: ArrayLike, y: Any = None) -> float:
     >>> search.fit(X).best_params_
     {'n_components': 2}
     """
-    model, counts = _last_step(estimator, X)
+    model, counts = final_step_and_rows(estimator, X)
     perplexity = getattr(model, "perplexity", None)
     if perplexity is None or "method" not in inspect.signature(perplexity).parameters:
         raise TypeError(
@@ -74,12 +75,12 @@ def completion_score(estimator: Any, X: ArrayLike, y: Any = None) -> float:
 
 @dataclass(frozen=True)
 class StabilityScorer:
-    """Score a topic model by how alike its topics are on parts of the rows, for `GridSearchCV`.
+    """Score a topic model by the similarity of its topics on parts of the rows, for `GridSearchCV`.
 
-    Clones are fitted to random parts of X, from seeds of their own, and the topics of all pairs
-    are matched as by `match_topics`. The steps of a pipeline before the model stay as they are
-    fitted. One topic is always stable, and few topics are more so than many: look for the largest
-    number that is still stable, or for a local peak.
+    Clones are fitted to random parts of X, with different seeds, and the topics of all pairs are
+    matched as by `match_topics`. The steps of a pipeline before the model stay as they are fitted.
+    One topic is always stable, and few topics are more so than many: look for the largest number
+    that is still stable, or for a local peak.
 
     Parameters
     ----------
@@ -122,7 +123,8 @@ class StabilityScorer:
 
     def __call__(self, estimator: Any, X: Any, y: Any = None) -> float:
         """Mean similarity of the matched topics of all pairs of fits, from 0 to 1."""
-        model, counts = _last_step(estimator, X)
+        model, counts = final_step_and_rows(estimator, X)
+        check_sparse_indices(counts)
         rng = check_random_state(self.random_state)
         n_rows = counts.shape[0] if hasattr(counts, "shape") else len(counts)
         size = max(1, round(self.subsample * n_rows))
@@ -132,11 +134,3 @@ class StabilityScorer:
             fits.append(seeded(model, rng).fit(part))
         similarities = similarities_of_fits(fits, self.distance).mean(axis=2)
         return float(similarities[~np.eye(self.n_fits, dtype=bool)].mean())
-
-
-def _last_step(estimator: Any, X: Any) -> tuple[Any, Any]:
-    """The model, and X as the fitted steps before it give it out."""
-    estimator = getattr(estimator, "best_estimator_", estimator)
-    if not isinstance(estimator, Pipeline):
-        return estimator, X
-    return estimator[-1], estimator[:-1].transform(X) if len(estimator) > 1 else X

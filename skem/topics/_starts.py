@@ -15,6 +15,9 @@ INITS = ("random", "random_documents", "svd")
 _DOCUMENTS = 5
 _SMOOTHING = 0.3
 
+# Share of what is not preferred that a topic with preferred words has of its own.
+_OWN = 0.1
+
 
 def initial_topics(
     init: str, counts: Counts, weight: NDArray | None, k: int, rng: np.random.RandomState
@@ -37,6 +40,21 @@ def initial_topics(
         topics = _of_svd(counts, w, overall, k, rng) + _SMOOTHING * overall
     topics *= np.where(overall > 0, rng.uniform(0.9, 1.1, size=(p, k)), 0.0)
     return (topics / topics.sum(0)).astype(counts.data.dtype)
+
+
+def matched(topics: NDArray, prior: NDArray) -> NDArray:
+    """Topics (p, k) where the prior (p, k) of some of them prefers words: those start with these.
+
+    Words are preferred by what their parameters have above the least one of any topic, and the
+    others begin nearly alike in all topics with a preference, so that the preferred ones decide. A
+    topic without stays as it is.
+    """
+    occur = topics.any(axis=1, keepdims=True)
+    preferred = np.where(occur, prior - prior.min(axis=1, keepdims=True), 0.0)
+    sums = preferred.sum(axis=0)
+    others = (1 - _OWN) * topics.mean(axis=1, keepdims=True) + _OWN * topics
+    mixed = preferred / np.where(sums > 0, sums, 1.0) + _SMOOTHING * others
+    return np.where(sums > 0, mixed / mixed.sum(axis=0), topics).astype(topics.dtype)
 
 
 def _of_documents(counts: Counts, w: NDArray, k: int, rng: np.random.RandomState) -> NDArray:

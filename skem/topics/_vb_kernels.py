@@ -19,8 +19,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
+from skem._kernel_cache import njit
 from skem.topics._fold_in import gather
 from skem.topics._kernels import dot, least, log_likelihood, longest, mix, spread
 from skem.topics._lda_kernels import digamma, dirichlet_terms, exp_log_expectation
@@ -193,3 +193,37 @@ def document_bounds(data, indices, indptr, phi, alpha, docs, values):
                 value += counts[a] * _posterior(topics, here[a], tops[a], docs[i], alpha, q)
                 mixed[a] = np.inf
         values[i] = dirichlet_terms(docs[i], alpha) + value + _certain(counts, mixed)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def assigned(data, indices, indptr, phi, alpha, docs, counts):
+    """Counts (n, k) <- tokens of each topic, all of a word in the one most probable at docs."""
+    n, k = docs.shape
+    for i in range(n):
+        counts[i] = 0.0
+        for a in range(indptr[i], indptr[i + 1]):
+            best, most = 0, -1.0
+            for z in range(k):
+                q = phi[indices[a], z] * (docs[i, z] + alpha[z])
+                if q > most:
+                    best, most = z, q
+            counts[i, best] += data[a]
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def of_one_topic(data, indices, indptr, phi, alpha, counts):
+    """Counts (n, k) <- all tokens of a document in the topic that explains it best alone."""
+    n, k = counts.shape
+    for i in range(n):
+        best, most, size = 0, -np.inf, 0.0
+        for a in range(indptr[i], indptr[i + 1]):
+            size += data[a]
+        for z in range(k):
+            value = math.lgamma(alpha[z] + size) - math.lgamma(alpha[z])
+            for a in range(indptr[i], indptr[i + 1]):
+                p = phi[indices[a], z]
+                value += data[a] * math.log(p) if p > 0 else -np.inf
+            if value > most:
+                best, most = z, value
+        counts[i] = 0.0
+        counts[i, best] = size

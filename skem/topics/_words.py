@@ -12,15 +12,10 @@ from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
+from skem._steps import final_step
 from skem._validation import as_numbers, check_positive_integer
 
 Word = int | str  # the number of a column, or a token
-
-
-def final_step(estimator: Any) -> Any:
-    """The model at the end of a search or a pipeline."""
-    estimator = getattr(estimator, "best_estimator_", estimator)
-    return estimator[-1] if isinstance(estimator, Pipeline) else estimator
 
 
 def names_known_to(estimator: Any) -> list[str] | None:

@@ -138,8 +138,6 @@ def test_documents_are_taken_like_sequences(X, data):
         ([[[1], [2]]], None, TypeError, "type list"),
         ([1, 2, 3], None, ValueError, r"One sequence is given as \[X\]"),
         (np.ones((2, 2, 2)), None, ValueError, r"expected \(n_samples, n_tokens\)"),
-        (np.array([["a text"], ["another"]]), "word", ValueError, "Give the column itself"),
-        (pd.DataFrame({"text": ["a", "b"]}), "word", ValueError, "Give the column itself"),
         ([[0.5, 1.0]], None, ValueError, "needs integer token ids, and X contains 0.5"),
         ([[1, np.nan], [1]], None, ValueError, "X contains NaN"),
         (np.array([[1.0, np.inf]]), None, ValueError, "X contains infinity"),

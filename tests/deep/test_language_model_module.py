@@ -362,7 +362,7 @@ def test_with_a_ratio_of_zero_the_inputs_are_what_the_model_draws(options, monke
     model, (inputs, targets) = recording(teacher_forcing=0.0, **options), pair()
     draws, draw = [], torch.multinomial
 
-    def recorded(chances, n):
+    def recorded(chances, n, generator=None):
         assert_close(chances.sum(1), torch.ones(B, dtype=torch.float64))
         draws.append((chances, draw(chances, n)))
         return draws[-1][1]

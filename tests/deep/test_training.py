@@ -1,5 +1,8 @@
 """Training of the variational autoencoder: callbacks, stopping, falling back, going on."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 from skorch.callbacks import Callback, Checkpoint, LRScheduler
 
 from skem import VAETransformer
+from skem.deep._device import threads_for
 
 OPTIONS = {
     "hidden_layer_sizes": (8,),
@@ -359,3 +363,31 @@ def test_a_gradient_clipped_to_nothing_learns_little(factors):
         vae_of(gradient_clip=clip).fit(factors).history_[-1]["train_loss"] for clip in (1e-12, None)
     ]
     assert losses[0] > losses[1] + 0.3
+
+
+# ---------------------------------------------------------------------- threads
+def test_overlapping_fits_leave_the_number_of_threads_as_it_was():
+    """One begins while the other holds torch to one thread, and ends after it."""
+    before = torch.get_num_threads()
+    module = torch.nn.Linear(2, 2)
+    events = [threading.Event() for _ in range(2)]
+
+    def second():
+        with threads_for(module, 1):
+            events[0].set()
+            events[1].wait(10)
+
+    torch.set_num_threads(3)
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            with threads_for(module, 1):
+                assert torch.get_num_threads() == 1
+                other = pool.submit(second)
+                events[0].wait(10)
+            events[1].set()
+            other.result()
+        assert torch.get_num_threads() == 3
+        with ThreadPoolExecutor(1) as pool:
+            assert pool.submit(torch.get_num_threads).result() == 3
+    finally:
+        torch.set_num_threads(before)

@@ -308,6 +308,8 @@ def test_accelerated_and_plain_em_end_at_the_same_maximum(gaussian, acceleration
         **problem,
     )
     plain, fast = problem.fit(acceleration=None), problem.fit(acceleration=acceleration)
+    # Where two components have the same place, plain EM is slower than any geometric rate.
+    assume(plain.n_iter_ < 20_000)
     assert plain.converged_
     assert fast.converged_
     apart = [np.mean(m.predict_proba(problem.X).max(1)) > 0.99 for m in (plain, fast)]

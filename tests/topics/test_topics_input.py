@@ -188,7 +188,9 @@ def test_a_parameter_that_changes_after_the_fit_does_not_break_what_was_fitted(e
     before = fitted.transform(X)
     fitted.set_params(n_components=2)
     np.testing.assert_array_equal(fitted.transform(X), before)
-    assert fitted.partial_fit(X).components_.shape == (3, 25)
+    with pytest.raises(ValueError, match=r"n_components=2 cannot go on .* has 3"):
+        fitted.partial_fit(X)
+    assert fitted.set_params(n_components=3).partial_fit(X).components_.shape == (3, 25)
 
 
 @pytest.mark.parametrize("inference", ["cvb0", "vb"])

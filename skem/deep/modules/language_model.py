@@ -18,6 +18,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from skem.deep.modules import draws
 from skem.deep.modules.recurrent import Joins, Noise, Recurrent, State, locked_mask
 from skem.deep.modules.softmax import AdaptiveSoftmax, FullSoftmax
 
@@ -68,7 +69,7 @@ class LanguageModel(nn.Module):
         Chance that the input of a step is the token of the data, and not what the model has drawn
         at the step before (scheduled sampling, Bengio et al. 2015).
     teacher_forcing_steps : int, default=0
-        Batches over which that chance falls from 1.
+        Batches over which that probability falls from 1.
     embedding_std : float, default=0.2
         Of the embedding before training. Larger ones learn characters faster.
     """
@@ -237,7 +238,7 @@ class LanguageModel(nn.Module):
 
         The first one of a sequence and ``start`` are always of the data.
         """
-        given = torch.rand(tokens.shape, device=tokens.device) < self.current_teacher_forcing
+        given = draws.uniform(tuple(tokens.shape), tokens.device) < self.current_teacher_forcing
         if self.start is not None:
             given |= tokens == self.start
         if self._draw is None:
@@ -249,7 +250,7 @@ class LanguageModel(nn.Module):
             outputs, state = self._outputs(fed[t : t + 1], state, drawn)
             h = outputs if drawn.outputs is None else outputs * drawn.outputs
             chances = self.softmax.log_prob(self.projection(h[0])).exp()
-            self._draw = torch.multinomial(chances, 1)[:, 0]
+            self._draw = draws.choice(chances)
         return fed
 
     # ------------------------------------------------------------------ use

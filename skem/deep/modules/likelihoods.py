@@ -16,6 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from skem.deep.modules import draws
+
 Columns = slice | list[int]
 
 # Least log of a variance that is learned, in units of the columns: columns that do not vary would
@@ -146,7 +148,7 @@ class Gaussian(Likelihood):
 
     def sample(self, out: Tensor) -> Tensor:
         mean, log_variance = self._moments(out)
-        return mean + torch.randn_like(mean) * torch.exp(0.5 * log_variance)
+        return mean + draws.normal(tuple(mean.shape), mean) * torch.exp(0.5 * log_variance)
 
 
 class Bernoulli(Likelihood):
@@ -165,7 +167,7 @@ class Bernoulli(Likelihood):
         self.dynamic = dynamic
 
     def draw(self, x: Tensor) -> Tensor:
-        return torch.bernoulli(x) if self.dynamic else x
+        return draws.bernoulli(x) if self.dynamic else x
 
     def start(self, x: Tensor, weight: Tensor, columns: Columns = _ALL) -> Tensor:
         return torch.logit(average(lambda rows: rows, x, weight, columns), eps=_RARE)
@@ -183,7 +185,7 @@ class Bernoulli(Likelihood):
         return torch.sigmoid(out)
 
     def sample(self, out: Tensor) -> Tensor:
-        return torch.bernoulli(torch.sigmoid(out))
+        return draws.bernoulli(torch.sigmoid(out))
 
 
 class Multinomial(Likelihood):
@@ -211,7 +213,7 @@ class Multinomial(Likelihood):
 
     def sample(self, out: Tensor) -> Tensor:
         """One token each."""
-        drawn = torch.distributions.Categorical(logits=out).sample()
+        drawn = draws.choice(torch.softmax(out, dim=-1))
         return functional.one_hot(drawn, out.shape[-1]).to(out.dtype)
 
 
@@ -236,7 +238,7 @@ class Categorical(Likelihood):
         return out.argmax(dim=-1, keepdim=True).to(out.dtype)
 
     def sample(self, out: Tensor) -> Tensor:
-        drawn = torch.distributions.Categorical(logits=out).sample()
+        drawn = draws.choice(torch.softmax(out, dim=-1))
         return drawn[..., None].to(out.dtype)
 
 

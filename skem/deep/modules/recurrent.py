@@ -26,6 +26,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
+from skem.deep.modules import draws
+
 State: TypeAlias = tuple[Tensor, ...]
 Joins: TypeAlias = Sequence[tuple[int, float]]
 
@@ -145,7 +147,7 @@ class Recurrent(nn.Module):
 
     def _drop_weights(self, block: nn.RNNBase) -> list[list[Tensor]]:
         dropped = [
-            [w, nn.functional.dropout(u, self.dropout_weights), *biases]
+            [w, draws.dropout(u, self.dropout_weights), *biases]
             for w, u, *biases in block.all_weights
         ]
         return _laid_out_as(block.all_weights, dropped)
@@ -286,7 +288,7 @@ def locked_mask(rate: float, batch: int, size: int, like: Tensor) -> Tensor | No
     """Zeros with that chance, 1 / (1 - rate) otherwise, (1, batch, size), for all steps."""
     if not rate:
         return None
-    return like.new_empty(1, batch, size).bernoulli_(1 - rate).div_(1 - rate)
+    return draws.dropout_mask((1, batch, size), rate, like)
 
 
 class _ScaledGradient(torch.autograd.Function):

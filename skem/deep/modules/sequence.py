@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from skem.deep.modules import draws
 from skem.deep.modules.recurrent import Recurrent, locked_mask
 
 POOLINGS = ("last", "mean")
@@ -91,7 +92,7 @@ class Embedding(nn.Module):
         if not self.training:
             return self.vectors(ids)
         if self.word_dropout:
-            dropped = torch.rand(ids.shape, device=ids.device) < self.chance[ids]
+            dropped = draws.uniform(tuple(ids.shape), ids.device) < self.chance[ids]
             ids = ids.masked_fill(dropped, self.unknown)
         e = self.vectors(ids)
         weight = self.vectors.weight
@@ -185,7 +186,7 @@ class SequenceClassifier(nn.Module):
             pooled = outputs.sum(0) / tokens.lengths[:, None]
         else:
             pooled = self.recurrent.last_outputs(outputs, tokens.lengths)
-        return self.output(functional.dropout(pooled, self.dropout, self.training))
+        return self.output(draws.dropout(pooled, self.dropout, self.training))
 
     def forward(
         self,

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from skem.deep.modules import draws
 from skem.deep.modules.flows import FLOWS, normal_log_density
 from skem.deep.modules.likelihoods import Likelihood
 
@@ -55,6 +56,8 @@ class VAE(nn.Module):
         Batches over which the weight of KL grows from 0.
     n_importance_samples : int
         More than 1 is the bound of Burda et al. (2016).
+    foreign : bool
+        Whether encoder or decoder may draw from torch's global generators.
     """
 
     step: Tensor
@@ -78,6 +81,7 @@ class VAE(nn.Module):
         kl_warmup_steps: int = 0,
         free_bits: float = 0.0,
         n_importance_samples: int = 1,
+        foreign: bool = False,
     ):
         super().__init__()
         self.likelihood, self.encoder, self.decoder = likelihood, encoder, decoder
@@ -86,6 +90,7 @@ class VAE(nn.Module):
         self.n_classes, self.conditional = n_classes, conditional
         self.kl_weight, self.kl_warmup_steps = kl_weight, kl_warmup_steps
         self.free_bits, self.n_importance_samples = free_bits, n_importance_samples
+        self.foreign = foreign
         self.register_buffer("step", torch.zeros(()), persistent=False)
         flows = n_flows if posterior != "diag" else 0
         self.flows = nn.ModuleList(FLOWS[posterior](n_components, width) for _ in range(flows))
@@ -194,7 +199,7 @@ class VAE(nn.Module):
         log_variance: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Loss, log p(x|z) and KL, its closed form, summed over the rows."""
-        z = mean + torch.exp(0.5 * log_variance) * torch.randn_like(mean)
+        z = mean + torch.exp(0.5 * log_variance) * draws.normal(tuple(mean.shape), mean)
         fit = self.likelihood.total(self.decode(z, labels), x, weight)
         shift = mean - self.class_means[labels] if self.prior == "class" else mean
         terms = 0.5 * (shift.square() + log_variance.exp() - log_variance - 1)
@@ -221,7 +226,7 @@ class VAE(nn.Module):
         """Of each row -log p(x|z), KL and the bound, without gradients, and the loss."""
         k = self.n_importance_samples
         shape = (k, *mean.shape) if k > 1 else mean.shape
-        noise = torch.randn(shape, dtype=mean.dtype, device=mean.device)
+        noise = draws.normal(tuple(shape), mean)
         z, density = self.push(mean, log_variance, hidden, noise)
         fit = self.likelihood.log_prob(self.decode(z, labels), x)
         kl = density - self.log_prior(z, labels)
