@@ -29,7 +29,6 @@ _LARGEST = 480
 # Share of its second moment below which a variance is computed again, without cancellation.
 _CANCELLED = 1e-6
 
-
 # A curvature of which the inverse might overflow: of rows whose classes are certain.
 _FLAT = 1e-250
 
