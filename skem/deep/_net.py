@@ -125,7 +125,7 @@ class Net(NeuralNet):
         self.good_ = None
         self.optimizer_.state.clear()  # of Adam twice as large as the module
         self._steps.shown = None
-        del self._scaler, self._autocast
+        del self._scaler, self._autocast, self._lowest
 
     # ------------------------------------------------------------------ training
     def fit_loop(self, X: Any, y: Any = None, epochs: int | None = None, **fit_params: Any) -> Net:
@@ -138,6 +138,7 @@ class Net(NeuralNet):
         datasets = {"dataset_train": train, "dataset_valid": valid}
         self._set_precision()
         self._ended_by_callback = False
+        self._lowest: dict[str, tuple[int, float]] = {}  # epochs seen, and the lowest value
         try:
             with plain_interrupts(), interrupts_noted() as noted:
                 for _ in range(epochs):
@@ -233,9 +234,13 @@ class Net(NeuralNet):
 
     def _record_best(self, name: str) -> None:
         """Whether it is the lowest so far, as skorch's own callbacks want to know."""
-        values = self.history[:, name]
-        lowest = min((v for v in values[:-1] if not math.isnan(v)), default=math.inf)
-        self.history.record(f"{name}_best", values[-1] < lowest)
+        n, value = len(self.history), self.history[-1, name]
+        n_seen, lowest = self._lowest.get(name, (0, math.inf))
+        if n_seen != n - 1:
+            before = (v for v in self.history[:-1, name] if not math.isnan(v))
+            lowest = min(before, default=math.inf)
+        self.history.record(f"{name}_best", value < lowest)
+        self._lowest[name] = n, value if value < lowest else lowest
 
     def _train_batch(self, batch: tuple) -> tuple:
         optimizer, module, steps = self.optimizer_, self.module_, self._steps
@@ -322,16 +327,15 @@ class _Sum:
     def __init__(self) -> None:
         self.others, self.n = 0.0, 0
         self.blocks: list[Tensor] = []
-        self.free: list[Tensor] = []  # places of the last block
 
     def add(self, value: Any) -> None:
         if not torch.is_tensor(value):
             self.others += value
             return
-        if not self.free:
+        place = self.n % _KEPT
+        if place == 0:
             self.blocks.append(value.new_zeros(_KEPT))
-            self.free = list(self.blocks[-1].unbind()[::-1])
-        self.free.pop().copy_(value.detach())
+        self.blocks[-1][place].copy_(value.detach())
         self.n += 1
 
     def __float__(self) -> float:

@@ -16,7 +16,7 @@ from tests.deep.test_rnn_classifier import IDS, KINDS, TABLE, TEXTS, Y, small
 
 VARIANTS = {
     "plain": {},
-    "early stopping": {"early_stopping": True, "patience": 20, "max_epochs": 20},
+    "early stopping": {"early_stopping": True, "patience": 20, "max_epochs": 15},
     "one direction, last state": {"bidirectional": False, "pooling": "last", "cell": "gru"},
     "two layers": {"n_layers": 2, "dropout_hidden": 0.2, "dropout_input": 0.1, "weight_decay": 0.1},
 }
@@ -29,7 +29,8 @@ every_variant = pytest.mark.parametrize("variant", VARIANTS)
 @every_variant
 def test_check_estimator_passes_with_no_exception(variant):
     estimator = RNNClassifier(
-        **{"hidden_size": 16, "embedding_dim": 16, "max_epochs": 10, "learning_rate": 0.02}
+        **{"hidden_size": 16, "embedding_dim": 16, "max_epochs": 10, "learning_rate": 0.05}
+        | {"batch_size": 100}
         | VARIANTS[variant]
     )
     results = check_estimator(estimator, on_skip=None, on_fail=None)
