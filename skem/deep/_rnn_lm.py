@@ -107,7 +107,8 @@ class RNNLanguageModel(LanguageModelFitMixin, BaseEstimator):
     patience : int, default=5
         Epochs without improvement after which early stopping ends the fit.
     warm_start : bool, default=False
-        Go on from the weights and the vocabulary of the last fit.
+        Go on from the weights and the vocabulary of the last fit, with the parameters that its
+        model had.
     device : str, default='auto'
         Where to train: 'cpu', 'cuda', 'cuda:1'; 'auto' is CUDA where there is one. Set after
         a fit, it is where the model goes for what comes next.
@@ -315,6 +316,12 @@ class RNNLanguageModel(LanguageModelFitMixin, BaseEstimator):
         Returns
         -------
         self : RNNLanguageModel
+
+        Raises
+        ------
+        ValueError
+            If a parameter that defines the model was another one in the call before, or documents
+            and parameters do not fit each other; the estimator is left unchanged.
         """
         with unchanged_on_error(self):
             before = list(getattr(self, "history_", []))
@@ -328,6 +335,7 @@ class RNNLanguageModel(LanguageModelFitMixin, BaseEstimator):
         return self
 
     def _fit(self, X: Any, X_val: Any, *, goes_on: bool) -> None:
+        self._note_settings(goes_on=goes_on)
         data = {"X": X, "metadata": None if X_val is None else {"X_val": X_val}}
         vocabulary, sequences = self._training(X, goes_on=goes_on)
         with training(draw_seed(self.random_state), resolve_device(self.device)):

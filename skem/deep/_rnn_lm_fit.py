@@ -52,6 +52,11 @@ class LanguageModelFitMixin(LanguageModelUseMixin):
     history_: list[dict[str, float]]
     n_iter_: int
 
+    _defining: tuple[str, ...] = (
+        *LanguageModelUseMixin._defining,
+        *("tie_weights", "cutoffs", "unknown_token", "end_token"),
+    )
+
     # ------------------------------------------------------------------ checks
     def _check_parameters(self) -> None:
         """Refuse parameters that do not fit each other."""

@@ -136,5 +136,5 @@ class TaggerUseMixin(LabelledSequencesMixin):
         self, texts: Documents, words: Vocabulary, letters: Vocabulary | None
     ) -> tuple[Sequences, Sequences | None]:
         """Words of documents, and the letters of each different word."""
-        sequences = words.compact(lowered(texts) if self.lowercase else texts)
+        sequences = words.compact(lowered(texts) if self._as_fitted("lowercase") else texts)
         return sequences, None if letters is None else spelled(texts, letters)
