@@ -55,6 +55,11 @@ class RNNLanguageModel(LanguageModelFitMixin, BaseEstimator):
         Maximum number of tokens; the most frequent ones are kept.
     unknown_token : bool, default=True
         Whether there is a token that stands for those that are not in the vocabulary.
+    unknown_score : {'spelling', 'symbol'}, default='spelling'
+        What scores say of strings that are not in the vocabulary. 'spelling': the probability of
+        the unknown token times that of the string among all unknown ones (``spelling_``).
+        'symbol': the former alone, as perplexities with a fixed vocabulary are usually reported.
+        Training is the same, and ``history_`` is of the latter.
     end_token : bool or 'auto', default='auto'
         Whether the end of a document is predicted. 'auto': if documents of the fit have different
         lengths.
@@ -127,6 +132,10 @@ class RNNLanguageModel(LanguageModelFitMixin, BaseEstimator):
     ----------
     vocabulary_ : Vocabulary
         Tokens and their ids; ``vocabulary_.tokens_`` lists them.
+    spelling_ : Spelling or None
+        ``spelling_.log_prob(strings)`` is the log-probability, in nats, of each string among those
+        that are not in the vocabulary: a bigram model of the letters of tokens that became unknown,
+        or of the rarest ones if none did. None without an unknown token, and for integers.
     net_ : skorch.NeuralNet
         The trained net; ``net_.module_`` is the torch module.
     history_ : list of dict
@@ -162,6 +171,7 @@ class RNNLanguageModel(LanguageModelFitMixin, BaseEstimator):
         "tie_weights": ["boolean"],
         "cutoffs": [StrOptions({"auto"}), "array-like", None],
         "unknown_token": ["boolean"],
+        "unknown_score": [StrOptions({"spelling", "symbol"})],
         "end_token": ["boolean", StrOptions({"auto"})],
         "activation_regularization": [Interval(Real, 0, None, closed="left")],
         "temporal_activation_regularization": [Interval(Real, 0, None, closed="left")],
@@ -188,6 +198,7 @@ class RNNLanguageModel(LanguageModelFitMixin, BaseEstimator):
         min_frequency: int = 1,
         max_vocabulary: int | None = None,
         unknown_token: bool = True,
+        unknown_score: str = "spelling",
         end_token: bool | str = "auto",
         dropout: float = 0.0,
         dropout_embedding: float = 0.0,
@@ -230,6 +241,7 @@ class RNNLanguageModel(LanguageModelFitMixin, BaseEstimator):
         self.min_frequency = min_frequency
         self.max_vocabulary = max_vocabulary
         self.unknown_token = unknown_token
+        self.unknown_score = unknown_score
         self.end_token = end_token
         self.dropout = dropout
         self.dropout_embedding = dropout_embedding
@@ -337,7 +349,7 @@ class RNNLanguageModel(LanguageModelFitMixin, BaseEstimator):
     def _fit(self, X: Any, X_val: Any, *, goes_on: bool) -> None:
         self._note_settings(goes_on=goes_on)
         data = {"X": X, "metadata": None if X_val is None else {"X_val": X_val}}
-        vocabulary, sequences = self._training(X, goes_on=goes_on)
+        vocabulary, spelling, sequences = self._training(X, goes_on=goes_on)
         with training(draw_seed(self.random_state), resolve_device(self.device)):
             train, valid = self._datasets(sequences, vocabulary, X_val)
             with OwnInitialisation():
@@ -348,7 +360,9 @@ class RNNLanguageModel(LanguageModelFitMixin, BaseEstimator):
                 module,
                 train,
                 valid,
-                attributes=lambda net: self._fitted_attributes(net, vocabulary_=vocabulary),
+                attributes=lambda net: self._fitted_attributes(
+                    net, vocabulary_=vocabulary, spelling_=spelling
+                ),
                 data=data,
             )
         for name, value in fitted.items():

@@ -136,6 +136,7 @@ def test_early_stopping_takes_the_weights_of_the_best_epoch():
     losses = [row["valid_loss"] for row in model.history_]
     assert len(losses) - 1 - int(np.argmin(losses)) <= 2
     model = small(early_stopping=True, patience=1, max_epochs=50, learning_rate=0.1)
+    model.set_params(unknown_score="symbol")  # of 'z'
     model.fit(LINES[:4] * 2, X_val=["zzz", "ccc"])
     best = min(row["valid_loss"] for row in model.history_)
     assert best == pytest.approx(-model.score(["zzz", "ccc"]), rel=1e-4)

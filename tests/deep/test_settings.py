@@ -62,6 +62,7 @@ PARAMETERS = {
             "teacher_forcing": 0.9,
             "teacher_forcing_steps": 0,
             "representation": "mean",
+            "unknown_score": "symbol",
             "optimizer": "nt-asgd",
             "averaging_patience": 1,
         },
