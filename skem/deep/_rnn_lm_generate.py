@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import numbers
-from collections.abc import Iterator
+import reprlib
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from skem._validation import check_positive_integer
 from skem.deep._generate import Choice, chosen
 from skem.deep._random import draw_seed
 from skem.deep._rnn_lm_score import LanguageModelScoreMixin
+from skem.deep._text import Vocabulary, read
 from skem.deep.modules.draws import generator
 
 
@@ -36,8 +38,10 @@ class LanguageModelGenerateMixin(LanguageModelScoreMixin):
 
         Parameters
         ----------
-        prompt : str or list of tokens, default=None
-            How the document begins; None draws it from its start.
+        prompt : str or sequence of tokens, default=None
+            How the document begins; None and an empty one draw it from its start. A list of one
+            document is that document. Tokens that are not in the vocabulary are read as the
+            unknown one.
         n_tokens : int, default=100
             Tokens to draw. Fewer are drawn where the document ends.
         temperature : float, default=1.0
@@ -61,7 +65,9 @@ class LanguageModelGenerateMixin(LanguageModelScoreMixin):
         Raises
         ------
         ValueError
-            If a token of the prompt is not in the vocabulary.
+            If a token of the prompt is not in the vocabulary, and there is no unknown token.
+        TypeError
+            If the prompt is not one document, or has tokens of another kind than in `fit`.
         """
         check_is_fitted(self)
         n_tokens = check_positive_integer(n_tokens, "n_tokens")
@@ -75,17 +81,12 @@ class LanguageModelGenerateMixin(LanguageModelScoreMixin):
 
     def _prompt_ids(self, prompt: Any) -> NDArray:
         """The start and the tokens of one prompt."""
-        start = self.vocabulary_.start
-        if prompt is None or (not isinstance(prompt, str) and len(prompt) == 0):
-            return np.array([start])
-        if not isinstance(prompt, str) and not isinstance(prompt[0], (str, numbers.Integral)):
-            raise TypeError(
-                "prompt must be one document, a string or a list of tokens; got "
-                f"{type(prompt).__name__} of {type(prompt[0]).__name__}."
-            )
-        document = prompt if isinstance(prompt, str) else [prompt]
-        sequences = self.vocabulary_.encode(document, strict=True, name="prompt")
-        return np.concatenate([[start], sequences[0]])
+        vocabulary = self.vocabulary_
+        document = _one_document(prompt, vocabulary)
+        if not len(document):
+            return np.array([vocabulary.start])
+        sequences = vocabulary.encode([document], name="prompt")
+        return np.concatenate([[vocabulary.start], sequences[0]])
 
     def _draws(self, ids: NDArray, n_tokens: int, choice: Choice, seed: int) -> Iterator[int]:
         """Ids one after the other, until the document ends."""
@@ -114,3 +115,69 @@ class LanguageModelGenerateMixin(LanguageModelScoreMixin):
             document = decode([*before, i])
             yield document[len(decode(before)) :] if isinstance(document, str) else document[-1]
             before = [i]
+
+
+def _one_document(prompt: Any, vocabulary: Vocabulary) -> str | list:
+    """The string, or the list of tokens, that a prompt is.
+
+    Strings in a list are tokens; or one of them is a document, if it is text of several tokens.
+    """
+    if prompt is None or isinstance(prompt, str):
+        return prompt or []
+    items = _listed(prompt)
+    if len(items) == 1 and not isinstance(items[0], (str, numbers.Number)):
+        return _tokens_of(items[0])
+    others = [item for item in items if not _is_token(item, vocabulary)]
+    if not others:
+        return items
+    if len(items) == 1:
+        return items[0]
+    raise TypeError(
+        "prompt must be one document, a string or a list of tokens; it has "
+        f"{len(items)} items, and {reprlib.repr(others[0])} is not one token. Call generate for "
+        "each document, or give the tokens of one as [[...]]."
+    )
+
+
+def _is_token(item: Any, vocabulary: Vocabulary) -> bool:
+    """Whether an item of a list can be a token, as far as the tokenizer of text knows."""
+    if isinstance(item, numbers.Number):
+        return True
+    if not isinstance(item, str):
+        return False
+    if vocabulary.kind in ("str", "int") or item in vocabulary:
+        return True
+    return read([item], vocabulary.tokenizer).types == [item]
+
+
+def _tokens_of(document: Any) -> list:
+    """The tokens of a document in a list."""
+    items = _listed(document)
+    for item in items:
+        if not isinstance(item, (str, numbers.Number)):
+            raise TypeError(
+                "prompt must be one document, a string or a list of tokens; got "
+                f"{reprlib.repr(item)} inside."
+            )
+    return items
+
+
+def _listed(values: Any) -> list:
+    """Items of a list, an array or a column, as Python's own.
+
+    Raises
+    ------
+    TypeError
+        If it is nothing of the kind.
+    """
+    if hasattr(values, "to_pylist"):
+        return list(values.to_pylist())
+    if hasattr(values, "tolist") or hasattr(values, "to_numpy"):
+        array = np.asarray(values)
+        values = (array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array).tolist()
+    if isinstance(values, (dict, set, frozenset, bytes)) or not isinstance(values, Iterable):
+        raise TypeError(
+            "prompt must be one document, a string or a list of tokens; got "
+            f"{type(values).__name__}."
+        )
+    return [values] if isinstance(values, str) else list(values)

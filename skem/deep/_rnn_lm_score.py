@@ -115,6 +115,9 @@ class LanguageModelScoreMixin(LanguageModelUseMixin):
             sequences.tokens, sequences.offsets, vocabulary.start, vocabulary.end
         )
 
+        if not dataset.n_predictions:  # documents without tokens, of which no end is predicted
+            return
+
         def one(part: Part) -> tuple[Tensor, ...]:
             log_p, state = module.log_prob_steps(part.tokens, part.targets, part.state)
             function(part, log_p)

@@ -251,12 +251,10 @@ def test_bad_use_is_named():
     with pytest.raises(ValueError, match=r"negative|not in the vocabulary"):
         model.score_samples([[0, -1, 2]])
     model = small(max_epochs=1).fit(LINES)
-    with pytest.raises(ValueError, match=r"prompt has a token .*'%'"):
-        model.generate("the % cat")
     with pytest.raises(TypeError, match="has integers, and tokens were strings"):
         model.score_samples([[1, 2]])
     with pytest.raises(TypeError, match="prompt must be one document"):
-        model.generate(["the", ["cat"]][1:])
+        model.generate(["the", ["cat"]])
     for options, message in (
         ({"temperature": 0}, "temperature must be"),
         ({"top_k": 0}, "top_k must be"),
