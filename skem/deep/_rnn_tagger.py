@@ -139,7 +139,7 @@ class RNNTagger(TaggerUseMixin, BaseEstimator):
     Notes
     -----
     scikit-learn has no target type for sequences of tags, so `is_classifier` is false, and searches
-    do not stratify their splits.
+    do not stratify their splits. `cross_val_predict` gives an array with a list for each document.
 
     References
     ----------
@@ -261,7 +261,8 @@ class RNNTagger(TaggerUseMixin, BaseEstimator):
             where rows are sequences: negative ones at the end of a row are padding, elsewhere
             unknown tokens.
         y : sequence of sequences of tags, or array-like of shape (n_samples, n_tokens)
-            A tag for each token: strings or integers. Those of padding are left out.
+            A tag for each token: strings or integers. Those of padding are left out. There is no
+            mark for tokens without a tag: None, NaN and -100 are refused.
 
         Returns
         -------
