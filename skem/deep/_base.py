@@ -20,6 +20,7 @@ from skem._warnings import warn_user
 from skem.deep._data import Batches
 from skem.deep._device import device_named, resolve_device, same_device, threads_for
 from skem.deep._net import DivergedError, Net
+from skem.deep._settings import FittedSettingsMixin
 from skem.deep._tasks import EpochTasks
 from skem.deep.modules.draws import borrowed, own_generators
 
@@ -84,7 +85,7 @@ GOES_ON = "warm_start=True goes on from the weights of the last fit, which do no
 WAY_OUT = "Give those of the last fit, or set warm_start=False."
 
 
-class DeepEstimatorMixin(CallbackSupportMixin):
+class DeepEstimatorMixin(FittedSettingsMixin, CallbackSupportMixin):
     """Trains a module by `Net`; ``fit`` is wrapped in `with_callbacks`.
 
     The estimator has the parameters ``learning_rate``, ``learning_rate_schedule``,

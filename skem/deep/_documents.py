@@ -281,13 +281,14 @@ def _pieces(texts: list[str]) -> Iterator[NDArray]:
             pieces.append(text[start : start + _PIECE])
             n += len(pieces[-1])
             if n >= _PIECE:
-                yield _code_points(pieces)
+                yield code_points(pieces)
                 pieces, n = [], 0
     if pieces:
-        yield _code_points(pieces)
+        yield code_points(pieces)
 
 
-def _code_points(pieces: list[str]) -> NDArray:
+def code_points(pieces: Iterable[str]) -> NDArray:
+    """Code points of all characters of some strings."""
     return np.frombuffer("".join(pieces).encode("utf-32-le", "surrogatepass"), dtype="<u4")
 
 

@@ -79,6 +79,11 @@ class SequenceEstimatorMixin(DeepEstimatorMixin):
     validation_fraction: float
     vocabulary_: Vocabulary
 
+    _defining: tuple[str, ...] = (
+        *("cell", "embedding_dim", "hidden_size", "n_layers"),
+        *("tokenizer", "min_frequency", "max_vocabulary"),
+    )
+
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.categorical = True
@@ -92,7 +97,7 @@ class SequenceEstimatorMixin(DeepEstimatorMixin):
             raise ValueError(
                 f"X has {X.shape[1]} feature(s), and a sequence needs at least two tokens."
             )
-        return read(X, self.tokenizer)
+        return read(X, self._as_fitted("tokenizer"))
 
     def _learn_vocabulary(self, texts: Texts, **special: Any) -> Vocabulary:
         return learn_vocabulary(

@@ -10,8 +10,6 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted
-from torch import Tensor
 
 from skem._callbacks import with_callbacks
 from skem._input import refuse_masks
@@ -21,15 +19,14 @@ from skem.deep._device import resolve_device
 from skem.deep._distinct import repeated
 from skem.deep._labelled import Labelled
 from skem.deep._random import draw_seed, training
-from skem.deep._rnn_labels import CONSTRAINTS, LabelledSequencesMixin
+from skem.deep._rnn_classifier_use import ClassifierUseMixin
+from skem.deep._rnn_labels import CONSTRAINTS
 from skem.deep._text import Sequences, Vocabulary, check_lengths, distinct_sequences
 from skem.deep.modules.draws import OwnInitialisation
 from skem.deep.modules.sequence import POOLINGS, SequenceClassifier
 
-_RARE = np.finfo(np.float64).tiny  # of a class that a fit that goes on has not met again
 
-
-class RNNClassifier(LabelledSequencesMixin, ClassifierMixin, BaseEstimator):
+class RNNClassifier(ClassifierUseMixin, ClassifierMixin, BaseEstimator):
     r"""Recurrent classifier of sequences: text, token lists, or rows of integers.
 
     .. math:: p(y | x_1 \ldots x_T) = \mathrm{softmax}(W \, \mathrm{pool}(h_1 \ldots h_T) + b),
@@ -92,7 +89,8 @@ class RNNClassifier(LabelledSequencesMixin, ClassifierMixin, BaseEstimator):
     patience : int, default=5
         Epochs without improvement after which early stopping ends the fit.
     warm_start : bool, default=False
-        Go on from the weights and the vocabulary of the last fit.
+        Go on from the weights and the vocabulary of the last fit, with the parameters that its
+        model had.
     device : str, default='auto'
         Where to train: 'cpu', 'cuda', 'cuda:1'; 'auto' is CUDA where there is one. Set after
         a fit, it is where the model goes for what comes next.
@@ -152,6 +150,7 @@ class RNNClassifier(LabelledSequencesMixin, ClassifierMixin, BaseEstimator):
     """
 
     _parameter_constraints: dict = CONSTRAINTS | {"pooling": [StrOptions(set(POOLINGS))]}
+    _defining: tuple[str, ...] = (*ClassifierUseMixin._defining, "pooling")
 
     def __init__(
         self,
@@ -261,6 +260,7 @@ class RNNClassifier(LabelledSequencesMixin, ClassifierMixin, BaseEstimator):
 
     def _fit(self, X: Any, y: Any, sample_weight: ArrayLike | None) -> None:
         goes_on = self.warm_start and hasattr(self, "net_")
+        self._note_settings(goes_on=goes_on)
         data = {"X": X, "y": y, "metadata": {"sample_weight": sample_weight}}
         vocabulary, sequences, codes, weight, classes = self._training(X, y, sample_weight, goes_on)
         sequences, codes, weight = self._epoch(sequences, codes, weight, classes)
@@ -353,61 +353,3 @@ class RNNClassifier(LabelledSequencesMixin, ClassifierMixin, BaseEstimator):
             for rows in self._held_out(len(sequences))
         ]
         return parts[0], parts[1]
-
-    # ------------------------------------------------------------------ use
-    def predict_log_proba(self, X: Any) -> NDArray:
-        """Log-probability of each class, in nats.
-
-        Parameters
-        ----------
-        X : sequence of documents, or array-like of shape (n_samples, n_tokens)
-            Documents, as in `fit`.
-
-        Returns
-        -------
-        log_proba : ndarray of shape (n_samples, n_classes)
-            In the order of ``classes_``. A document without tokens gets `class_prior_`.
-        """
-        check_is_fitted(self)
-        sequences = self._encode(X)
-        log_p = np.tile(np.log(self.class_prior_ + _RARE), (len(sequences), 1))
-        there = np.flatnonzero(sequences.lengths)
-        if len(there):
-            sequences = sequences.take(there)
-
-            def take(rows: Tensor, values: Tensor) -> None:
-                log_p[there[rows]] = values.numpy()
-
-            self._visit(Labelled(sequences), sequences, take)
-        return log_p
-
-    def predict_proba(self, X: Any) -> NDArray:
-        """Probability of each class.
-
-        Parameters
-        ----------
-        X : sequence of documents, or array-like of shape (n_samples, n_tokens)
-            Documents, as in `fit`.
-
-        Returns
-        -------
-        proba : ndarray of shape (n_samples, n_classes)
-            In the order of ``classes_``.
-        """
-        log_p = self.predict_log_proba(X)
-        return np.exp(log_p, out=log_p)
-
-    def predict(self, X: Any) -> NDArray:
-        """The most probable class of each sequence.
-
-        Parameters
-        ----------
-        X : sequence of documents, or array-like of shape (n_samples, n_tokens)
-            Documents, as in `fit`.
-
-        Returns
-        -------
-        y : ndarray of shape (n_samples,)
-        """
-        log_p = self.predict_log_proba(X)
-        return self.classes_[log_p.argmax(1)]

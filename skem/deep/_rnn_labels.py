@@ -54,6 +54,7 @@ class LabelledSequencesMixin(SequenceEstimatorMixin):
     class_weight: Any
     classes_: NDArray
 
+    _defining: tuple[str, ...] = (*SequenceEstimatorMixin._defining, "bidirectional")
     _of_tokens = False  # whether labels are those of tokens
 
     # ------------------------------------------------------------------ input
@@ -70,7 +71,7 @@ class LabelledSequencesMixin(SequenceEstimatorMixin):
             if values or (table.dtype.kind == "f" and (table != np.floor(table)).any()):
                 return self._values(table, warn=not values)
         checked = check_tokens(self, X, reset=reset)
-        texts = read(checked, self.tokenizer)
+        texts = read(checked, self._as_fitted("tokenizer"))
         if reset and texts.kind == "int" and isinstance(X, (list, tuple)):
             widths = {len(row) for row in X}
             if len(widths) == 1:

@@ -55,6 +55,11 @@ class RNNLanguageModel(LanguageModelFitMixin, BaseEstimator):
         Maximum number of tokens; the most frequent ones are kept.
     unknown_token : bool, default=True
         Whether there is a token that stands for those that are not in the vocabulary.
+    unknown_score : {'spelling', 'symbol'}, default='spelling'
+        What scores say of strings that are not in the vocabulary. 'spelling': the probability of
+        the unknown token times that of the string among all unknown ones (``spelling_``).
+        'symbol': the former alone, as perplexities with a fixed vocabulary are usually reported.
+        Training is the same, and ``history_`` is of the latter.
     end_token : bool or 'auto', default='auto'
         Whether the end of a document is predicted. 'auto': if documents of the fit have different
         lengths.
@@ -107,7 +112,8 @@ class RNNLanguageModel(LanguageModelFitMixin, BaseEstimator):
     patience : int, default=5
         Epochs without improvement after which early stopping ends the fit.
     warm_start : bool, default=False
-        Go on from the weights and the vocabulary of the last fit.
+        Go on from the weights and the vocabulary of the last fit, with the parameters that its
+        model had.
     device : str, default='auto'
         Where to train: 'cpu', 'cuda', 'cuda:1'; 'auto' is CUDA where there is one. Set after
         a fit, it is where the model goes for what comes next.
@@ -126,6 +132,10 @@ class RNNLanguageModel(LanguageModelFitMixin, BaseEstimator):
     ----------
     vocabulary_ : Vocabulary
         Tokens and their ids; ``vocabulary_.tokens_`` lists them.
+    spelling_ : Spelling or None
+        ``spelling_.log_prob(strings)`` is the log-probability, in nats, of each string among those
+        that are not in the vocabulary: a bigram model of the letters of tokens that became unknown,
+        or of the rarest ones if none did. None without an unknown token, and for integers.
     net_ : skorch.NeuralNet
         The trained net; ``net_.module_`` is the torch module.
     history_ : list of dict
@@ -161,6 +171,7 @@ class RNNLanguageModel(LanguageModelFitMixin, BaseEstimator):
         "tie_weights": ["boolean"],
         "cutoffs": [StrOptions({"auto"}), "array-like", None],
         "unknown_token": ["boolean"],
+        "unknown_score": [StrOptions({"spelling", "symbol"})],
         "end_token": ["boolean", StrOptions({"auto"})],
         "activation_regularization": [Interval(Real, 0, None, closed="left")],
         "temporal_activation_regularization": [Interval(Real, 0, None, closed="left")],
@@ -187,6 +198,7 @@ class RNNLanguageModel(LanguageModelFitMixin, BaseEstimator):
         min_frequency: int = 1,
         max_vocabulary: int | None = None,
         unknown_token: bool = True,
+        unknown_score: str = "spelling",
         end_token: bool | str = "auto",
         dropout: float = 0.0,
         dropout_embedding: float = 0.0,
@@ -229,6 +241,7 @@ class RNNLanguageModel(LanguageModelFitMixin, BaseEstimator):
         self.min_frequency = min_frequency
         self.max_vocabulary = max_vocabulary
         self.unknown_token = unknown_token
+        self.unknown_score = unknown_score
         self.end_token = end_token
         self.dropout = dropout
         self.dropout_embedding = dropout_embedding
@@ -315,6 +328,12 @@ class RNNLanguageModel(LanguageModelFitMixin, BaseEstimator):
         Returns
         -------
         self : RNNLanguageModel
+
+        Raises
+        ------
+        ValueError
+            If a parameter that defines the model was another one in the call before, or documents
+            and parameters do not fit each other; the estimator is left unchanged.
         """
         with unchanged_on_error(self):
             before = list(getattr(self, "history_", []))
@@ -328,8 +347,9 @@ class RNNLanguageModel(LanguageModelFitMixin, BaseEstimator):
         return self
 
     def _fit(self, X: Any, X_val: Any, *, goes_on: bool) -> None:
+        self._note_settings(goes_on=goes_on)
         data = {"X": X, "metadata": None if X_val is None else {"X_val": X_val}}
-        vocabulary, sequences = self._training(X, goes_on=goes_on)
+        vocabulary, spelling, sequences = self._training(X, goes_on=goes_on)
         with training(draw_seed(self.random_state), resolve_device(self.device)):
             train, valid = self._datasets(sequences, vocabulary, X_val)
             with OwnInitialisation():
@@ -340,7 +360,9 @@ class RNNLanguageModel(LanguageModelFitMixin, BaseEstimator):
                 module,
                 train,
                 valid,
-                attributes=lambda net: self._fitted_attributes(net, vocabulary_=vocabulary),
+                attributes=lambda net: self._fitted_attributes(
+                    net, vocabulary_=vocabulary, spelling_=spelling
+                ),
                 data=data,
             )
         for name, value in fitted.items():

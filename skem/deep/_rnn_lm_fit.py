@@ -13,8 +13,9 @@ from skem.deep import _segments
 from skem.deep._base import GOES_ON, WAY_OUT
 from skem.deep._net import Net
 from skem.deep._nt_asgd import AveragedSGD, StartAveraging
-from skem.deep._rnn_lm_use import LanguageModelUseMixin
+from skem.deep._rnn_lm_generate import LanguageModelGenerateMixin
 from skem.deep._segments import Segments
+from skem.deep._spelling import Spelling, learn_spelling
 from skem.deep._text import Documents, Sequences, Vocabulary, check_lengths
 from skem.deep.modules.language_model import LanguageModel
 from skem.deep.modules.softmax import FullSoftmax
@@ -25,7 +26,7 @@ _LARGE = 50_000  # tokens from which on a softmax is adaptive
 _NEVER = -1e30  # the logit of a token that is never predicted
 
 
-class LanguageModelFitMixin(LanguageModelUseMixin):
+class LanguageModelFitMixin(LanguageModelGenerateMixin):
     """Checks, sequences and modules of a fit of `RNNLanguageModel`, whose parameters these are."""
 
     cell: str
@@ -51,6 +52,11 @@ class LanguageModelFitMixin(LanguageModelUseMixin):
     averaging_patience: int
     history_: list[dict[str, float]]
     n_iter_: int
+
+    _defining: tuple[str, ...] = (
+        *LanguageModelGenerateMixin._defining,
+        *("tie_weights", "cutoffs", "unknown_token", "end_token"),
+    )
 
     # ------------------------------------------------------------------ checks
     def _check_parameters(self) -> None:
@@ -79,19 +85,20 @@ class LanguageModelFitMixin(LanguageModelUseMixin):
         return (n_tokens // 15, 3 * n_tokens // 15) if n_tokens > _LARGE else ()
 
     # ------------------------------------------------------------------ documents
-    def _training(self, X: Any, *, goes_on: bool) -> tuple[Vocabulary, Sequences]:
-        """Vocabulary and sequences."""
+    def _training(self, X: Any, *, goes_on: bool) -> tuple[Vocabulary, Spelling | None, Sequences]:
+        """Vocabulary, spelling of what is not in it, and sequences."""
         self._check_parameters()
         texts = self._read_documents(X, reset=not goes_on or not hasattr(self, "n_features_in_"))
         if goes_on:
-            vocabulary = self.vocabulary_
+            vocabulary, spelling = self.vocabulary_, self.spelling_
         else:
             vocabulary = self._learn_vocabulary(
                 texts, start=True, end=self._has_end(texts), unknown=self.unknown_token
             )
+            spelling = learn_spelling(texts, vocabulary)
         sequences = vocabulary.compact(texts)
         check_lengths(sequences, 2 if vocabulary.end is None else 0)
-        return vocabulary, sequences
+        return vocabulary, spelling, sequences
 
     def _has_end(self, texts: Documents) -> bool:
         """Documents of different lengths have an end to be predicted."""

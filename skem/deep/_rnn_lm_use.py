@@ -1,9 +1,8 @@
-"""What a fitted recurrent language model does with documents."""
+"""States of a fitted recurrent language model, and what it expects next."""
 
 from __future__ import annotations
 
-import numbers
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,20 +13,16 @@ from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from skem._validation import check_positive_integer
 from skem.deep import _segments
-from skem.deep._generate import Choice, chosen
-from skem.deep._random import draw_seed
 from skem.deep._rnn_base import Part, SequenceEstimatorMixin, in_own_order, repeat_equal
 from skem.deep._text import Sequences
-from skem.deep.modules.draws import generator
 from skem.deep.modules.language_model import LanguageModel
 
 
 class LanguageModelUseMixin(
     SequenceEstimatorMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 ):
-    """Probabilities, states and draws of a fitted `RNNLanguageModel`."""
+    """Next tokens and states of a fitted `RNNLanguageModel`."""
 
     representation: str
 
@@ -49,145 +44,6 @@ class LanguageModelUseMixin(
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
-
-    # ------------------------------------------------------------------ probabilities
-    def score_samples(self, X: Any) -> NDArray:
-        """Log-probability of each sequence, in nats.
-
-        Parameters
-        ----------
-        X : str, sequence of documents, or array-like of shape (n_samples, n_tokens)
-            Documents, as in `fit`.
-
-        Returns
-        -------
-        log_prob : ndarray of shape (n_samples,), float32
-            Sums over tokens. With an end token log p of the sequence among those of all lengths,
-            otherwise among those of its length.
-        """
-        check_is_fitted(self)
-        return self._log_probs(self._encode(X)).astype(np.float32)
-
-    def score_tokens(self, X: Any) -> list[NDArray]:
-        """Log-probability of each token given those before it, in nats: minus its surprise.
-
-        Parameters
-        ----------
-        X : str, sequence of documents, or array-like of shape (n_samples, n_tokens)
-            Documents, as in `fit`.
-
-        Returns
-        -------
-        log_prob : list of ndarray of shape (n_tokens,), float32
-            For each document; the last one is that of its end, if there is an end token. Their sum
-            is `score_samples`.
-        """
-        check_is_fitted(self)
-        sequences, _, back = in_own_order(self._encode(X))
-        lengths = sequences.lengths + (self.vocabulary_.end is not None)
-        starts = torch.from_numpy(np.cumsum(lengths) - lengths)
-        found = np.empty(lengths.sum(), dtype=np.float32)
-
-        def take(part: Part, log_p: Tensor) -> None:
-            steps = part.first + torch.arange(len(log_p))
-            at = starts[part.documents] + steps[:, None]
-            valid = part.valid().cpu()
-            found[at[valid].numpy()] = log_p.cpu()[valid].numpy()
-
-        self._visit(sequences, take)
-        documents = np.split(found, np.cumsum(lengths)[:-1])
-        return [documents[i].copy() for i in back]
-
-    def _log_probs(self, sequences: Sequences) -> NDArray:
-        sequences, _, back = in_own_order(sequences)
-        total = torch.zeros(len(sequences), dtype=torch.float64)
-
-        def add(part: Part, log_p: Tensor) -> None:
-            total[part.documents] += log_p.double().masked_fill(~part.valid(), 0.0).sum(0).cpu()
-
-        self._visit(sequences, add)
-        return total.numpy()[back]
-
-    def _visit(self, sequences: Sequences, function: Callable[[Part, Tensor], None]) -> None:
-        """Give the function the log-probabilities (T, B) of the targets of each part."""
-        vocabulary, module = self.vocabulary_, self._module
-        dataset = _segments.Documents(
-            sequences.tokens, sequences.offsets, vocabulary.start, vocabulary.end
-        )
-
-        def one(part: Part) -> tuple[Tensor, ...]:
-            log_p, state = module.log_prob_steps(part.tokens, part.targets, part.state)
-            function(part, log_p)
-            return state
-
-        with self._inference() as device:
-            self._in_parts(dataset, self._width, device, one)
-
-    def score(self, X: Any, y: Any = None) -> float:
-        """Mean log-probability of a token over all documents, in nats: higher is better.
-
-        Parameters
-        ----------
-        X : str, sequence of documents, or array-like of shape (n_samples, n_tokens)
-            Documents, as in `fit`.
-        y : Ignored
-            Not used, present for API consistency by convention.
-
-        Returns
-        -------
-        score : float
-            Sum of `score_samples` divided by the number of tokens, including ends of documents if
-            there is an end token.
-        """
-        check_is_fitted(self)
-        sequences = self._encode(X)
-        ends = 0 if self.vocabulary_.end is None else len(sequences)
-        n = len(sequences.tokens) + ends
-        if n == 0:
-            raise ValueError("X has no tokens: every document is empty, and no end is predicted.")
-        return float(self._log_probs(sequences).sum() / n)
-
-    def perplexity(self, X: Any) -> float:
-        """Exponential of minus `score`; lower is better.
-
-        Parameters
-        ----------
-        X : str, sequence of documents, or array-like of shape (n_samples, n_tokens)
-            Documents, as in `fit`.
-
-        Returns
-        -------
-        perplexity : float
-            Per token.
-        """
-        return float(np.exp(-self.score(X)))
-
-    def bits_per_character(self, X: Any) -> float:
-        """Compute bits per character, -log2 p divided by the length of the strings.
-
-        Parameters
-        ----------
-        X : str or sequence of str
-            Documents. Whatever the tokens, and with the ends of documents if they are predicted.
-
-        Returns
-        -------
-        bits : float
-
-        Raises
-        ------
-        ValueError
-            If documents are not strings.
-        """
-        check_is_fitted(self)
-        texts = self._read_documents(X, reset=False)
-        if texts.n_characters is None:
-            raise ValueError(
-                "bits_per_character needs documents that are strings, and X has tokens. "
-                "perplexity takes any."
-            )
-        nats = self._log_probs(self.vocabulary_.compact(texts)).sum() / texts.n_characters.sum()
-        return float(-nats / np.log(2))
 
     # ------------------------------------------------------------------ next token
     def predict_proba(self, X: Any) -> NDArray:
@@ -291,98 +147,3 @@ class LanguageModelUseMixin(
         for values in out.values():
             repeat_equal(values.numpy(), first, back)
         return tuple(out.values())
-
-    # ------------------------------------------------------------------ draws
-    def generate(
-        self,
-        prompt: Any = None,
-        n_tokens: int = 100,
-        *,
-        temperature: float = 1.0,
-        top_k: int | None = None,
-        top_p: float | None = None,
-        random_state: Any = None,
-        stream: bool = False,
-    ) -> Any:
-        """Draw the continuation of a document, token by token.
-
-        Parameters
-        ----------
-        prompt : str or list of tokens, default=None
-            How the document begins; None draws it from its start.
-        n_tokens : int, default=100
-            Tokens to draw. Fewer are drawn where the document ends.
-        temperature : float, default=1.0
-            Logits are divided by it: below 1, probable tokens become more probable.
-        top_k : int, default=None
-            Draw among this number of most probable tokens; 1 takes the most probable one.
-        top_p : float, default=None
-            Draw among the smallest set of most probable tokens with at least this total
-            probability.
-        random_state : int, RandomState instance or None, default=None
-            Seed of the draws; that of the estimator if None.
-        stream : bool, default=False
-            Give tokens as they are drawn.
-
-        Returns
-        -------
-        continuation : str or list of tokens, or iterator
-            Without the prompt, as documents were in `fit`; an iterator over pieces of the text,
-            or over tokens, if ``stream``.
-
-        Raises
-        ------
-        ValueError
-            If a token of the prompt is not in the vocabulary.
-        """
-        check_is_fitted(self)
-        n_tokens = check_positive_integer(n_tokens, "n_tokens")
-        choice = Choice(temperature, top_k, top_p).check()
-        ids = self._prompt_ids(prompt)
-        seed = draw_seed(self.random_state if random_state is None else random_state)
-        drawn = self._draws(ids, n_tokens, choice, seed)
-        if stream:
-            return self._pieces(drawn)
-        return self.vocabulary_.decode(np.fromiter(drawn, np.int64))
-
-    def _prompt_ids(self, prompt: Any) -> NDArray:
-        """The start and the tokens of one prompt."""
-        start = self.vocabulary_.start
-        if prompt is None or (not isinstance(prompt, str) and len(prompt) == 0):
-            return np.array([start])
-        if not isinstance(prompt, str) and not isinstance(prompt[0], (str, numbers.Integral)):
-            raise TypeError(
-                "prompt must be one document, a string or a list of tokens; got "
-                f"{type(prompt).__name__} of {type(prompt[0]).__name__}."
-            )
-        document = prompt if isinstance(prompt, str) else [prompt]
-        sequences = self.vocabulary_.encode(document, strict=True, name="prompt")
-        return np.concatenate([[start], sequences[0]])
-
-    def _draws(self, ids: NDArray, n_tokens: int, choice: Choice, seed: int) -> Iterator[int]:
-        """Ids one after the other, until the document ends."""
-        module, vocabulary = self._module, self.vocabulary_
-        never = [i for i in vocabulary.special if i != vocabulary.end]
-        state: Any = None
-        *before, token = torch.from_numpy(ids).split(1)
-        if before:
-            with self._inference() as device:
-                state = module.encode(torch.stack(before).to(device))[1]
-        for _ in range(n_tokens):
-            with self._inference(seed) as device:
-                log_p, state = module.advance(token.to(device), state)
-                log_p[:, never] = -torch.inf
-                token = chosen(log_p, choice)
-                seed = int(torch.randint(2**31 - 1, (), generator=generator()))
-            if int(token) == vocabulary.end:
-                return
-            yield int(token)
-
-    def _pieces(self, drawn: Iterator[int]) -> Iterator[Any]:
-        """What each token adds to the document, as far as the token before it tells."""
-        decode = self.vocabulary_.decode
-        before: list[int] = []
-        for i in drawn:
-            document = decode([*before, i])
-            yield document[len(decode(before)) :] if isinstance(document, str) else document[-1]
-            before = [i]

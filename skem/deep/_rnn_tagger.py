@@ -97,7 +97,8 @@ class RNNTagger(TaggerUseMixin, BaseEstimator):
     patience : int, default=5
         Epochs without improvement after which early stopping ends the fit.
     warm_start : bool, default=False
-        Go on from the weights and the vocabulary of the last fit.
+        Go on from the weights and the vocabulary of the last fit, with the parameters that its
+        model had.
     device : str, default='auto'
         Where to train: 'cpu', 'cuda', 'cuda:1'; 'auto' is CUDA where there is one. Set after
         a fit, it is where the model goes for what comes next.
@@ -138,7 +139,7 @@ class RNNTagger(TaggerUseMixin, BaseEstimator):
     Notes
     -----
     scikit-learn has no target type for sequences of tags, so `is_classifier` is false, and searches
-    do not stratify their splits.
+    do not stratify their splits. `cross_val_predict` gives an array with a list for each document.
 
     References
     ----------
@@ -166,6 +167,10 @@ class RNNTagger(TaggerUseMixin, BaseEstimator):
         "lowercase": ["boolean"],
     }
 
+    _defining: tuple[str, ...] = (
+        *TaggerUseMixin._defining,
+        *("characters", "character_dim", "character_features", "lowercase"),
+    )
     _of_tokens = True
 
     def __init__(
@@ -256,7 +261,8 @@ class RNNTagger(TaggerUseMixin, BaseEstimator):
             where rows are sequences: negative ones at the end of a row are padding, elsewhere
             unknown tokens.
         y : sequence of sequences of tags, or array-like of shape (n_samples, n_tokens)
-            A tag for each token: strings or integers. Those of padding are left out.
+            A tag for each token: strings or integers. Those of padding are left out. There is no
+            mark for tokens without a tag: None, NaN and -100 are refused.
 
         Returns
         -------
@@ -280,6 +286,7 @@ class RNNTagger(TaggerUseMixin, BaseEstimator):
 
     def _fit(self, X: Any, y: Any) -> None:
         goes_on = self.warm_start and hasattr(self, "net_")
+        self._note_settings(goes_on=goes_on)
         self._hidden_sizes()
         texts = self._read_documents(X, reset=not goes_on or not hasattr(self, "n_features_in_"))
         tags = read_tags(y, texts.sequences.lengths, padded=may_be_padded(X))

@@ -15,7 +15,7 @@ from skem.deep._labelled import Labelled
 from skem.deep._letters import lowered, spelled
 from skem.deep._rnn_labels import LabelledSequencesMixin
 from skem.deep._sequences import id_type
-from skem.deep._tags import Tags, may_be_padded, read_tags
+from skem.deep._tags import TagLists, Tags, may_be_padded, read_tags
 from skem.deep._text import Documents, Sequences, Vocabulary
 
 
@@ -68,12 +68,15 @@ class TaggerUseMixin(LabelledSequencesMixin):
         Returns
         -------
         y : list of list of tags
-            For each document.
+            For each document. `numpy.asarray` makes one object of each list, unless X is a matrix
+            without padding, of whose tags it makes a matrix.
         """
         codes, sequences = self._at_tokens(X, likeliest=True)
         tags = self.classes_.tolist()
         bounds = itertools.pairwise(sequences.offsets.tolist())
-        return [[tags[i] for i in codes[start:stop].tolist()] for start, stop in bounds]
+        found = [[tags[i] for i in codes[start:stop].tolist()] for start, stop in bounds]
+        whole = may_be_padded(X) and (sequences.lengths == X.shape[1]).all()
+        return found if whole else TagLists(found)
 
     def score(self, X: Any, y: Any) -> float:
         """Share of tokens whose tag is predicted correctly.
@@ -136,5 +139,5 @@ class TaggerUseMixin(LabelledSequencesMixin):
         self, texts: Documents, words: Vocabulary, letters: Vocabulary | None
     ) -> tuple[Sequences, Sequences | None]:
         """Words of documents, and the letters of each different word."""
-        sequences = words.compact(lowered(texts) if self.lowercase else texts)
+        sequences = words.compact(lowered(texts) if self._as_fitted("lowercase") else texts)
         return sequences, None if letters is None else spelled(texts, letters)

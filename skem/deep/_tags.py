@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 import numbers
 import reprlib
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +15,30 @@ from skem._input import refuse_masks
 from skem.deep._sequences import id_type
 
 
+class TagLists(list):
+    """Lists of tags, one for each document.
+
+    As an array of NumPy, which `cross_val_predict` puts together, it has one object for each list,
+    also where all of them happen to be of the same length.
+    """
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray:
+        if copy is False:
+            raise ValueError("Lists are no array: copy=False is not possible.")
+        found = np.empty(len(self), dtype=object)
+        for i, tags in enumerate(self):
+            found[i] = tags
+        return found
+
+
 class Tags(NamedTuple):
     """Tags of all tokens, one document after the other."""
 
     classes: NDArray  # (n_tags,): the different ones, ascending
     codes: NDArray  # (n_tokens,): numbers of those, see `id_type`
+
+
+_IGNORED = -100  # what other libraries write where a token has no label
 
 
 def read_tags(y: Any, lengths: NDArray, *, padded: bool = False) -> Tags:
@@ -37,7 +56,7 @@ def read_tags(y: Any, lengths: NDArray, *, padded: bool = False) -> Tags:
     Raises
     ------
     ValueError
-        If y is None, or lengths differ.
+        If y is None, lengths differ, or a token has None, NaN or -100 in place of a tag.
     TypeError
         If y holds no sequences, or tags that are neither all strings nor all integers.
     """
@@ -85,6 +104,7 @@ def _documents(y: Any) -> list[Sequence]:
 def _numbered(documents: list[Sequence]) -> Tags:
     """The different tags, and each tag as a number of those."""
     kinds = set(map(type, itertools.chain.from_iterable(documents)))
+    _refuse_missing(documents, kinds)
     n = sum(map(len, documents))
     if all(issubclass(kind, str) for kind in kinds):
         types = list(dict.fromkeys(itertools.chain.from_iterable(documents)))
@@ -94,7 +114,42 @@ def _numbered(documents: list[Sequence]) -> Tags:
         return Tags(classes, np.fromiter(each, id_type(len(classes)), n))
     if all(issubclass(kind, (numbers.Integral, np.bool_)) for kind in kinds):
         flat = np.array(list(itertools.chain.from_iterable(documents)))
+        if (flat == _IGNORED).any():
+            _refuse_ignored(documents)
         classes, codes = np.unique(flat, return_inverse=True)
         return Tags(classes, codes.astype(id_type(len(classes))))
     names = ", ".join(sorted(kind.__name__ for kind in kinds))
     raise TypeError(f"Tags must be all strings or all integers; those in y are of type {names}.")
+
+
+def _refuse_missing(documents: list[Sequence], kinds: set[type]) -> None:
+    """Say where a tag is None, NaN or the like."""
+    if all(issubclass(kind, (str, numbers.Integral, np.bool_)) for kind in kinds):
+        return
+    for i, j, tag in _places(documents):
+        if _is_missing(tag):
+            raise ValueError(
+                f"Input y contains missing values: y[{i}][{j}] is {tag!r}, and each token needs a "
+                "tag. Give tokens without one a tag of their own, such as 'O'."
+            )
+
+
+def _refuse_ignored(documents: list[Sequence]) -> NoReturn:
+    i, j = next((i, j) for i, j, tag in _places(documents) if tag == _IGNORED)
+    raise ValueError(
+        f"y[{i}][{j}] is {_IGNORED}, which other libraries leave out of the loss. Here each token "
+        "needs a tag: give those without one a tag of their own, or leave them out of X and y. If "
+        f"{_IGNORED} is a tag like others, write tags as strings."
+    )
+
+
+def _places(documents: list[Sequence]) -> Iterator[tuple[int, int, Any]]:
+    """Numbers of document and token, and the tag there."""
+    return ((i, j, tag) for i, tags in enumerate(documents) for j, tag in enumerate(tags))
+
+
+def _is_missing(tag: Any) -> bool:
+    try:
+        return tag is None or bool(tag != tag)
+    except TypeError:  # pandas.NA
+        return True

@@ -98,8 +98,8 @@ class VAETransformer(VAEFitMixin, BaseEstimator):
         place of the layers; that of the encoder says by an attribute ``n_outputs`` how many
         numbers it gives.
     warm_start : bool, default=False
-        Go on from the weights of the last fit, and in its units of the columns; ``history_`` is
-        that of the last fit alone.
+        Go on from the weights of the last fit, with the parameters that its model had, and in its
+        units of the columns; ``history_`` is that of the last fit alone.
     device : str, default='auto'
         Where to train: 'cpu', 'cuda', 'cuda:1'; 'auto' is CUDA where there is one. Set after
         a fit, it is where the model goes for what comes next.
@@ -312,11 +312,12 @@ class VAETransformer(VAEFitMixin, BaseEstimator):
         seen = {"sample_weight": sample_weight, "labels": labels}
         data = {"X": X, "metadata": {k: v for k, v in seen.items() if v is not None} or None}
         with unchanged_on_error(self):
+            goes_on = self.warm_start and hasattr(self, "net_")
+            self._note_settings(goes_on=goes_on)
             X, weight, codes, classes = self._training(X, sample_weight, labels)
             n_given = len(X)
             rows, weight = distinct(X, weight, codes)
             codes = None if codes is None else codes[rows]
-            goes_on = self.warm_start and hasattr(self, "net_")
             if goes_on:
                 self._check_goes_on(X.shape[1], classes)
             else:

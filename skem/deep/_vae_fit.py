@@ -54,6 +54,12 @@ class VAEFitMixin(VAEUseMixin):
     encoder: Callable[..., torch.nn.Module] | None
     decoder: Callable[..., torch.nn.Module] | None
 
+    _defining: tuple[str, ...] = (
+        *("n_components", "hidden_layer_sizes", "activation", "likelihood", "variance"),
+        *("standardize", "posterior", "n_flows", "prior", "n_pseudo_inputs", "conditional"),
+        *("encoder", "decoder"),
+    )
+
     # ------------------------------------------------------------------ checks
     def _training(
         self, X: Any, sample_weight: ArrayLike | None, labels: ArrayLike | None

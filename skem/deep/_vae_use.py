@@ -48,13 +48,18 @@ class VAEUseMixin(DeepEstimatorMixin, ClassNamePrefixFeaturesOutMixin, Transform
     def _module(self) -> VAE:
         return self.net_.module_
 
+    @property
+    def _needs_labels(self) -> bool:
+        """Whether encoder and decoder see labels."""
+        return bool(self._as_fitted("conditional"))
+
     def _rows(self, X: Any) -> UnitRows:
         """Validated rows."""
         check_is_fitted(self)
         return self._checked(validate_data(self, X, reset=False, dtype=[np.float64, np.float32]))
 
     def _checked(self, X: NDArray) -> UnitRows:
-        check_range(X, self.likelihood)
+        check_range(X, self._as_fitted("likelihood"))
         check_codes(X, self._module.likelihood)
         return self._inside(X)
 
@@ -89,8 +94,7 @@ class VAEUseMixin(DeepEstimatorMixin, ClassNamePrefixFeaturesOutMixin, Transform
         """Labels as numbers of the classes of the fit."""
         if labels is None:
             if need:
-                why = "conditional=True" if self.conditional else f"prior={self.prior!r}"
-                raise ValueError(f"labels are needed with {why}: one label for each row.")
+                raise ValueError("labels are needed with conditional=True: one label for each row.")
             return None
         if not hasattr(self, "classes_"):
             raise ValueError(
@@ -152,7 +156,7 @@ class VAEUseMixin(DeepEstimatorMixin, ClassNamePrefixFeaturesOutMixin, Transform
             With flows of the distribution before them.
         """
         rows = self._rows(X)
-        codes = self._codes(labels, len(rows), need=self.conditional)
+        codes = self._codes(labels, len(rows), need=self._needs_labels)
 
         def one(x: Tensor, c: Tensor | None) -> tuple[Tensor, ...]:
             mean, log_variance, _ = self._module.posterior(x, c)
@@ -178,7 +182,7 @@ class VAEUseMixin(DeepEstimatorMixin, ClassNamePrefixFeaturesOutMixin, Transform
         return self._points(self._rows(X), labels)
 
     def _points(self, rows: UnitRows, labels: ArrayLike | None) -> NDArray:
-        codes = self._codes(labels, len(rows), need=self.conditional)
+        codes = self._codes(labels, len(rows), need=self._needs_labels)
         (Z,) = self._batched(self._latent, rows, codes)
         return Z
 
@@ -211,7 +215,7 @@ class VAEUseMixin(DeepEstimatorMixin, ClassNamePrefixFeaturesOutMixin, Transform
                 f"X must hold points of the latent space, of shape (n_samples, {d}), got shape "
                 f"{Z.shape}."
             )
-        codes = self._codes(labels, len(Z), need=self.conditional)
+        codes = self._codes(labels, len(Z), need=self._needs_labels)
         (means,) = self._batched(self._decoded, UnitRows(Z), codes)
         return self._outside(means)
 
@@ -255,7 +259,7 @@ class VAEUseMixin(DeepEstimatorMixin, ClassNamePrefixFeaturesOutMixin, Transform
         """
         check_is_fitted(self)
         steps = check_positive_integer(steps, "steps")
-        if self.conditional:
+        if self._needs_labels:
             raise ValueError(
                 "interpolate has no label to decode by, with conditional=True. Decode points with "
                 "inverse_transform(Z, labels=...)."
@@ -295,7 +299,7 @@ class VAEUseMixin(DeepEstimatorMixin, ClassNamePrefixFeaturesOutMixin, Transform
         """
         k = check_positive_integer(n_importance_samples, "n_importance_samples")
         rows = self._rows(X)
-        codes = self._codes(labels, len(rows), need=self.conditional)
+        codes = self._codes(labels, len(rows), need=self._needs_labels)
         module = self._module
         points = spread_uniform(k, module.n_components, self._seed)
 
@@ -354,7 +358,7 @@ class VAEUseMixin(DeepEstimatorMixin, ClassNamePrefixFeaturesOutMixin, Transform
         """
         check_is_fitted(self)
         n = check_positive_integer(n_samples, "n_samples")
-        codes = self._codes(labels, n, need=self.conditional)
+        codes = self._codes(labels, n, need=self._needs_labels)
         module = self._module
         with self._inference(draw_seed(self.random_state)) as device:
             z = draws.normal((n, module.n_components), module.head.weight)

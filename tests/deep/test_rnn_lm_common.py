@@ -125,7 +125,7 @@ def test_a_warm_start_goes_on_from_the_weights():
     model.fit(LINES)
     assert model.history_[0]["train_loss"] < before + 0.1
     model.set_params(hidden_size=7)
-    with pytest.raises(ValueError, match="warm_start=True goes on from the weights"):
+    with pytest.raises(ValueError, match="hidden_size was 12 then, and is 7 now"):
         model.fit(LINES)
 
 
@@ -136,6 +136,7 @@ def test_early_stopping_takes_the_weights_of_the_best_epoch():
     losses = [row["valid_loss"] for row in model.history_]
     assert len(losses) - 1 - int(np.argmin(losses)) <= 2
     model = small(early_stopping=True, patience=1, max_epochs=50, learning_rate=0.1)
+    model.set_params(unknown_score="symbol")  # of 'z'
     model.fit(LINES[:4] * 2, X_val=["zzz", "ccc"])
     best = min(row["valid_loss"] for row in model.history_)
     assert best == pytest.approx(-model.score(["zzz", "ccc"]), rel=1e-4)
@@ -233,13 +234,12 @@ BAD_FITS = [
 def test_bad_input_is_named_and_leaves_the_estimator_as_it_was(options, X, message):
     model = small(max_epochs=1).fit(LINES)
     before = vars(model.set_params(**options)).copy()
-    score = model.score(LINES) if options.get("tokenizer", "") is not None else None
+    score = model.score(LINES)
     for method in (model.fit, model.set_params().fit):
         with pytest.raises(ValueError, match=message):
             method(X)
     assert vars(model) == before
-    if score is not None:
-        assert model.score(LINES) == score
+    assert model.score(LINES) == score
 
 
 def test_bad_use_is_named():
@@ -251,12 +251,10 @@ def test_bad_use_is_named():
     with pytest.raises(ValueError, match=r"negative|not in the vocabulary"):
         model.score_samples([[0, -1, 2]])
     model = small(max_epochs=1).fit(LINES)
-    with pytest.raises(ValueError, match=r"prompt has a token .*'%'"):
-        model.generate("the % cat")
     with pytest.raises(TypeError, match="has integers, and tokens were strings"):
         model.score_samples([[1, 2]])
     with pytest.raises(TypeError, match="prompt must be one document"):
-        model.generate(["the", ["cat"]][1:])
+        model.generate(["the", ["cat"]])
     for options, message in (
         ({"temperature": 0}, "temperature must be"),
         ({"top_k": 0}, "top_k must be"),

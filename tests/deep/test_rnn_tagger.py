@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
-from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.model_selection import GridSearchCV, KFold, cross_val_predict, cross_val_score
 
 from skem import RNNTagger
 
@@ -211,6 +211,62 @@ def test_searches_and_validation_take_lists():
     assert search.best_params_ == {"hidden_size": 16}
     assert search.best_score_ > 0.9
     assert cross_val_score(small(max_epochs=30), X, Y, cv=3).mean() > 0.9
+
+
+@pytest.mark.parametrize("kind", ["words", "text", "ids"])
+def test_predictions_of_folds_are_put_together(kind):
+    documents, tags, options = KINDS[kind]
+    documents, tags = list(documents), [list(row) for row in tags]
+    model, folds = small(max_epochs=1, **options), KFold(3)
+    found = cross_val_predict(model, documents, tags, cv=folds)
+    assert found.shape == (len(documents),)
+    assert [len(row) for row in found] == [len(row) for row in tags]
+    train, test = next(folds.split(documents))
+    model.fit([documents[i] for i in train], [tags[i] for i in train])
+    assert found[test].tolist() == model.predict([documents[i] for i in test])
+    assert model.score(documents, found) == model.score(documents, found.tolist())
+
+
+def test_predictions_are_lists_and_an_array_of_lists():
+    model = small().fit(X, Y)
+    equal = [document for document in X if len(document) == len(X[0])]
+    predicted = model.predict(equal)
+    assert isinstance(predicted, list)
+    assert predicted == pickle.loads(pickle.dumps(predicted)) == [list(row) for row in predicted]
+    assert isinstance(predicted[0][0], str)
+    assert np.asarray(predicted).shape == (len(equal),)
+    assert np.concatenate([predicted, model.predict(X)]).tolist() == predicted + model.predict(X)
+    assert np.array(list(predicted)).shape == (len(equal), len(X[0]))
+    with pytest.raises(ValueError, match="copy=False"):
+        np.array(predicted, copy=False)
+    rows = np.asarray(small().fit(TABLE, TABLE % 3).predict(TABLE))
+    assert rows.shape == TABLE.shape
+
+
+def test_a_matrix_may_have_any_tag_where_it_is_padded():
+    padded, tags = np.array([[1, 2, -1], [2, 1, 2]] * 4), np.array([[0, 1, -100], [1, 0, 1]] * 4)
+    model = small().fit(padded, tags)
+    assert model.classes_.tolist() == [0, 1]
+    assert [len(row) for row in model.predict(padded)] == [2, 3] * 4
+    assert np.asarray(model.predict(padded)).shape == (8,)
+
+
+@pytest.mark.parametrize("missing", [None, np.nan, float("nan"), -100, np.int64(-100), "NA"])
+@pytest.mark.parametrize("method", ["fit", "score"])
+def test_a_token_without_a_tag_is_named(missing, method):
+    if missing == "NA":
+        missing = pytest.importorskip("pandas").NA
+    model = small().fit(IDS, PARITY)
+    tags = [list(row) for row in PARITY]
+    tags[2][1] = missing
+    before = dict(vars(model))
+    with pytest.raises(ValueError, match=r"y\[2\]\[1\] is (None|nan|<NA>|-100), .* a tag of their"):
+        getattr(model, method)(IDS, tags)
+    assert vars(model) == before
+    if missing is None:
+        words = [[*Y[0][:-1], None], *Y[1:]]
+        with pytest.raises(ValueError, match=r"y\[0\]\[6\] is None"):
+            small().fit(X, words)
 
 
 def test_kinds_of_input_give_the_same():

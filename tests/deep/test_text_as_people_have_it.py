@@ -85,6 +85,8 @@ def test_without_an_end_no_tokens_are_certain():
     model = RNNLanguageModel(hidden_size=4, max_epochs=2, tokenizer="word", end_token=False)
     model.fit(TEXTS)
     assert model.score_samples(["", TEXTS[0], ""])[[0, 2]].tolist() == [0, 0]
+    assert model.score_samples([""]).tolist() == [0]
+    assert [len(log_p) for log_p in model.score_tokens(["", ""])] == [0, 0]
     with pytest.raises(ValueError, match="every document is empty"):
         model.score([""])
 
