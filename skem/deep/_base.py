@@ -10,7 +10,16 @@ from typing import Any
 
 import torch
 from sklearn.exceptions import ConvergenceWarning
-from skorch.callbacks import Callback, EarlyStopping, EpochTimer, LRScheduler, PrintLog
+from skorch.callbacks import (
+    BatchScoring,
+    Callback,
+    EarlyStopping,
+    EpochScoring,
+    EpochTimer,
+    LRScheduler,
+    PassthroughScoring,
+    PrintLog,
+)
 from skorch.helper import predefined_split
 
 from skem._callbacks import CallbackSupportMixin, IterationCallbacks
@@ -42,6 +51,8 @@ def check_callbacks(callbacks: list | None) -> None:
     ------
     TypeError
         It says which entry is wrong, and what entries may be.
+    ValueError
+        If one makes scores of predictions, which the modules do not give in training.
     """
     for i, given in enumerate(callbacks or []):
         named = isinstance(given, tuple) and len(given) == 2 and isinstance(given[0], str)
@@ -52,6 +63,24 @@ def check_callbacks(callbacks: list | None) -> None:
                 f"callbacks[{i}] must be a callback of skorch, or a pair of a name and one; got "
                 f"{given!r}. Callbacks of scikit-learn go to set_callbacks."
             )
+        if _wants_predictions(callback, kind):
+            raise ValueError(
+                f"callbacks[{i}], {kind.__name__}, makes scores of the predictions for batches, "
+                "and in training the networks give losses, and no predictions. Use "
+                "EpochScoring(function, use_caching=False) with function(net, dataset, y=None), or "
+                "on_epoch_end of a callback of your own."
+            )
+
+
+def _wants_predictions(callback: Any, kind: type) -> bool:
+    """Whether a callback of skorch makes scores of what the module predicts."""
+    if not issubclass(kind, EpochScoring):
+        return issubclass(kind, (BatchScoring, PassthroughScoring))
+    scoring = getattr(callback, "scoring", None)
+    of_predictions = getattr(scoring, "__module__", None) or ""
+    if not callable(scoring) or of_predictions.startswith("sklearn.metrics"):
+        return True
+    return bool(callback.use_caching)
 
 
 def silent(message: str) -> None:

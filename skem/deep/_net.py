@@ -22,10 +22,11 @@ from typing import Any
 
 import torch
 from skorch import NeuralNet
-from skorch.callbacks import Callback
+from skorch.callbacks import Callback, EarlyStopping
 from torch import Tensor
 
 from skem._interrupts import interrupts_noted, plain_interrupts
+from skem.deep._tasks import EpochTasks
 from skem.deep.modules.draws import borrowed, set_aside
 
 
@@ -124,6 +125,11 @@ class Net(NeuralNet):
         self.train_split = None
         self.good_ = None
         self.optimizer_.state.clear()  # of Adam twice as large as the module
+        for name in ("callbacks", "callbacks_"):
+            setattr(self, name, [c for c in getattr(self, name) or [] if not _is_of_the_fit(c)])
+        own = dict(self.callbacks_).get("early_stopping")
+        if isinstance(own, EarlyStopping):
+            own.best_model_weights_ = None  # which the module has
         self._steps.shown = None
         del self._scaler, self._autocast, self._lowest
 
@@ -215,7 +221,8 @@ class Net(NeuralNet):
                 total.add(value)
             if listened:
                 loss = parts[0] / parts[-1]
-                self.notify("on_batch_end", batch=batch, training=training, loss=loss)
+                told = {"batch": batch, "training": training, "loss": loss, "y_pred": None}
+                self.notify("on_batch_end", **told)
         *sums, weight = [float(total) for total in sums_of]
         if training:
             self.module_.eval()
@@ -291,6 +298,11 @@ class Net(NeuralNet):
         """Weights at the end of the last epoch whose loss was finite."""
         if self.good_ is not None:
             self.module_.load_state_dict(self.good_)
+
+
+def _is_of_the_fit(callback: Any) -> bool:
+    """Whether a callback, or a pair of name and callback, holds rows and functions of the fit."""
+    return isinstance(callback[1] if isinstance(callback, tuple) else callback, EpochTasks)
 
 
 def _listens(callback: Callback) -> bool:

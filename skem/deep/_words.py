@@ -54,15 +54,16 @@ def join_words(tokens: Iterable[str]) -> str:
 
 @functools.cache
 def _pattern() -> re.Pattern[str]:
-    # Marks (accents, vowel signs) belong to the letter before; \w has only letters and digits. So
-    # do the invisible joiners of Indic scripts, Persian and emoji, and what colours an emoji.
+    # Marks (accents, vowel signs) belong to the letter or the punctuation before; \w has only
+    # letters and digits. So do the invisible joiners of Indic scripts, Persian and emoji, and what
+    # colours an emoji.
     marks = _marks()
     letters = rf"[^\W{_HAN}]+"
     word = rf"{letters}(?:[{marks}{_JOINERS}]+(?:{letters})?)*"
     inner = r"['’\-]|(?<=\d)[.,](?=\d)"
     symbol = rf"[^\w\s][{marks}{_TONES}]*"
     return re.compile(
-        rf"{word}(?:(?:{inner}){word})*|[{_HAN}][{marks}]*|\n|\.+|-+|—+|…+|{_FLAG}"
+        rf"{word}(?:(?:{inner}){word})*|[{_HAN}][{marks}]*|\n|(?:\.+|-+|—+|…+|{_FLAG})[{marks}]*"
         rf"|{symbol}(?:[{_JOINERS}]+{symbol})*"
     )
 

@@ -6,6 +6,8 @@ import pickle
 
 import numpy as np
 import pytest
+from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
 from skorch.callbacks import EpochTimer
 from torch import nn
 
@@ -233,6 +235,22 @@ def test_a_model_with_labels_asks_for_them_whatever_is_set_later():
         model.transform(ROWS)
     with pytest.raises(ValueError, match="interpolate has no label"):
         model.interpolate(ROWS[0], ROWS[1])
+
+
+@pytest.mark.parametrize("kind", PARAMETERS)
+def test_a_frozen_model_stays_as_it_was_fitted(kind):
+    model = fitted(kind)
+    frozen = clone(FrozenEstimator(model))
+    model.set_params(**PARAMETERS[kind][0], **PARAMETERS[kind][1])
+    assert frozen.fit(DATA[kind][0], None).estimator is model
+    method = "transform" if hasattr(model, "transform") else "predict"
+    for a, b in zip(
+        getattr(frozen, method)(DATA[kind][0]),
+        getattr(fitted(kind).set_params(**PARAMETERS[kind][1]), method)(DATA[kind][0]),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(a, b)
+    assert not hasattr(clone(model), "_settings")
 
 
 def test_a_list_that_is_changed_later_is_another_value():

@@ -167,6 +167,16 @@ def test_flags_and_symbols_beside_each_other_are_tokens_each():
     assert split_words("\U0001f600\U0001f600") == ["\U0001f600"] * 2
 
 
+@pytest.mark.parametrize("mark", ["\u0301", "\u3099", "\u309a", "\ufe0f"])
+@pytest.mark.parametrize("run", ["...", "--", "—", "……", "\U0001f1e9\U0001f1ea", "か"])
+def test_marks_belong_to_what_they_follow(run, mark):
+    """Accents, voiced sound marks of kana, variation marks."""
+    assert split_words(f"so {run}{mark} there") == ["so", run + mark, "there"]
+    assert split_words(f"{run}{mark}{run}") == [run + mark, run]
+    text = join_words(["so", run + mark, "there"])
+    assert split_words(text) == ["so", run + mark, "there"]
+
+
 # ---------------------------------------------------------------------- ends
 @pytest.mark.parametrize("token", ["<s>", "</s>"])
 def test_tokens_that_name_the_ends_of_documents_are_refused(token):
