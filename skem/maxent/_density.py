@@ -134,10 +134,10 @@ class Density:
             index = match(support.points, x)
             if (index < 0).any():
                 raise ValueError(
-                    f"X[{np.argmax(index < 0)}] is not a point of support, and the facts lie on "
-                    "the boundary of what is possible there (boundary_): the distribution is a "
-                    "limit, which says nothing about other rows. Leave such rows out, or give "
-                    "facts in the interior."
+                    f"X[{np.argmax(index < 0)}] is not a point of support, and the constraints "
+                    "lie on the boundary of what is possible there (boundary_): the distribution "
+                    "is a limit, which says nothing about other rows. Leave such rows out, or give "
+                    "constraints in the interior."
                 )
             result[self.probability[index] == 0] = -np.inf
         return result

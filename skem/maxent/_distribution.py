@@ -1,4 +1,4 @@
-"""The distribution of largest entropy under constraints on expectations (facts)."""
+"""The distribution of largest entropy under constraints on expectations."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from skem.maxent._supports import Points
 
 
 class MaxEntDistribution(DensityMixin, BaseEstimator):
-    r"""The distribution of largest entropy under constraints on expectations (facts).
+    r"""The distribution of largest entropy under constraints on expectations.
 
     .. math::
 
@@ -34,7 +34,7 @@ class MaxEntDistribution(DensityMixin, BaseEstimator):
         \mathrm{E} f_i(x) = \tau_i, \qquad
         p(x) = \frac{b(x)}{Z} \exp \Big( -\sum_i \lambda_i f_i(x) \Big),
 
-    with the base b = 1 unless one is given. Facts come from data (`fit`) or are given
+    with the base b = 1 unless one is given. Constraints come from data (`fit`) or are given
     (`fit_moments`), as equalities or as bounds. Note the sign of the multipliers, which is that
     of [1]_, eq. 20: a positive one makes large values of its function rare.
 
@@ -62,10 +62,10 @@ class MaxEntDistribution(DensityMixin, BaseEstimator):
 
     Attributes
     ----------
-    multipliers_ : ndarray of shape (n_facts,) or (n_columns, n_facts)
+    multipliers_ : ndarray of shape (n_constraints,) or (n_columns, n_constraints)
         The lambda_i, nats per unit of f_i. The second shape is that of `fit` on an interval, a
         half line or the line, where each column is described on its own (a product of
-        distributions), and of `fit_moments` there if its facts had it. For functions that are
+        distributions), and of `fit_moments` there if its constraints had it. For functions that are
         linearly dependent on the support, those of least norm (in units of their spread).
     log_partition_ : float
         log Z in nats, summed over columns that are described on their own.
@@ -84,8 +84,8 @@ class MaxEntDistribution(DensityMixin, BaseEstimator):
     probabilities_ : ndarray of shape (n_points,)
         Probability of each of `points_`.
     boundary_ : bool
-        Whether the facts lie on the boundary of what is possible on a finite support, so that some
-        points must have probability zero. The distribution is then the limit, and multipliers
+        Whether the constraints lie on the boundary of what is possible on a finite support, so that
+        some points must have probability zero. The distribution is then the limit, and multipliers
         describe it on the other points (infinite multipliers give the rest probability zero).
     optimality_gap_ : float
         Estimated distance of the dual to its minimum in nats (half the squared Newton decrement),
@@ -206,11 +206,11 @@ class MaxEntDistribution(DensityMixin, BaseEstimator):
         lower: ArrayLike | None = None,
         upper: ArrayLike | None = None,
     ) -> Any:
-        """Take expectations as given facts.
+        """Take expectations as given constraints.
 
         Parameters
         ----------
-        moments : array-like of shape (n_facts,) or (n_columns, n_facts), default=None
+        moments : array-like of shape (n_constraints,) or (n_columns, n_constraints), default=None
             The expectations of the functions; NaN where one is not known, or only bounded. With
             powers of several columns on points or a box: all powers of the first column, then of
             the second, and so on. On an interval, rows are distributions of columns of their own.
@@ -225,8 +225,9 @@ class MaxEntDistribution(DensityMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If facts contradict each other or the support, or no distribution of largest entropy
-            exists under them. It says which fact, and why. The estimator is left unchanged.
+            If constraints contradict each other or the support, or no distribution of largest
+            entropy exists under them. It says which constraint, and why. The estimator is left
+            unchanged.
 
         Warns
         -----
@@ -260,7 +261,7 @@ class MaxEntDistribution(DensityMixin, BaseEstimator):
             warnings.warn(
                 f"The fit did not converge in max_iter={self.max_iter} Newton steps: the dual is "
                 f"an estimated {self.optimality_gap_:.3g} nats above its minimum. Increase "
-                "max_iter, or check whether the facts are nearly impossible.",
+                "max_iter, or check whether the constraints are nearly impossible.",
                 ConvergenceWarning,
                 stacklevel=4,
             )
@@ -316,8 +317,8 @@ class MaxEntDistribution(DensityMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If the facts lie on the boundary of what is possible on a finite support (`boundary_`)
-            and X has rows that are no points of it.
+            If the constraints lie on the boundary of what is possible on a finite support
+            (`boundary_`), and X has rows that are not among its points.
         """
         return self._of_rows(Density.log_ratio, X)
 
@@ -388,8 +389,8 @@ class MaxEntDistribution(DensityMixin, BaseEstimator):
         Returns
         -------
         value : float or ndarray of shape (n_columns,)
-            E f(x); where columns are described on their own, that of each column, unless facts of
-            shape (n_facts,) were given.
+            E f(x); where columns are described on their own, that of each column, unless
+            constraints of shape (n_constraints,) were given.
 
         Raises
         ------

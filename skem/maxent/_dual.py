@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 
-from skem.maxent._feasibility import FactError, Facts
+from skem.maxent._feasibility import ConstraintError, Facts
 from skem.maxent._features import Functions
 from skem.maxent._quadrature import Domain, LineDomain, Nodes, PointDomain, log_integrand
 
@@ -221,7 +221,7 @@ def newton(
     eta = white.start
     state = moments(domain, white, eta)
     if state is None:
-        raise FactError(
+        raise ConstraintError(
             "No multipliers were found that double precision can tell from those for which the "
             "density has no normaliser. Change the units or the origin of the features."
         )

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from skem._input import refuse_masks_and_dates
 from skem.maxent._density import match
-from skem.maxent._feasibility import FactError, Facts
+from skem.maxent._feasibility import ConstraintError, Facts
 from skem.maxent._features import Features, Functions, Powers, check_features, evaluate
 from skem.maxent._problem import Problem
 from skem.maxent._quadrature import LogBase
@@ -210,7 +210,7 @@ def _of_column(
     size = float(np.abs(x).max())
     constant = deviation <= 1e-13 * size or deviation == 0
     if constant and not (support.kind == "half line" and setting.features == 1 and mean != 0):
-        raise FactError(
+        raise ConstraintError(
             f"X[:, {j}] is constant ({mean:.6g}): no density on {support} has expectations of a "
             "single value. Drop the column, or give points as support."
         )
@@ -280,14 +280,14 @@ def read_facts(
         refuse_masks_and_dates(values, name)
     arrays = {k: np.asarray(v, dtype=np.float64) for k, v in given.items() if v is not None}
     if not arrays:
-        raise ValueError("Give facts: moments, or lower and upper bounds of them.")
+        raise ValueError("Give constraints: moments, or lower and upper bounds of them.")
     shape = next(iter(arrays.values())).shape
     n = setting.n_facts
     for name, values in arrays.items():
         allowed = (n,) if setting.n_columns is not None else (*shape[:-1], n)
         if values.shape != shape or values.shape != allowed or values.ndim > 2:
             raise ValueError(
-                f"{name} has shape {values.shape}, expected ({n},), one number for each fact"
+                f"{name} has shape {values.shape}, expected ({n},), one number for each constraint"
                 + (f" or (n_columns, {n})." if setting.n_columns is None else ".")
             )
     tau = arrays.get("moments", np.full(shape, np.nan))
@@ -302,7 +302,7 @@ def read_facts(
 
 def _check_bounds(tau: NDArray, low: NDArray, high: NDArray) -> None:
     if np.isinf(tau).any():
-        raise ValueError("moments must be finite, or NaN where a fact is not given.")
+        raise ValueError("moments must be finite, or NaN where a constraint is not given.")
     for at in np.argwhere(~np.isnan(tau) & ((low > -np.inf) | (high < np.inf))):
         raise ValueError(f"moments{_at(at)} is given, and a bound of it too: leave one out.")
     for at in np.argwhere((low > high) | (low == np.inf) | (high == -np.inf)):

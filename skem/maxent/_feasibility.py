@@ -14,8 +14,8 @@ DIGITS = 1e-11  # of balanced rows
 EXACT = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
 
 
-class FactError(ValueError):
-    """Facts that no distribution, or none of largest entropy, can meet."""
+class ConstraintError(ValueError):
+    """Constraints that no distribution, or none of largest entropy, can meet."""
 
 
 class Facts(NamedTuple):
@@ -90,10 +90,10 @@ def check_reachable(f: NDArray, facts: Facts, support: object, slack: float = TO
         low, high = attainable(f, facts, i)
         room = slack * units[i]
         if facts.upper[i] < low - room or facts.lower[i] > high + room:
-            given = "" if i == 0 else ", given the facts before it,"
-            raise FactError(
+            given = "" if i == 0 else ", given the constraints before it,"
+            raise ConstraintError(
                 f"{facts.said(i)} cannot hold: on {support}{given} {facts.name[i]} lies between "
-                f"{low:.6g} and {high:.6g}. Correct this fact or the support, or leave it out."
+                f"{low:.6g} and {high:.6g}. Correct this constraint or the support, or omit it."
             )
 
 
@@ -186,8 +186,8 @@ def possible_points(cone: Cone, known: NDArray | None = None) -> NDArray:
             impossible = result.x[:n] < 0.5
             if _is_proof(y @ rows, impossible):
                 return ~impossible
-    raise FactError(
-        "Whether the facts can hold is too near a tie for double precision: they lie on the "
+    raise ConstraintError(
+        "Whether the constraints can hold is too near a tie for double precision: they lie on the "
         "boundary of what is possible, or within rounding of it. Give them with more digits, or "
         "leave one out."
     )

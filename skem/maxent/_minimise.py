@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skem.maxent._dual import DualFit, Moments, White, are_within, newton, whiten
-from skem.maxent._feasibility import SAME, FactError, check_reachable
+from skem.maxent._feasibility import SAME, ConstraintError, check_reachable
 from skem.maxent._features import Functions
 from skem.maxent._inequalities import newton_with_bounds
 from skem.maxent._problem import Problem
@@ -48,7 +48,7 @@ def minimise(
 
     Raises
     ------
-    FactError
+    ConstraintError
         If it has no minimum, or none that double precision can tell.
     """
     start = find_start(problem, domain) if start is None else start
@@ -97,9 +97,10 @@ def _check_dependence(problem: Problem, domain: Domain, white: White) -> None:
     off = white.contradiction(problem.tau) / (1e-8 * white.deviation + SAME * size)
     if off.max() > 1:
         i = int(off.argmax())
-        raise FactError(
-            f"{problem.facts.said(i)} contradicts the other facts on {problem.support}, where its "
-            "function depends linearly on theirs (or is constant). Leave it out or correct it."
+        raise ConstraintError(
+            f"{problem.facts.said(i)} contradicts the other constraints on {problem.support}, "
+            "where its function depends linearly on theirs (or is constant). Leave it out or "
+            "correct it."
         )
 
 
@@ -138,29 +139,29 @@ def _explain(problem: Problem, domain: Domain, fit: DualFit) -> None:
     said = "; ".join(facts.said(i) for i in range(len(facts.lower)))
     if isinstance(domain, PointDomain):
         if fit.status == "stalled":
-            raise FactError(
-                f"No distribution on {problem.support} was found that meets {said}: the facts "
-                "contradict each other, or lie so near to the boundary of what is possible that "
-                "double precision does not tell. Correct them, or give fewer."
+            raise ConstraintError(
+                f"No distribution on {problem.support} was found that meets {said}: the "
+                "constraints contradict each other, or are too near to the boundary of what is "
+                "possible for double precision. Correct them, or give fewer."
             )
         return
     if problem.is_unbounded:
-        raise FactError(
+        raise ConstraintError(
             f"No distribution of largest entropy was found on {problem.support} under {said}: the "
             f"dual was still {fit.gap:.2g} nats or more above its limit after {fit.n_iter} steps. "
-            "The facts contradict each other, or lie where no maximum is attained or so near to "
-            "it that double precision does not tell. Leave out the last fact, make the support "
-            "bounded, or increase max_iter."
+            "The constraints contradict each other, or no maximum is attained under them, or they "
+            "are too near to such a case for double precision. Leave out the last constraint, make "
+            "the support bounded, or increase max_iter."
         )
     A, b = problem.features.linear_map()
     f = _grid(problem) @ A.T + b
     check_reachable(f, facts, problem.support, slack=1e-4)
     if fit.status == "stalled":
-        raise FactError(
+        raise ConstraintError(
             f"No density on {problem.support} was found that meets {said}: the dual has no minimum "
-            "that double precision can tell. The facts lie on or very near the boundary of what is "
-            "possible, where only point masses meet them. Correct them, give fewer, or give points "
-            "as support."
+            "that double precision can tell. The constraints lie on or very near the boundary of "
+            "what is possible, where only point masses meet them. Correct them, give fewer, or "
+            "give points as support."
         )
 
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from skem.maxent._dual import moments, plain
-from skem.maxent._feasibility import FactError, check_moment_sequence, moment_range
+from skem.maxent._feasibility import ConstraintError, check_moment_sequence, moment_range
 from skem.maxent._features import Powers
 from skem.maxent._minimise import Solved, minimise
 from skem.maxent._problem import Problem
@@ -35,9 +35,9 @@ def check_powers(problem: Problem) -> None:
     elif np.isinf(low):
         between = f"smaller than {high:.10g}"
     given = ":" if k == 1 else ", given the lower powers:"
-    raise FactError(
+    raise ConstraintError(
         f"{facts.said(k - 1)} cannot hold for a density on {problem.support}{given} "
-        f"{facts.name[k - 1]} must be {between}. Correct this fact, or leave it out."
+        f"{facts.name[k - 1]} must be {between}. Correct this constraint, or leave it out."
     )
 
 
@@ -81,7 +81,7 @@ def _from_either_start(problem: Problem, domain: LineDomain, lower: Solved | Non
     """The usual start and, where that leads nowhere, the costlier one near the lower powers."""
     try:
         return minimise(problem, domain)
-    except FactError:
+    except ConstraintError:
         start = _start_from(problem, domain, lower)
         if start is None:
             raise
@@ -168,7 +168,7 @@ def _lower_solution(problem: Problem, m: int) -> Solved | None:
     part = problem._replace(features=features, facts=facts, tau=problem.tau[:m])
     try:
         return powers_on_unbounded(part, LineDomain(problem.support, features, None))
-    except FactError:
+    except ConstraintError:
         return None
 
 
@@ -195,7 +195,7 @@ def _padded(problem: Problem, domain: LineDomain, theta: NDArray, lower: Solved)
     )  # fmt: skip
 
 
-def _odd_top(problem: Problem) -> FactError:
+def _odd_top(problem: Problem) -> ConstraintError:
     k = problem.features.n_facts - 1
     facts = problem.facts
     if k == 0:
@@ -203,25 +203,26 @@ def _odd_top(problem: Problem) -> FactError:
         cure = "Give E[x^2] too, a base measure, or a bounded or half-bounded support"
     else:
         why = (
-            "exp of a polynomial of odd degree cannot be normalised there, and without this fact "
-            "its expectation is another one"
+            "exp of a polynomial of odd degree cannot be normalised there, and without this "
+            "constraint its expectation is another one"
         )
-        cure = f"Add {problem.features.name(0).replace('x', f'x^{k + 2}')}, or leave this fact out"
-    return FactError(
-        f"{facts.said(k)} as the last fact has no distribution of largest entropy on "
+        power = problem.features.name(0).replace("x", f"x^{k + 2}")
+        cure = f"Add {power}, or leave this constraint out"
+    return ConstraintError(
+        f"{facts.said(k)} as the last constraint has no distribution of largest entropy on "
         f"{problem.support}: {why}. {cure}."
     )
 
 
-def _too_heavy(problem: Problem, excess: float) -> FactError:
+def _too_heavy(problem: Problem, excess: float) -> ConstraintError:
     assert isinstance(problem.features, Powers)
     k = problem.features.m - 1
     value = problem.facts.lower[k]
     largest = value - problem.features.unit ** (k + 1) * excess
-    return FactError(
+    return ConstraintError(
         f"{problem.facts.said(k)} has no distribution of largest entropy on {problem.support}: "
-        f"under the lower powers alone the expectation is {largest:.10g}, and beyond that a speck "
-        "of mass far out meets the fact at no cost of entropy, so that the largest entropy is not "
-        "attained. Leave this fact out (or bound it, `lower=`/`upper=`), or make the support "
-        "bounded."
+        f"under the lower powers alone the expectation is {largest:.10g}. A larger one is met by a "
+        "vanishing amount of mass far out at no cost of entropy, so that the largest entropy is "
+        "not attained. Leave this constraint out (or bound it, `lower=`/`upper=`), or make the "
+        "support bounded."
     )

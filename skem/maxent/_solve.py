@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skem.maxent._feasibility import (
-    FactError,
+    ConstraintError,
     Facts,
     are_independent,
     check_reachable,
@@ -29,7 +29,7 @@ def solve_facts(problem: Problem) -> Solved:
 
     Raises
     ------
-    FactError
+    ConstraintError
         If there is none.
     """
     if isinstance(problem.support, Points):
@@ -62,13 +62,13 @@ def _on_points(problem: Problem) -> Solved:
         solved = _among(problem, x, basis, log_base, use)
         if solved.converged and _is_inside(solved, use):
             return solved
-    except FactError as caught:
+    except ConstraintError as caught:
         error = caught
     possible = use.copy()
     possible[use] = _possible(problem, basis[use], f[use], use)
     if not possible.any():
         check_reachable(f[use], problem.facts, support)
-        raise FactError(f"The facts contradict each other on {support}.")
+        raise ConstraintError(f"The constraints contradict each other on {support}.")
     if (possible == use).all():
         if solved is None:
             assert error is not None

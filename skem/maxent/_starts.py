@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linprog
 from scipy.special import logsumexp
 
-from skem.maxent._feasibility import FactError
+from skem.maxent._feasibility import ConstraintError
 from skem.maxent._features import Features, Functions, Powers
 from skem.maxent._inequalities import admissible
 from skem.maxent._problem import Problem
@@ -33,7 +33,7 @@ def find_start(problem: Problem, domain: Domain) -> NDArray:
 
     Raises
     ------
-    FactError
+    ConstraintError
         If none were found.
     """
     features = problem.features
@@ -52,11 +52,11 @@ def find_start(problem: Problem, domain: Domain) -> NDArray:
         if found is not None:
             return found
     facts = "; ".join(problem.facts.said(i) for i in range(features.n_facts))
-    raise FactError(
+    raise ConstraintError(
         f"No distribution of largest entropy on {problem.support} was found: with {facts} alone, "
         "no multipliers were found for which the density has a normaliser (and its functions "
-        "finite variances). Add a fact that bounds the tails, such as E[x^2] on the line, give a "
-        "base measure, or make the support bounded."
+        "finite variances). Add a constraint that bounds the tails, such as E[x^2] on the line, "
+        "give a base measure, or make the support bounded."
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from skem.maxent._feasibility import FactError
+from skem.maxent._feasibility import ConstraintError
 from skem.maxent._features import Functions
 from skem.maxent._supports import Interval, Points, Support
 
@@ -54,9 +54,9 @@ def units_of_facts(
         end = support.low if np.isfinite(support.low) else support.high
         side = "above" if np.isfinite(support.low) else "below"
         if known[0] and not (mean > end if side == "above" else mean < end):
-            raise FactError(
+            raise ConstraintError(
                 f"{where[0]}: E[x] = {mean:.10g} cannot hold on {support}: it must be {side} "
-                f"{end:.10g}. Correct the fact or the support."
+                f"{end:.10g}. Correct the constraint or the support."
             )
         return interval_units(support, mean, np.nan)
     deviation = 1.0
@@ -64,7 +64,7 @@ def units_of_facts(
         square = _representative(low[1], high[1])
         variance = square - mean**2
         if known[0] and high[1] <= mean**2 * (1 + 1e-15):
-            raise FactError(
+            raise ConstraintError(
                 f"{where[1]}: E[x^2] = {high[1]:.10g} cannot hold for a density with E[x] = "
                 f"{mean:.10g}: it must be larger than E[x]^2 = {mean**2:.10g}. Correct one of "
                 "them, or leave it out."

@@ -186,7 +186,7 @@ def test_what_fit_refuses(case):
 
 
 BAD_FACTS = {
-    "none": ({}, "Give facts: moments, or lower and upper"),
+    "none": ({}, "Give constraints: moments, or lower and upper"),
     "shape": ({"moments": [1, 2, 3]}, r"moments has shape \(3,\), expected \(2,\)"),
     "shapes": ({"lower": [1, 2], "upper": [[1, 2]]}, r"upper has shape \(1, 2\)"),
     "infinite": ({"moments": [0, INF]}, "moments must be finite, or NaN"),
