@@ -87,7 +87,7 @@ class VAETransformer(VAEFitMixin, BaseEstimator):
     max_epochs : int, default=100
         Maximum number of passes over all rows.
     early_stopping : bool, default=False
-        Hold ``validation_fraction`` of the rows out, stop when their bound has not risen for
+        Hold ``validation_fraction`` of the rows out, stop when their loss has not fallen for
         ``patience`` epochs, and take the best weights.
     validation_fraction : float, default=0.1
         Share of the rows that early stopping holds out.
