@@ -9,6 +9,10 @@ from numpy.typing import NDArray
 
 from skem._validation import as_numbers
 
+# Dirichlet parameters of LDA. Larger ones leave next to no digits in differences of log Gamma
+# functions, of which bounds consist, and smaller ones none in sums with counts of float32.
+LEAST, MOST = 1e-15, 1e10
+
 
 def check_prior(value: Any, name: str, shapes: dict[str, tuple[int, ...]]) -> NDArray | None:
     """Positive Dirichlet parameters, a number or of one of the shapes; None stays None.
@@ -33,3 +37,21 @@ def check_prior(value: Any, name: str, shapes: dict[str, tuple[int, ...]]) -> ND
             f"got {array.min():g} as the smallest."
         )
     return array
+
+
+def check_range(prior: NDArray | None, name: str) -> NDArray | None:
+    """Dirichlet parameters with which LDA can compute.
+
+    Raises
+    ------
+    ValueError
+        That names the parameter and the range.
+    """
+    if prior is not None and not ((prior >= LEAST) & (prior <= MOST)).all():
+        wrong = prior.max() if prior.max() > MOST else prior.min()
+        raise ValueError(
+            f"{name} holds {wrong:.3g}; it counts in tokens, and must be from {LEAST:.0e} to "
+            f"{MOST:.0e}. Outside, a prior makes topics no sparser, or leaves nothing of X: usual "
+            "values are from 0.01 to 10."
+        )
+    return prior
