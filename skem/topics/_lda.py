@@ -24,7 +24,8 @@ from skem.topics._starts import INITS, initial_topics, matched
 from skem.topics._units import check_tokens, range_of
 
 # Topics that differ from their mean by less than this share of their words are alike (of tf-idf
-# they may be 0.18 apart, of counts of the same texts 0.56); a mean entry below the other is no count.
+# they may be 0.18 apart, of counts of the same texts 0.56). A mean entry below the other is none of
+# counts.
 _ALIKE, _FRACTION = 0.2, 0.5
 
 # Steps for each document in one E step, which begins where the last one ended, and their
