@@ -258,11 +258,12 @@ class LatentDirichletAllocationVB(LDADocuments):
             )
 
     def _make_model(self, extra: NDArray | None, max_doc_iter: int | None = None) -> LDAModel:
+        steps = self.max_doc_iter if max_doc_iter is None else max_doc_iter
         return make_model(
             self.inference,
             learn_priors=self.learn_priors,
-            max_doc_iter=self.max_doc_iter if max_doc_iter is None else max_doc_iter,
-            doc_tol=self.doc_tol,
+            max_doc_iter=min(steps, 2**31 - 1),  # which kernels count to
+            doc_tol=float(self.doc_tol),
             extra=extra,
         )
 

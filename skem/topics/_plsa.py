@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
 
 from skem._callbacks import with_callbacks
+from skem._memory import refuse_starts_beyond_memory
 from skem._sklearn import Interval, StrOptions, fit_context
 from skem._validation import check_numbers, in_unit, unchanged_on_error, unit_of
 from skem.em import EMState, StepwiseEM
@@ -20,10 +21,10 @@ from skem.topics._limits import at_least
 from skem.topics._plsa_documents import PLSADocuments
 from skem.topics._plsa_model import PLSAModel, PLSAParams
 from skem.topics._plsa_online import OnlinePLSAModel, TopicParams
-from skem.topics._priors import check_prior
+from skem.topics._priors import exponents_of
 from skem.topics._starts import INITS, initial_topics, matched
 from skem.topics._tempering import held_out_temperature
-from skem.topics._units import check_batch, common_power, divided, prior_in_unit
+from skem.topics._units import check_batch, common_power, divided
 
 
 class PLSA(PLSADocuments):
@@ -50,9 +51,10 @@ class PLSA(PLSADocuments):
     n_init : int, default=1
         Number of starts. All are run for a few steps, and only the best go on.
     temperature : float or 'held-out', default=1.0
-        Tempered EM: the E step takes posteriors to the power of 1 / temperature. Above 1 topics
-        overlap more and fit less closely. 'held-out' raises it step by step from 1 as long as
-        tokens that are held out gain from it, and stops each time when they do not (Hofmann 1999).
+        Tempered EM: the E step takes posteriors to the power of 1 / temperature, a number from 1e-6
+        to 1e6. Above 1 topics overlap more and fit less closely. 'held-out' raises it step by step
+        from 1 as long as tokens that are held out gain from it, and stops each time when they do
+        not (Hofmann 1999).
     doc_topic_prior : float or array-like of shape (n_components,), default=None
         Parameters of a Dirichlet prior of p(z|d), of which the mode is sought. None is 1, flat;
         below 1 it asks for sparsity.
@@ -139,7 +141,7 @@ class PLSA(PLSADocuments):
         "n_components": [Interval(Integral, 1, None, closed="left")],
         "init": [StrOptions(set(INITS)), "array-like"],
         "n_init": [Interval(Integral, 1, None, closed="left")],
-        "temperature": [Interval(Real, 0, None, closed="neither"), StrOptions({"held-out"})],
+        "temperature": [Interval(Real, 1e-6, 1e6, closed="both"), StrOptions({"held-out"})],
         "doc_topic_prior": [Real, "array-like", None],
         "topic_word_prior": [Real, "array-like", None],
         "acceleration": [StrOptions({"auto", "extrapolation", "squarem"}), None],
@@ -225,7 +227,7 @@ class PLSA(PLSADocuments):
             make = functools.partial(
                 PLSAModel, doc_prior=doc_prior, word_prior=word_prior, weight=weight, unit=unit
             )
-            starts = [self._start(counts, weight, rng) for _ in range(self.n_init)]
+            starts = self._starts(counts, weight, rng)
             temperature, max_iter = self.temperature, self.max_iter
             if isinstance(temperature, str):
                 temperature, start, max_iter = held_out_temperature(
@@ -258,25 +260,17 @@ class PLSA(PLSADocuments):
         if self.temperature != "held-out" or state.interrupted:  # which stops before the limit
             self._warn_if_not_converged(state)
 
-    def _exponents(self, k: int, p: int, unit: float = 1.0) -> tuple[NDArray, NDArray]:
-        """Exponents of the Dirichlet densities: of topics in documents (k,), of words (p, k).
+    def _exponents(self, k: int, p: int, unit: float) -> tuple[NDArray, NDArray]:
+        """Exponents of the priors beside weights divided by ``unit`` and counts in their unit."""
+        priors = {name: getattr(self, name) for name in self._fixed_online}
+        return exponents_of(priors, k, p, unit=unit, power=self._count_power)
 
-        Those of words beside documents whose weights were divided by ``unit``, both beside counts
-        that were divided as `_count_power` says.
-        """
-        power = self._count_power
-        name = "doc_topic_prior"
-        doc = check_prior(self.doc_topic_prior, name, {"(n_components,)": (k,)})
-        doc = np.zeros(k) if doc is None else np.array(np.broadcast_to(doc - 1, (k,)))
-        doc = prior_in_unit(doc, 1.0, power, name)
-        name = "topic_word_prior"
-        shapes = {"(n_features,)": (p,), "(n_components, n_features)": (k, p)}
-        word = check_prior(self.topic_word_prior, name, shapes)
-        if word is None or word.ndim == 0:
-            word = np.full((1, 1), 0.0 if word is None else word - 1)
-        else:
-            word = np.broadcast_to(word - 1, (k, p)).T
-        return doc, np.array(prior_in_unit(word, unit, power, name))
+    def _starts(
+        self, counts: Counts, weight: NDArray | None, rng: np.random.RandomState
+    ) -> list[PLSAParams]:
+        numbers = self.n_components * sum(counts.shape)
+        refuse_starts_beyond_memory(self.n_init, float(numbers * counts.dtype.itemsize))
+        return [self._start(counts, weight, rng) for _ in range(self.n_init)]
 
     def _start(
         self, counts: Counts, weight: NDArray | None, rng: np.random.RandomState
@@ -390,7 +384,7 @@ class PLSA(PLSADocuments):
                 weight=weight,
                 unit=unit,
             )
-            starts = [self._start(counts, weight, rng) for _ in range(self.n_init)]
+            starts = self._starts(counts, weight, rng)
             begun = self._start_online(whole, blocks, starts)
             topics, prior = TopicParams.of(begun.current, sizes)
             order = self._order(prior)

@@ -12,10 +12,10 @@ from skem.topics._counts import CountBlocks, Counts
 from skem.topics._plsa_model import PLSAModel, PLSAParams
 from skem.topics._split import split_tokens
 
-# Each temperature is the one before divided by this, which makes 1e9 of 1 in the end; EM steps
+# Each temperature is the one before divided by this, which makes 1e6 of 1 in the end; EM steps
 # between two looks at what is held out; a gain in nats per token that counts as one.
 _FACTOR = 0.9
-_TEMPERATURES = 200
+_TEMPERATURES = 131
 _STEPS = 5
 _GAIN = 1e-4
 
