@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import sys
 from collections.abc import Callable, Iterator
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -26,10 +28,15 @@ _SHOWN = 80
 
 
 class Interval(_param_validation.Interval):
-    """An interval of numbers, to which True and False do not belong."""
+    """An interval of numbers, to which True and False do not belong.
+
+    Nor do integers to one of real numbers if they are too large for a float.
+    """
 
     def is_satisfied_by(self, val: Any) -> bool:
-        return not isinstance(val, (bool, np.bool_)) and super().is_satisfied_by(val)
+        if isinstance(val, (bool, np.bool_)) or not super().is_satisfied_by(val):
+            return False
+        return self.type is Integral or not isinstance(val, int) or abs(val) <= sys.float_info.max
 
 
 def fit_context(*, prefer_skip_nested_validation: bool) -> Callable[[Callable], Callable]:

@@ -68,7 +68,7 @@ def as_numbers(value: Any) -> NDArray | None:
     try:
         array = np.asarray(value)
         return None if array.dtype.kind in "cmMSUV" else array.astype(np.float64, copy=False)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
 
 

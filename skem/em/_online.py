@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 
 from skem.em._model import scale
 
+# Batches, of those that a fit counts as, beside which a new one weighs next to nothing.
+_MOST = 2.0**53
+
 
 class StepwiseEM:
     r"""Online EM on batches of rows.
@@ -83,7 +86,7 @@ class StepwiseEM:
         if statistics.weight > 0:
             self._mean = scale(statistics, 1 / statistics.weight)
             self.weight = statistics.weight
-            self.n_batches = max(1, round(statistics.weight / batch_weight))
+            self.n_batches = max(1, round(min(statistics.weight / batch_weight, _MOST)))
 
     def copy(self) -> StepwiseEM:
         """A copy that can be updated without touching this one."""

@@ -27,6 +27,9 @@ T = TypeVar("T")
 MIN_BLOCK_VALUES = 1 << 21
 MAX_BLOCKS = 64
 
+# Threads, whatever n_jobs says: libraries count them in integers of 32 bits, and some in less.
+MAX_THREADS = 1024
+
 # Values of the rows that are gathered at a time: few MiB a thread, whatever the size of the data.
 GATHERED_VALUES = 1 << 18
 
@@ -45,7 +48,7 @@ class RowSource(Protocol):
 def effective_n_jobs(n_jobs: int | None) -> int:
     """Number of threads to use: None means all cores that joblib's context allows, 1 means one."""
     if n_jobs is not None:
-        return joblib.effective_n_jobs(int(n_jobs))
+        return min(joblib.effective_n_jobs(int(n_jobs)), MAX_THREADS)
     backend, context_n_jobs = joblib.parallel.get_active_backend(prefer="threads")
     # joblib reports 1 both for "nothing set" and for an explicit n_jobs=1.
     config = getattr(joblib.parallel._backend, "config", {})

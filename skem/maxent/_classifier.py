@@ -27,6 +27,9 @@ from skem.maxent._separable import SeparationWatch
 from skem.maxent._solvers import SCALINGS, SOLVERS, choose, solver_of
 from skem.maxent._training import joint_training, linear_training
 
+_ANY = 1e30
+"""A tolerance that any point meets."""
+
 
 class MaxEntClassifier(CallbackSupportMixin, LogitPredictionMixin, ClassifierMixin, BaseEstimator):
     r"""Maximum-entropy classifier, also known as multinomial logistic regression.
@@ -294,7 +297,7 @@ class MaxEntClassifier(CallbackSupportMixin, LogitPredictionMixin, ClassifierMix
             watch = SeparationWatch(objective)
             monitor = Monitor(self, problem, watch, data, X=X, y=y, sample_weight=sample_weight)
             with problem:
-                options = {"tol": self.tol, "max_iter": self.max_iter}
+                options = {"tol": min(self.tol, _ANY), "max_iter": self.max_iter}
                 result = solve_or_keep_best(solve, objective, start, each=monitor, **options)
                 watch.after(result)
                 with interrupts_later() as noted:

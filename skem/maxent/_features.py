@@ -213,15 +213,24 @@ class Nothing:
 Features = Powers | Functions
 
 
+MOST_POWERS = 100  # as polynomials of NumPy have them
+
+
 def check_features(features: Any) -> int | list[Callable]:
     """The number of powers, or the functions.
 
     Raises
     ------
     ValueError
-        If it is a sequence that is empty or holds something that cannot be called.
+        If it is a sequence that is empty or holds something that cannot be called, or the powers
+        are too many.
     """
     if isinstance(features, (int, np.integer)):
+        if features > MOST_POWERS:
+            raise ValueError(
+                f"features={features} powers are too many: {MOST_POWERS} at most, of which float64 "
+                "hardly tells the higher ones apart. Give fewer, or a sequence of functions."
+            )
         return int(features)
     functions = list(features)
     if not functions:

@@ -17,6 +17,9 @@ from numpy.typing import NDArray
 
 from skem._validation import as_numbers
 
+# Penalties whose products with squares of small weights, and whose inverses, are normal numbers.
+LEAST, LARGEST = 1e-300, 1e300
+
 
 def penalties(
     shape: tuple[int, ...],
@@ -46,9 +49,12 @@ def penalties(
     Raises
     ------
     ValueError
-        If ``prior_variance`` or ``expectation_box`` has not that shape or values out of range.
+        If ``prior_variance`` or ``expectation_box`` has not that shape or values out of range, or a
+        penalty is too large to compute with. What is too small for that is none.
     """
-    ones, strength = np.ones(shape), 1 / (C * total_weight)
+    with np.errstate(over="ignore", divide="ignore"):
+        ones, strength = np.ones(shape), float(1 / np.float64(C * total_weight))
+    _check_largest(strength, f"C={C:.3g}", "Give a larger C.")
     l2, l1 = (1 - l1_ratio) * strength * ones, l1_ratio * strength * ones
     if prior_variance is not None:
         if np.isinf(C):
@@ -62,7 +68,10 @@ def penalties(
                 f"prior_variance must be positive, got {variance.min():g}. A variance of inf is no "
                 "penalty; a feature whose weight is to be zero can be left out."
             )
-        l2 = strength / variance
+        with np.errstate(over="ignore"):
+            l2 = strength / variance
+        given = f"prior_variance={variance.min():.3g}"
+        _check_largest(float(l2.max()), given, "Give a larger variance, or leave the feature out.")
     if expectation_box is not None:
         width = _per_weight(expectation_box, "expectation_box", shape)
         if not ((width >= 0) & np.isfinite(width)).all():
@@ -72,7 +81,16 @@ def penalties(
                 "left out."
             )
         l1 = width
-    return l2.ravel(), l1.ravel()
+    l2, l1 = (np.where(p >= LEAST, p, 0.0).ravel() for p in (l2, l1))
+    return l2, l1
+
+
+def _check_largest(penalty: float, given: str, remedy: str) -> None:
+    if not penalty <= LARGEST:
+        raise ValueError(
+            f"{given} stands for a penalty of {penalty:.3g} nats per unit of sample weight, and at "
+            f"most {LARGEST:.0e} can be computed with. {remedy}"
+        )
 
 
 def signs_of(value: Any, shape: tuple[int, ...]) -> NDArray:

@@ -149,5 +149,6 @@ def check_scalable(name: str, objective: Objective) -> None:
     if smallest < 0:
         raise ValueError(
             f"solver={name!r} needs features of at least zero, and the smallest is {smallest:.3g}. "
-            "Scale them (sklearn.preprocessing.MinMaxScaler), or take solver='auto'."
+            "Scale them (sklearn.preprocessing.MinMaxScaler; HashingVectorizer has "
+            "alternate_sign=False), or take solver='auto'."
         )

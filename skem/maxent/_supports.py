@@ -11,6 +11,9 @@ from skem._input import refuse_masks_and_dates
 
 MAX_BOX_DIMENSIONS = 3
 
+# Numbers whose squares, and those of their inverses, are normal numbers.
+LARGEST = 1e150
+
 _HOW = (
     "A tuple (low, high) is an interval (either end may be infinite), a tuple of such tuples a "
     "box, and a list or an array a finite set of points (1-D, or one point a row)."
@@ -73,6 +76,7 @@ def parse_support(support: Any) -> Support:
         raise ValueError(f"support has shape {points.shape}, expected points. {_HOW}")
     if not np.isfinite(points).all():
         raise ValueError(f"support as a list or array must hold finite points. {_HOW}")
+    _refuse_extremes(points)
     rows = points.reshape(len(points), -1)
     if len(np.unique(rows, axis=0)) < len(rows):
         raise ValueError("support holds a point more than once: give such a point more base.")
@@ -85,6 +89,7 @@ def _interval_or_box(support: tuple) -> Interval | Box:
         low, high = map(float, ends)
         if not low < high:
             raise ValueError(f"support=({low:g}, {high:g}): low must be below high. {_HOW}")
+        _refuse_extremes(ends)
         return Interval(low, high)
     if ends.ndim != 2 or ends.shape[1] != 2:
         raise ValueError(f"support is a tuple of shape {ends.shape}, expected (low, high). {_HOW}")
@@ -95,7 +100,20 @@ def _interval_or_box(support: tuple) -> Interval | Box:
         )
     if not np.isfinite(ends).all() or not (ends[:, 0] < ends[:, 1]).all():
         raise ValueError(f"support={support!r}: a box needs finite sides with low < high. {_HOW}")
+    _refuse_extremes(ends)
     return Box(ends[:, 0], ends[:, 1])
+
+
+def _refuse_extremes(numbers: NDArray) -> None:
+    """Refuse numbers with whose squares nothing can be computed; an infinite end has none."""
+    finite = np.isfinite(numbers)
+    largest = np.abs(numbers[finite]).max(initial=0)
+    least = 1 / LARGEST if finite.all() and largest > 0 else 0.0
+    if not least <= largest <= LARGEST:
+        raise ValueError(
+            f"support holds {largest:.3g} as its largest number, which must be from "
+            f"{1 / LARGEST:.0e} to {LARGEST:.0e}. Change the unit of X and of support."
+        )
 
 
 def _numbers(support: Any) -> NDArray:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
 
+from skem._memory import refuse_starts_beyond_memory
 from skem._sklearn import Interval, StrOptions, fit_context
 from skem._validation import as_numbers, unchanged_on_error
 from skem.em import EMState, StepwiseEM
@@ -22,6 +23,7 @@ from skem.mixture._bernoulli_model import (
 from skem.mixture._bernoulli_rows import BernoulliRows, BinaryData
 from skem.mixture._bernoulli_starts import INIT_PARAMS, BernoulliStarts
 from skem.mixture._given import check_names, check_probabilities, check_shares
+from skem.mixture._reach import check_strengths
 
 _AXES = ("n_components", "n_features")
 
@@ -169,13 +171,17 @@ class BernoulliMixtureEM(BernoulliRows):
                 f"beta_prior must be two numbers (a, b), each at least 1, got "
                 f"{reprlib.repr(self.beta_prior)}."
             )
-        a, b = 1 + (beta - 1) / data.unit
+        with np.errstate(over="ignore"):
+            a, b = 1 + (beta - 1) / data.unit
+            concentration = 1 + (float(self.weight_concentration_prior) - 1) / data.unit
+        strengths = {"beta_prior": max(a, b), "weight_concentration_prior": concentration}
+        check_strengths(strengths, data.unit)
         return BernoulliModel(
             data.X.shape[1],
             threshold=self._threshold,
             masked=data.masked if masked is None else masked,
             beta=(float(a), float(b)),
-            concentration=1 + (float(self.weight_concentration_prior) - 1) / data.unit,
+            concentration=concentration,
             dtype=data.dtype,
         )
 
@@ -185,6 +191,7 @@ class BernoulliMixtureEM(BernoulliRows):
         given = self._given(model.d)
         if len(given) == 2:
             return [BernoulliParams(given["weights"], given["probabilities"])]
+        refuse_starts_beyond_memory(self.n_init, 8.0 * self.n_components * model.d)
         starts = BernoulliStarts(
             model,
             data.X,

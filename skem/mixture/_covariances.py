@@ -120,6 +120,10 @@ class Full:
     def apply(self, precisions: NDArray, a: NDArray) -> NDArray:
         return (precisions @ a[..., None])[..., 0]
 
+    def whiten(self, factors: NDArray, a: NDArray) -> NDArray:
+        """W a, whose squares add up to a' P a."""
+        return (factors @ a[..., None])[..., 0]
+
     def trace(self, precisions: NDArray, squares: NDArray) -> NDArray:
         """tr(P S), summed over the features."""
         return (precisions * squares).sum((-2, -1))
@@ -196,6 +200,10 @@ class Full:
     def dense(self, covariances: NDArray, d: int) -> NDArray:
         return covariances
 
+    def variances(self, covariances: NDArray) -> NDArray:
+        """Those of the columns, as far as they differ."""
+        return np.diagonal(covariances, axis1=-2, axis2=-1)
+
     def total(self, X: NDArray, weight: NDArray | None) -> NDArray:
         """Weighted sum of the squares of the rows."""
         return (X if weight is None else X * weight[:, None]).T @ X
@@ -254,6 +262,9 @@ class Diagonal:
     def apply(self, precisions: NDArray, a: NDArray) -> NDArray:
         return precisions * a
 
+    def whiten(self, factors: NDArray, a: NDArray) -> NDArray:
+        return self.apply(factors, a)
+
     def trace(self, precisions: NDArray, squares: NDArray) -> NDArray:
         return (precisions * squares).sum(-1)
 
@@ -285,6 +296,9 @@ class Diagonal:
 
     def dense(self, covariances: NDArray, d: int) -> NDArray:
         return covariances[..., None] * np.eye(d)
+
+    def variances(self, covariances: NDArray) -> NDArray:
+        return covariances
 
     def total(self, X: NDArray, weight: NDArray | None) -> NDArray:
         squares = np.square(X)

@@ -24,7 +24,9 @@ def refine_factors(covariances: NDArray, factors: NDArray) -> NDArray:
     """
     refined = factors.copy()
     for k, (covariance, factor) in enumerate(zip(covariances, factors, strict=True)):
-        if np.linalg.norm(covariance) * np.linalg.norm(factor) ** 2 < 1e6:
+        # of vectors, for which BLAS does not overflow
+        size = scipy.linalg.norm(factor.ravel())
+        if size * scipy.linalg.norm(covariance.ravel()) * size < 1e6:
             continue
         wide = factor.astype(np.longdouble)
         residual = wide @ covariance.astype(np.longdouble) @ wide.T

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import reprlib
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from skem._memory import refuse_beyond_memory
 from skem._validation import check_labels, check_numbers, check_weights, in_unit, unit_of
 from skem.em import RowBlocks
 from skem.mixture._covariances import NotPositiveDefiniteError, Structure, structure_of
@@ -16,6 +16,7 @@ from skem.mixture._features import plain_features, plain_rows
 from skem.mixture._gaussian_params import Priors
 from skem.mixture._given import check_covariances, check_shares
 from skem.mixture._missing import pattern_order
+from skem.mixture._reach import check_distance, check_variances
 from skem.mixture._weights import kept_rows
 
 if TYPE_CHECKING:
@@ -94,17 +95,11 @@ def check_size(n_components: int, d: int, covariance_type: str) -> None:
     structure, tied = structure_of(covariance_type)
     if structure.name != "full":
         return
-    needed = 8 * 6 * d * d * (1 if tied else n_components)
-    try:
-        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return
-    if needed > memory:
-        raise ValueError(
-            f"covariance_type={covariance_type!r} with {n_components} components in {d} dimensions "
-            f"needs about {needed / 2**30:.0f} GiB, and this machine has {memory / 2**30:.0f}. Use "
-            "covariance_type='diag', or reduce the dimensions first (PCA)."
-        )
+    refuse_beyond_memory(
+        8 * 6 * d * d * (1 if tied else n_components),
+        f"covariance_type={covariance_type!r} with {n_components} components in {d} dimensions",
+        "Use covariance_type='diag', or reduce the dimensions first (PCA).",
+    )
 
 
 def check_initial_values(estimator: GaussianMixtureEM, d: int) -> dict[str, NDArray]:
@@ -122,7 +117,8 @@ def check_initial_values(estimator: GaussianMixtureEM, d: int) -> dict[str, NDAr
         precisions = check_covariances(
             estimator.precisions_init, "precisions_init", estimator.covariance_type, k, d
         )
-        given["covariances"] = structure.precision(structure.factor(precisions))
+        with np.errstate(over="ignore"):  # which is refused where the units of X are known
+            given["covariances"] = structure.precision(structure.factor(precisions))
     return given
 
 
@@ -140,7 +136,9 @@ def make_priors(
         mean = np.zeros(d)
         if estimator.mean_prior is not None:
             mean = check_numbers(estimator.mean_prior, "mean_prior", (d,), ("n_features",))
-            mean = (mean - center) * scale
+            with np.errstate(over="ignore"):
+                mean = (mean - center) * scale
+            check_distance(mean, "mean_prior")
     scatter, degrees = None, estimator.degrees_of_freedom_prior
     if estimator.covariance_prior is None and degrees is not None:
         raise ValueError("degrees_of_freedom_prior needs covariance_prior, the scatter matrix.")
@@ -154,7 +152,9 @@ def make_priors(
             structure.factor(value[None])
         except NotPositiveDefiniteError:
             raise ValueError("covariance_prior must be symmetric and positive definite.") from None
-        scatter = structure.rescale(value[None], scale)[0]
+        with np.errstate(over="ignore"):
+            scatter = structure.rescale(value[None], scale)[0]
+        check_variances(structure.variances(scatter[None]), "covariance_prior")
         if structure.name == "spherical":
             scatter = scatter * d
         if degrees is None:

@@ -98,6 +98,7 @@ class GaussianModel(MomentsMixin, CollapseMixin, EMModelBase):
         self.varies = np.ones(len(center), bool) if varies is None else varies
         self.d = len(center)
         self.base = log_normaliser(self.d) + float(np.log(scale).sum())
+        self.suspects = ""  # what may be the cause if a covariance is not positive definite
         self.moments_about_origin = False  # statistics of different parameters can be mixed
         self.features: Features = (
             plain_features(self.d) if self.tied else self.structure.features(self.d)
@@ -145,7 +146,7 @@ class GaussianModel(MomentsMixin, CollapseMixin, EMModelBase):
                 f"The covariance {which} is not positive definite: its rows lie in a subspace "
                 "(constant or duplicate columns, or fewer distinct rows than dimensions). "
                 "Increase reg_covar, lower n_components, set covariance_prior, or choose a "
-                "simpler covariance_type.",
+                f"simpler covariance_type.{self.suspects}",
                 components=() if self.tied else (error.index,),
             ) from None
         theta, panels = None, None
@@ -268,16 +269,31 @@ class GaussianModel(MomentsMixin, CollapseMixin, EMModelBase):
         return float((statistics.log_likelihood + self.log_prior(params)) / statistics.weight)
 
     def rounding(self, statistics: GaussianStatistics, params: GaussianParams) -> float:
-        dtype, steepness = params.dtype, params.steepness
-        eps = np.finfo(dtype).eps
+        dtype, eps = params.dtype, np.finfo(params.dtype).eps
+        steepness = max(params.steepness, self._cancelled(params, params.means) / self.d)
         if params.theta is None and not self.incomplete:
             steepness = np.sqrt(steepness)
         elif self.tied and self.structure.name == "full" and not self.incomplete:
             whitened = np.square(params.means @ params.factors[0].T).sum(-1).max() / self.d
             of_moments = np.finfo(np.float64).eps * steepness / eps
             steepness = np.sqrt(steepness) + whitened + of_moments
-        of_prior = 64 * eps * abs(self.log_prior(params)) / statistics.weight
-        return of_prior + self.rounding_at(dtype, steepness, self.bound(statistics, params))
+        of_prior = 64 * eps * abs(self.log_prior(params))
+        if self.priors.mean is not None:
+            away = self._cancelled(params, params.means - self.priors.mean)
+            of_prior += np.finfo(np.float64).eps * self.priors.mean_precision * away
+        return of_prior / statistics.weight + self.rounding_at(
+            dtype, steepness, self.bound(statistics, params)
+        )
+
+    def _cancelled(self, params: GaussianParams, a: NDArray) -> float:
+        """What the terms of |W a|^2 come to if they do not cancel, the most of all components.
+
+        That is far more than their sum where ``a`` is long and the covariance longest along it.
+        """
+        if self.structure.name != "full":
+            return 0.0
+        whole = self.structure.whiten(np.abs(params.factors), np.abs(a))
+        return float(np.square(whole).sum(-1).max())
 
     def rounding_at(self, dtype: np.dtype, steepness: float, bound: float) -> float:
         """Rounding error of a bound whose terms are computed so, and lose digits by steepness."""

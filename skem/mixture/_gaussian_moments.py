@@ -166,8 +166,8 @@ class MomentsMixin:
         precisions = structure.precision(params.factors)
         log_det = 2 * structure.log_det_factor(params.factors, self.d)
         if priors.mean is not None:
-            squares = structure.square(params.means - priors.mean)
-            quadratic = structure.trace(precisions, squares)
+            away = structure.whiten(params.factors, params.means - priors.mean)
+            quadratic = np.square(away).sum(-1)
             of_means = priors.mean_rows * log_det - priors.mean_precision * quadratic
             value += float(of_means.sum()) / 2
         if priors.scatter is not None:

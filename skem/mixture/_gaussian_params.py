@@ -64,6 +64,16 @@ class Priors:
         )
 
     @property
+    def strengths(self) -> dict[str, float]:
+        """Pseudo-rows, by the names of the parameters that ask for them."""
+        return {
+            "weight_concentration_prior": self.concentration,
+            "mean_precision_prior": self.mean_precision,
+            "degrees_of_freedom_prior": self.scatter_rows,
+            "covariance_prior": 0.0 if self.scatter is None else float(np.abs(self.scatter).max()),
+        }
+
+    @property
     def any(self) -> bool:
         """Whether there is one."""
         return self.concentration != 1.0 or self.mean is not None or self.scatter is not None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from skem._memory import refuse_starts_beyond_memory
 from skem.mixture._covariances import structure_of
 from skem.mixture._gaussian_init import (
     TrainingData,
@@ -21,13 +22,21 @@ from skem.mixture._gaussian_init import (
 from skem.mixture._gaussian_model import GaussianModel
 from skem.mixture._gaussian_params import GaussianParams
 from skem.mixture._gaussian_starts import GaussianStarts, check_responsibilities
+from skem.mixture._reach import (
+    FARTHEST,
+    MOST,
+    check_distance,
+    check_strengths,
+    check_variances,
+    suspects,
+)
 
 if TYPE_CHECKING:
     from skem.mixture._gaussian import GaussianMixtureEM
 
 
-_FARTHEST = 1e75
-"""Standard deviations whose fourth power, which an M step meets, is finite in float64."""
+_LARGEST_REG = 1e290
+"""Variance of noise beside columns of unit variance of which a fit can still be made."""
 
 
 def make_model(
@@ -60,12 +69,17 @@ def make_model(
     priors = make_priors(estimator, structure, center, scale)
     if priors.mean is not None and estimator.mean_prior is None and mean_of_fit is not None:
         priors = replace(priors, mean=(mean_of_fit - center) * scale)
+    with np.errstate(over="ignore"):
+        priors = priors.per(data.unit)
+        reg = np.full(d, float(estimator.reg_covar)) * scale**2
+    check_variances(reg, "reg_covar", most=_LARGEST_REG)
+    check_strengths(priors.strengths, data.unit)
     return GaussianModel(
         estimator.covariance_type,
         center=center,
         scale=scale,
-        reg=np.full(d, float(estimator.reg_covar)) * scale**2,
-        priors=priors.per(data.unit),
+        reg=reg,
+        priors=priors,
         dtype=data.X.dtype,
         collapse=estimator.collapse,
         rng=rng,
@@ -87,7 +101,7 @@ def check_batch(model: GaussianModel, data: TrainingData) -> None:
     center, variance, _ = column_spread(data.X, data.weight)
     with np.errstate(over="ignore"):
         size = np.sqrt(variance + np.square(center - model.center)) * model.scale
-    far = ~(size <= min(float(np.finfo(model.dtype).max) ** 0.45, _FARTHEST))
+    far = ~(size <= min(float(np.finfo(model.dtype).max) ** 0.45, FARTHEST))
     if far.any():
         raise ValueError(
             f"Columns {shown(far)} of X hold values so far from those of the first batch that "
@@ -109,7 +123,12 @@ def make_starts(
     """
     if previous:
         return [_go_on(estimator, model, previous)], None
-    given = check_initial_values(estimator, model.d)
+    given = _in_working_units(model, check_initial_values(estimator, model.d))
+    named = {"means_init": given["means"]} if "means" in given else {}
+    if "covariances" in given:
+        named["precisions_init"] = model.structure.variances(given["covariances"])
+    model.suspects = suspects(model.priors, data.total_weight, named)
+    refuse_starts_beyond_memory(estimator.n_init, _bytes_of_a_start(estimator, model))
     if len(given) == 3:
         return [_given_params(model, given, None)], None
     if not isinstance(estimator.init_params, str) and not callable(estimator.init_params):
@@ -138,6 +157,27 @@ def make_starts(
     return [_given_params(model, given, start) for start in made], starts.sample
 
 
+def _in_working_units(model: GaussianModel, given: dict[str, NDArray]) -> dict[str, NDArray]:
+    """Initial values of the user where the columns have mean zero and unit variances."""
+    given = dict(given)
+    with np.errstate(over="ignore"):
+        if "means" in given:
+            given["means"] = (given["means"] - model.center) * model.scale
+            check_distance(given["means"], "means_init")
+        if "covariances" in given:
+            given["covariances"] = model.structure.rescale(given["covariances"], model.scale)
+            variances = model.structure.variances(given["covariances"])
+            check_variances(variances, "precisions_init", least=1 / MOST)
+    return given
+
+
+def _bytes_of_a_start(estimator: GaussianMixtureEM, model: GaussianModel) -> float:
+    """About what the parameters of a start take."""
+    d = model.d
+    numbers = 5 * d * d if model.structure.name == "full" else 6 * d
+    return 8.0 * numbers * estimator.n_components
+
+
 def _go_on(
     estimator: GaussianMixtureEM, model: GaussianModel, previous: dict[str, Any]
 ) -> GaussianParams:
@@ -164,13 +204,7 @@ def _given_params(
     if not given:
         assert start is not None
         return start
-    parts: dict[str, NDArray] = {} if start is None else start._asdict()
-    if "weights" in given:
-        parts["weights"] = given["weights"]
-    if "means" in given:
-        parts["means"] = (given["means"] - model.center) * model.scale
-    if "covariances" in given:
-        parts["covariances"] = model.structure.rescale(given["covariances"], model.scale)
+    parts = given if start is None else start._asdict() | given
     return model.params(parts["weights"], parts["means"], parts["covariances"])
 
 

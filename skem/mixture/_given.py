@@ -125,7 +125,7 @@ def check_covariances(
         crooked = np.abs(values - transposed).max(axis=(-1, -2)) > 1e-5 * size
         if crooked.any():
             raise _not_positive_definite(name, int(crooked.argmax()), covariance_type)
-        values = (values + transposed) / 2
+        values = values / 2 + transposed / 2
     try:
         structure.factor(values)
     except NotPositiveDefiniteError as error:

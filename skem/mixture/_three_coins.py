@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import binom
 from sklearn.utils.validation import check_is_fitted
 
+from skem._memory import refuse_starts_beyond_memory
 from skem._validation import as_numbers
 from skem.em import EMState
 from skem.mixture._bernoulli_model import MARGIN, BernoulliModel, BernoulliParams
@@ -158,6 +159,7 @@ class ThreeCoinMixture(BernoulliRows):
         self, model: BernoulliModel, data: BinaryData, rng: np.random.RandomState
     ) -> list[BernoulliParams]:
         if self.init is None:
+            refuse_starts_beyond_memory(self.n_init)
             return [_params(*rng.uniform(0.05, 0.95, size=3)) for _ in range(self.n_init)]
         start = as_numbers(self.init)
         if start is None or start.shape != (3,) or not ((start >= 0) & (start <= 1)).all():

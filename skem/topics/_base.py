@@ -13,7 +13,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from skem._input import refuse_masks
-from skem._validation import check_numbers, check_positive_integer, check_weights
+from skem._validation import check_numbers, check_positive_integer, check_weights, unit_of
 from skem.em._estimator import EMEstimatorMixin
 from skem.topics._counts import Counts, check_counts, each_block
 from skem.topics._split import split_tokens
@@ -65,8 +65,7 @@ class BaseTopicModel(
         counts = check_counts(self, X, reset=reset)
         weight = check_weights(sample_weight, counts)
         if weight is not None and not weight.all():
-            kept = counts.matrix()[np.flatnonzero(weight)]
-            counts = Counts(kept.data, kept.indices, kept.indptr, counts.n_features)
+            counts = counts.chosen(np.flatnonzero(weight))
             weight = weight[weight > 0]
         if not len(counts.data):
             raise ValueError(
@@ -220,7 +219,7 @@ class BaseTopicModel(
             If ``method`` is another one, or no document has two tokens to split.
         """
         if method == "in-sample":
-            return float(np.exp(-self.score(X, sample_weight=sample_weight)))
+            return _exponential(-self.score(X, sample_weight=sample_weight))
         if method != "completion":
             raise ValueError(f"method must be 'in-sample' or 'completion', got {method!r}.")
         counts = self._fitted_counts(X)
@@ -231,7 +230,7 @@ class BaseTopicModel(
                 "could be split."
             )
         values = self._log_likelihoods(hidden, self._infer(seen))
-        return float(np.exp(-_per_token(values, hidden.sizes(), sample_weight, counts)))
+        return _exponential(-_per_token(values, hidden.sizes(), sample_weight, counts))
 
     def sample(
         self,
@@ -286,12 +285,17 @@ class BaseTopicModel(
         return np.tile(self.topic_prior_.astype(np.float64), (n, 1))
 
 
+def _exponential(value: float) -> float:
+    with np.errstate(over="ignore"):  # where a prior outweighs the tokens, infinite
+        return float(np.exp(value))
+
+
 def _per_token(
     values: NDArray, sizes: NDArray, sample_weight: ArrayLike | None, counts: Counts
 ) -> float:
     """Weighted sum of the values over that of the sizes, leaving out what has no tokens."""
     weight = check_weights(sample_weight, counts)
-    w = np.ones(len(values)) if weight is None else weight
+    w = np.ones(len(values)) if weight is None else weight / unit_of(weight)
     use = (sizes > 0) & (w > 0)
     if not use.any():
         raise ValueError("X has no tokens: all documents (of positive weight) are empty.")

@@ -21,6 +21,10 @@ from skem.em._rows import MAX_BLOCKS, BlockMap
 _ENTRIES_PER_WORD = 32
 _MIN_ENTRIES = 1 << 14
 
+# The sum of all counts is between these: logs of probabilities may multiply it, and it may be
+# divided by.
+_LEAST, _MOST = 1e-290, 1e290
+
 
 class Counts(NamedTuple):
     """CSR rows without a copy of the data."""
@@ -48,6 +52,11 @@ class Counts(NamedTuple):
         first, last = self.indptr[part.start], self.indptr[part.stop]
         indptr = self.indptr[part.start : part.stop + 1] - first
         return Counts(self.data[first:last], self.indices[first:last], indptr, self.n_features)
+
+    def chosen(self, rows: NDArray) -> Counts:
+        """Some of the rows, in that order, as a copy."""
+        kept = self.matrix()[rows]
+        return Counts(kept.data, kept.indices, kept.indptr, self.n_features)
 
     def sizes(self) -> NDArray:
         """Tokens of each row, (n,), float64."""
@@ -85,17 +94,12 @@ def check_counts(estimator: Any, X: Any, *, reset: bool) -> Counts:
     Raises
     ------
     ValueError
-        If an entry is negative, NaN or infinite, a sparse matrix is broken, or the vocabulary has
-        another width.
+        If an entry is negative, NaN or infinite, all together are near the end of the range of
+        numbers, a sparse matrix is broken, or the vocabulary has another width.
     """
-    X = validate_data(
-        estimator,
-        X,
-        reset=reset,
-        accept_sparse="csr",
-        dtype=[np.float64, np.float32],
-        ensure_non_negative=True,
-    )
+    dtypes = [np.float64, np.float32]
+    X = validate_data(estimator, X, reset=reset, accept_sparse="csr", dtype=dtypes)
+    _refuse_negative(X.data if sp.issparse(X) else X)
     if not sp.issparse(X):
         X = sp.csr_array(X)
     elif not X.has_canonical_format or (X.data == 0).any():
@@ -105,7 +109,28 @@ def check_counts(estimator: Any, X: Any, *, reset: bool) -> Counts:
     n_entries = X.indptr[-1]  # what lies behind them is none
     indices = X.indices[:n_entries].astype(np.int32, copy=False)  # one type for the kernels
     indptr = X.indptr.astype(np.int64, copy=False)
+    _refuse_extremes(X.data[:n_entries])
     return Counts(X.data[:n_entries], indices, indptr, X.shape[1])
+
+
+def _refuse_negative(data: NDArray) -> None:
+    smallest = data.min(initial=0)
+    if smallest < 0:
+        raise ValueError(
+            f"Negative values in data passed to X (smallest {smallest:g}): X holds counts of "
+            "words, or other weights that are not negative. HashingVectorizer gives negative "
+            "values unless it has alternate_sign=False; scaled or centred columns have them too."
+        )
+
+
+def _refuse_extremes(data: NDArray) -> None:
+    with np.errstate(over="ignore"):
+        total = float(data.sum(dtype=np.float64))
+    if len(data) and not _LEAST <= total <= _MOST:
+        raise ValueError(
+            f"The counts of X add up to {total:.3g}; their sum must be from {_LEAST:.0e} to "
+            f"{_MOST:.0e}. Divide X by a constant, so that an entry is about 1."
+        )
 
 
 def cut_entries(counts: Counts) -> list[slice]:

@@ -19,12 +19,14 @@ from skem.topics._counts import CountBlocks, Counts
 from skem.topics._lda_documents import NEW_STEPS, LDADocuments
 from skem.topics._lda_model import LDAModel, LDAParams
 from skem.topics._lda_online import OnlineLDAModel, make_model
-from skem.topics._priors import check_prior
+from skem.topics._priors import check_prior, check_range
 from skem.topics._starts import INITS, initial_topics, matched
+from skem.topics._units import check_tokens, range_of
 
-# Topics that differ from their mean by less than this share of their words are alike; a mean entry
-# below the other is not one of counts.
-_ALIKE, _FRACTION = 0.1, 0.5
+# Topics that differ from their mean by less than this share of their words are alike (of tf-idf
+# they may be 0.18 apart, of counts of the same texts 0.56). A mean entry below the other is none of
+# counts.
+_ALIKE, _FRACTION = 0.2, 0.5
 
 # Steps for each document in one E step, which begins where the last one ended, and their
 # tolerance in tokens per topic.
@@ -45,10 +47,11 @@ class LatentDirichletAllocationVB(LDADocuments):
     n_components : int, default=10
         Number of topics.
     doc_topic_prior : float or array-like of shape (n_components,), default=None
-        The parameters alpha; None is 1 / n_components. With ``learn_priors`` where they start.
+        The parameters alpha, from 1e-15 to 1e10; None is 1 / n_components. With ``learn_priors``
+        where they start.
     topic_word_prior : float or array-like of shape (n_features,) or (n_components, n_features), \
             default=None
-        The parameter eta; None is 1 / n_components. With ``learn_priors`` where it starts. An
+        The parameter eta, likewise. With ``learn_priors`` where it starts. An
         array is a parameter for each word, or for each word of each topic, and is not learned. It
         counts in tokens, and seeds topics: those for which it has larger values start with these
         words.
@@ -207,16 +210,21 @@ class LatentDirichletAllocationVB(LDADocuments):
         Raises
         ------
         ValueError
-            If counts are negative or not finite, or all are zero; if there are fewer documents
-            than topics; if a parameter does not fit. The estimator is left unchanged.
+            If counts are negative or not finite, or all are zero, or so large or so small that
+            products of them leave the range of their dtype; if there are fewer entries than
+            topics; if a parameter does not fit. The estimator is left unchanged.
 
         Warns
         -----
         ConvergenceWarning
             If the fit ends after ``max_iter`` passes, more than ``tol`` from its limit.
+        UserWarning
+            If X holds fractions, such as tf-idf, that do not outweigh the priors, and all topics
+            are alike.
         """
         with unchanged_on_error(self):
             counts, weight = self._training_counts(X, sample_weight, reset=True)
+            check_tokens(counts, weight)
             start = self._start(counts, weight, check_random_state(self.random_state))
             with CountBlocks(counts, weight, self.n_jobs) as blocks:
                 state, attributes = self._run_em(
@@ -250,11 +258,12 @@ class LatentDirichletAllocationVB(LDADocuments):
             )
 
     def _make_model(self, extra: NDArray | None, max_doc_iter: int | None = None) -> LDAModel:
+        steps = self.max_doc_iter if max_doc_iter is None else max_doc_iter
         return make_model(
             self.inference,
             learn_priors=self.learn_priors,
-            max_doc_iter=self.max_doc_iter if max_doc_iter is None else max_doc_iter,
-            doc_tol=self.doc_tol,
+            max_doc_iter=min(steps, 2**31 - 1),  # which kernels count to
+            doc_tol=float(self.doc_tol),
             extra=extra,
         )
 
@@ -264,10 +273,9 @@ class LatentDirichletAllocationVB(LDADocuments):
         The latter is None for one number.
         """
         k = self.n_components
-        prior = check_prior(
-            self.topic_word_prior,
-            "topic_word_prior",
-            {"(n_features,)": (p,), "(n_components, n_features)": (k, p)},
+        shapes = {"(n_features,)": (p,), "(n_components, n_features)": (k, p)}
+        prior = check_range(
+            check_prior(self.topic_word_prior, "topic_word_prior", shapes), "topic_word_prior"
         )
         if prior is None or prior.ndim == 0:
             return 1 / k if prior is None else float(prior), None
@@ -279,6 +287,7 @@ class LatentDirichletAllocationVB(LDADocuments):
     ) -> LDAParams:
         k, p = self.n_components, counts.n_features
         alpha = check_prior(self.doc_topic_prior, "doc_topic_prior", {"(n_components,)": (k,)})
+        alpha = check_range(alpha, "doc_topic_prior")
         alpha = np.array(np.broadcast_to(1 / k if alpha is None else alpha, (k,)), np.float64)
         eta, extra = self._word_prior(p)
         sizes, dtype = counts.sizes(), counts.dtype
@@ -297,6 +306,12 @@ class LatentDirichletAllocationVB(LDADocuments):
                     "init holds Dirichlet parameters, at least those of words in topics by the "
                     f"prior, topic_word_prior, whose least is {eta:g}; got {given.min():g} as the "
                     "smallest."
+                )
+            most = range_of(dtype)[1]
+            if given.max() > most / given.size:
+                raise ValueError(
+                    f"init holds {given.max():.3g}; Dirichlet parameters count in tokens, and in "
+                    f"{dtype} their sum must be at most {most:.0e}. Divide init by a constant."
                 )
         docs = np.outer(sizes, np.full(k, 1 / k))
         return LDAParams(np.ascontiguousarray(words, dtype), docs.astype(dtype), alpha, eta)
@@ -346,6 +361,7 @@ class LatentDirichletAllocationVB(LDADocuments):
             first = not hasattr(self, "components_")
             self._check_goes_on(len(getattr(self, "components_", ())))
             counts, weight = self._training_counts(X, sample_weight, reset=first)
+            check_tokens(counts, weight)
             online: StepwiseEM | None = getattr(self, "_online", None)
             with CountBlocks(counts, weight, self.n_jobs) as blocks:
                 if online is not None:
@@ -353,6 +369,8 @@ class LatentDirichletAllocationVB(LDADocuments):
                 else:
                     online = self._begin_online(counts, weight, blocks, first=first)
                 self._update_online(online, blocks)
+            if first:
+                self._warn_if_alike(counts, self._total_weight)
         return self
 
     def _begin_online(

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from skem.topics._base import BaseTopicModel
 from skem.topics._counts import Counts, each_block
+from skem.topics._units import check_tokens
 
 # Steps for each document that is new, and their tolerance (share of its tokens that move).
 NEW_STEPS, NEW_TOL = 100, 1e-4
@@ -19,6 +20,11 @@ class LDADocuments(BaseTopicModel):
 
     inference: str
     doc_topic_prior_: NDArray
+
+    def _fitted_counts(self, X: Any) -> Counts:
+        counts = super()._fitted_counts(X)
+        check_tokens(counts)
+        return counts
 
     def _expected_counts(self, counts: Counts) -> NDArray:
         """Expected counts of topics in documents, (n, k), without the prior."""

@@ -23,10 +23,10 @@ from skem.topics._kernels import add, dot, least, log_likelihood, longest
 def digamma(x):
     """Derivative of log Gamma at x > 0: by recurrence to x >= 7, then its asymptotic series.
 
-    As exact as float64 is, for a bound is made of it that may not fall.
+    As exact as float64 is, for a bound is made of it that may not fall. NaN below 0.
     """
     value = 0.0
-    while x < 7.0:
+    while 0.0 < x < 7.0:
         value -= 1.0 / x
         x += 1.0
     r = 1.0 / (x * x)

@@ -11,25 +11,23 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
 
 from skem._callbacks import with_callbacks
+from skem._memory import refuse_starts_beyond_memory
 from skem._sklearn import Interval, StrOptions, fit_context
 from skem._validation import check_numbers, in_unit, unchanged_on_error, unit_of
 from skem.em import EMState, StepwiseEM
 from skem.em._estimator import EMEstimatorMixin
-from skem.topics._base import BaseTopicModel
-from skem.topics._counts import CountBlocks, Counts, each_block
-from skem.topics._limits import at_least, relative_powers
-from skem.topics._plsa_model import FLOOR, PLSAModel, PLSAParams
+from skem.topics._counts import CountBlocks, Counts
+from skem.topics._limits import at_least
+from skem.topics._plsa_documents import PLSADocuments
+from skem.topics._plsa_model import PLSAModel, PLSAParams
 from skem.topics._plsa_online import OnlinePLSAModel, TopicParams
-from skem.topics._priors import check_prior
+from skem.topics._priors import exponents_of
 from skem.topics._starts import INITS, initial_topics, matched
 from skem.topics._tempering import held_out_temperature
-
-# EM maps for the topics of one document, and their tolerance in nats per token where ``tol`` asks
-# for less than any use of the topics could tell apart.
-_FOLD_IN_STEPS, _FOLD_IN_TOL = 200, 1e-6
+from skem.topics._units import check_batch, common_power, divided
 
 
-class PLSA(BaseTopicModel):
+class PLSA(PLSADocuments):
     r"""Probabilistic latent semantic analysis (aspect model) by EM on sparse counts.
 
     Each token of a document has its own topic z, and its word depends only on this topic,
@@ -53,9 +51,10 @@ class PLSA(BaseTopicModel):
     n_init : int, default=1
         Number of starts. All are run for a few steps, and only the best go on.
     temperature : float or 'held-out', default=1.0
-        Tempered EM: the E step takes posteriors to the power of 1 / temperature. Above 1 topics
-        overlap more and fit less closely. 'held-out' raises it step by step from 1 as long as
-        tokens that are held out gain from it, and stops each time when they do not (Hofmann 1999).
+        Tempered EM: the E step takes posteriors to the power of 1 / temperature, a number from 1e-6
+        to 1e6. Above 1 topics overlap more and fit less closely. 'held-out' raises it step by step
+        from 1 as long as tokens that are held out gain from it, and stops each time when they do
+        not (Hofmann 1999).
     doc_topic_prior : float or array-like of shape (n_components,), default=None
         Parameters of a Dirichlet prior of p(z|d), of which the mode is sought. None is 1, flat;
         below 1 it asks for sparsity.
@@ -116,7 +115,9 @@ class PLSA(BaseTopicModel):
     them. `fit_transform` does the same: the p(z|d) that a fit ends with need not be at its maximum.
     ``doc_topic_prior`` is part of the model, so `transform` and scores go by that of the fit,
     whatever has been set since; ``tol`` is how closely they compute, and may be set for each call.
-    Probabilities above zero stay above 1e-18 in float32, 1e-140 in float64.
+    Probabilities above zero stay above 1e-18 in float32, 1e-140 in float64. Counts may be in any
+    unit: if they are far from 1, a fit divides them by a power of two, and with them the exponents
+    of the priors, which count in tokens.
 
     References
     ----------
@@ -140,7 +141,7 @@ class PLSA(BaseTopicModel):
         "n_components": [Interval(Integral, 1, None, closed="left")],
         "init": [StrOptions(set(INITS)), "array-like"],
         "n_init": [Interval(Integral, 1, None, closed="left")],
-        "temperature": [Interval(Real, 0, None, closed="neither"), StrOptions({"held-out"})],
+        "temperature": [Interval(Real, 1e-6, 1e6, closed="both"), StrOptions({"held-out"})],
         "doc_topic_prior": [Real, "array-like", None],
         "topic_word_prior": [Real, "array-like", None],
         "acceleration": [StrOptions({"auto", "extrapolation", "squarem"}), None],
@@ -149,7 +150,7 @@ class PLSA(BaseTopicModel):
     }
 
     _fixed_online = ("doc_topic_prior", "topic_word_prior")
-    _doc_exponents: NDArray  # of the Dirichlet prior that `components_` were fitted under
+    _count_power: int  # counts of the fit were divided by 2 to this
 
     def __init__(
         self,
@@ -207,8 +208,9 @@ class PLSA(BaseTopicModel):
         Raises
         ------
         ValueError
-            If counts are negative or not finite, or all are zero; if there are fewer documents
-            than topics; if a parameter does not fit. The estimator is left unchanged.
+            If counts are negative, not finite or all zero, or their sum is not in [1e-290, 1e290];
+            if there are fewer entries than topics; if a parameter does not fit. The estimator is
+            left unchanged.
 
         Warns
         -----
@@ -217,14 +219,15 @@ class PLSA(BaseTopicModel):
         """
         with unchanged_on_error(self):
             counts, weight = self._training_counts(X, sample_weight, reset=True)
-            unit = unit_of(weight)
+            unit, self._count_power = unit_of(weight), common_power(counts)
             weight = in_unit(weight, unit, counts.shape[0])
+            counts = divided(counts, self._count_power)
             rng = check_random_state(self.random_state)
             doc_prior, word_prior = self._exponents(self.n_components, counts.n_features, unit)
             make = functools.partial(
                 PLSAModel, doc_prior=doc_prior, word_prior=word_prior, weight=weight, unit=unit
             )
-            starts = [self._start(counts, weight, rng) for _ in range(self.n_init)]
+            starts = self._starts(counts, weight, rng)
             temperature, max_iter = self.temperature, self.max_iter
             if isinstance(temperature, str):
                 temperature, start, max_iter = held_out_temperature(
@@ -242,14 +245,9 @@ class PLSA(BaseTopicModel):
             model = make(temperature=temperature)
             self._sizes = counts.sizes() if weight is None else weight * counts.sizes()
             with CountBlocks(counts, weight, self.n_jobs) as blocks:
+                given = {"X": X, "sample_weight": sample_weight, "max_iter": max_iter}
                 state, attributes = self._run_em(
-                    model,
-                    blocks,
-                    starts,
-                    n_starts=len(starts),
-                    X=X,
-                    sample_weight=sample_weight,
-                    max_iter=max_iter,
+                    model, blocks, starts, n_starts=len(starts), **given
                 )
             self.__dict__.pop("_online", None)
             total = float(self._sizes.sum())
@@ -262,21 +260,17 @@ class PLSA(BaseTopicModel):
         if self.temperature != "held-out" or state.interrupted:  # which stops before the limit
             self._warn_if_not_converged(state)
 
-    def _exponents(self, k: int, p: int, unit: float = 1.0) -> tuple[NDArray, NDArray]:
-        """Exponents of the Dirichlet densities: of topics in documents (k,), of words (p, k).
+    def _exponents(self, k: int, p: int, unit: float) -> tuple[NDArray, NDArray]:
+        """Exponents of the priors beside weights divided by ``unit`` and counts in their unit."""
+        priors = {name: getattr(self, name) for name in self._fixed_online}
+        return exponents_of(priors, k, p, unit=unit, power=self._count_power)
 
-        Those of words beside documents whose weights were divided by ``unit``.
-        """
-        doc = check_prior(self.doc_topic_prior, "doc_topic_prior", {"(n_components,)": (k,)})
-        word = check_prior(
-            self.topic_word_prior,
-            "topic_word_prior",
-            {"(n_features,)": (p,), "(n_components, n_features)": (k, p)},
-        )
-        doc = np.zeros(k) if doc is None else np.array(np.broadcast_to(doc - 1, (k,)))
-        if word is None or word.ndim == 0:
-            return doc, np.full((1, 1), 0.0 if word is None else (word - 1) / unit)
-        return doc, np.array(np.broadcast_to((word - 1) / unit, (k, p)).T)
+    def _starts(
+        self, counts: Counts, weight: NDArray | None, rng: np.random.RandomState
+    ) -> list[PLSAParams]:
+        numbers = self.n_components * sum(counts.shape)
+        refuse_starts_beyond_memory(self.n_init, float(numbers * counts.dtype.itemsize))
+        return [self._start(counts, weight, rng) for _ in range(self.n_init)]
 
     def _start(
         self, counts: Counts, weight: NDArray | None, rng: np.random.RandomState
@@ -288,8 +282,9 @@ class PLSA(BaseTopicModel):
                 topics = matched(topics, np.asarray(self.topic_word_prior, np.float64).T)
         else:
             given = check_numbers(self.init, "init", (k, p), ("n_components", "n_features"))
-            if (given < 0).any() or (given.sum(1) <= 0).any():
+            if (given < 0).any() or not given.any(1).all():
                 raise ValueError("init must hold weights that are not negative, some in each row.")
+            given = np.ldexp(given, -np.frexp(given.max(1, keepdims=True))[1])  # so that sums exist
             topics = (given / given.sum(1, keepdims=True)).T.astype(counts.data.dtype)
         topics = at_least(np.ascontiguousarray(topics))
         return PLSAParams(topics, np.full((n, k), 1 / k, topics.dtype))
@@ -305,7 +300,7 @@ class PLSA(BaseTopicModel):
             "components_": np.ascontiguousarray(params.topics.T[order]),
             "topic_prior_": at_least(prior[order].astype(params.topics.dtype)),
             "temperature_": float(temperature),
-            "_doc_exponents": model.doc_prior,
+            "_doc_exponents": np.ldexp(model.doc_prior, self._count_power),
         }
 
     def _order(self, prior: NDArray) -> Any:
@@ -351,6 +346,10 @@ class PLSA(BaseTopicModel):
             counts, weight = self._training_counts(X, sample_weight, reset=first)
             unit = unit_of(weight) if first else self._weight_unit
             weight = in_unit(weight, unit, counts.shape[0])
+            if first:
+                self._count_power = common_power(counts)
+            counts = divided(counts, self._count_power)
+            check_batch(counts, weight)
             online = getattr(self, "_online", None)
             with CountBlocks(counts, weight, self.n_jobs) as blocks:
                 if online is not None:
@@ -385,7 +384,7 @@ class PLSA(BaseTopicModel):
                 weight=weight,
                 unit=unit,
             )
-            starts = [self._start(counts, weight, rng) for _ in range(self.n_init)]
+            starts = self._starts(counts, weight, rng)
             begun = self._start_online(whole, blocks, starts)
             topics, prior = TopicParams.of(begun.current, sizes)
             order = self._order(prior)
@@ -394,56 +393,3 @@ class PLSA(BaseTopicModel):
         online = StepwiseEM(model, model.after_fit(self.components_, self.topic_prior_, total))
         online.seed(model.statistics_of(online.current, total), batch)
         return online
-
-    # ------------------------------------------------------------------ documents
-    def _infer(self, counts: Counts) -> NDArray:
-        from skem.topics._fold_in import fold_in
-
-        k, dtype = len(self.components_), self.components_.dtype
-        prior = self._doc_exponents
-        power, topics, start = 1 / self.temperature_, self._topics(), self.topic_prior_
-        if power != 1:
-            topics, _ = relative_powers(topics, power, 1)
-        mixtures = np.empty((counts.shape[0], k), dtype)
-
-        def one(part: slice, some: Counts) -> None:
-            fold_in(
-                *some.arrays,
-                topics,
-                start,
-                prior,
-                FLOOR,
-                float(power),
-                max(0.1 * self.tol, _FOLD_IN_TOL),
-                _FOLD_IN_STEPS,
-                mixtures[part],
-            )
-
-        each_block(counts, one, self.n_jobs)
-        return mixtures
-
-    def symmetric_factors(self, X: Any) -> tuple[NDArray, NDArray, NDArray]:
-        """The symmetric view, p(d, w) = sum_z p(z) p(d|z) p(w|z), of some documents.
-
-        p(d) is the share of the tokens that the document has.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-
-        Returns
-        -------
-        topic_prior : ndarray of shape (n_components,)
-            Topics of these documents together, p(z).
-        doc_given_topic : ndarray of shape (n_components, n_samples)
-            Documents of each topic, p(d|z); each row sums to one.
-        word_given_topic : ndarray of shape (n_components, n_features)
-            Words of each topic, p(w|z): `components_`.
-        """
-        counts = self._fitted_counts(X)
-        sizes = counts.sizes()
-        if not sizes.any():
-            raise ValueError("X has no counts: all entries are zero.")
-        joint = (self._infer(counts) * (sizes / sizes.sum())[:, None]).T
-        prior = joint.sum(1)
-        return prior, joint / np.maximum(prior, 1e-300)[:, None], self.components_

@@ -142,7 +142,8 @@ class PLSAModel(EMModelBase):
         """Weights of the documents, (n, 1), in the dtype of the parameters."""
         if self.doc_weight is None:
             return np.ones((1, 1), params.mixtures.dtype)
-        scale = self._coordinate_unit * self.doc_weight
+        least = np.finfo(params.mixtures.dtype).tiny ** 0.5  # no document lies at the origin
+        scale = np.maximum(self._coordinate_unit * self.doc_weight, least)
         return scale.astype(params.mixtures.dtype)[:, None]
 
     def from_vector(self, vector: NDArray, params: PLSAParams) -> PLSAParams:

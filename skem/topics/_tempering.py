@@ -12,9 +12,10 @@ from skem.topics._counts import CountBlocks, Counts
 from skem.topics._plsa_model import PLSAModel, PLSAParams
 from skem.topics._split import split_tokens
 
-# Each temperature is the one before divided by this; EM steps between two looks at what is held
-# out; a gain in nats per token that counts as one.
+# Each temperature is the one before divided by this, which makes 1e6 of 1 in the end; EM steps
+# between two looks at what is held out; a gain in nats per token that counts as one.
 _FACTOR = 0.9
+_TEMPERATURES = 131
 _STEPS = 5
 _GAIN = 1e-4
 
@@ -58,7 +59,7 @@ def held_out_temperature(
     best, best_params, best_temperature, n_best = -np.inf, start, 1.0, min(1, max_iter)
     temperature = 1.0
     with CountBlocks(seen, weight, n_jobs) as blocks:
-        while True:
+        for _ in range(_TEMPERATURES):
             model = make_model(temperature)
             run = EMRun(model, blocks, best_params, tol=tol)
             improved, last = False, -np.inf
@@ -72,8 +73,9 @@ def held_out_temperature(
                     break
                 last = value
             if not improved:
-                return best_temperature, best_params, n_best
+                break
             temperature /= _FACTOR
+    return best_temperature, best_params, n_best
 
 
 def _held_out(hidden: Counts, params: PLSAParams, weight: NDArray | None, sizes: NDArray) -> float:

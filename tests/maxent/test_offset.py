@@ -6,7 +6,11 @@ import numpy as np
 import pytest
 import scipy.optimize
 import scipy.sparse as sp
+import sklearn
 from scipy.special import logsumexp
+from sklearn.model_selection import KFold, cross_validate
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from skem import MaxEntClassifier
 
@@ -211,6 +215,39 @@ def test_separation_is_that_of_the_weights_and_of_the_classes_that_can_be():
     offset[[2, 3]] = [[-np.inf, 0], [0, -np.inf]]  # these two rows have no choice
     with pytest.warns(UserWarning, match="separable"):
         assert MaxEntClassifier(np.inf).fit(line, y, offset=offset).separable_
+
+
+# ---------------------------------------------------------------------- scores
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_scores_are_those_of_predictions_with_the_same_offset(n_classes):
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((80, 2)), rng.integers(n_classes, size=80)
+    offset = rng.normal(scale=2, size=(80, n_classes) if n_classes > 2 else 80)
+    weight = rng.uniform(size=80)
+    fit = MaxEntClassifier().fit(X, y, offset=offset)
+    right = fit.predict(X, offset) == y
+    assert fit.score(X, y, offset=offset) == pytest.approx(right.mean())
+    assert fit.score(X, y, weight, offset) == pytest.approx(weight @ right / weight.sum())
+    assert fit.score(X, y, weight) == fit.score(X, y, weight, np.zeros((80, n_classes)))
+    assert fit.score(X, y) != fit.score(X, y, offset=offset)
+    with pytest.raises(ValueError, match="offset has shape"):
+        fit.score(X, y, offset=offset[:5])
+
+
+def test_offsets_are_routed_to_fits_and_scores():
+    rng = np.random.default_rng(1)
+    X, y, offset = rng.standard_normal((90, 2)), np.arange(90) % 3, rng.standard_normal((90, 3))
+    with sklearn.config_context(enable_metadata_routing=True):
+        model = MaxEntClassifier().set_fit_request(offset=True).set_score_request(offset=True)
+        pipeline = make_pipeline(StandardScaler(with_std=False), model)
+        result = cross_validate(pipeline, X, y, params={"offset": offset}, cv=KFold(2))
+        with pytest.raises(sklearn.exceptions.UnsetMetadataPassedError, match="offset"):
+            cross_validate(MaxEntClassifier(), X, y, params={"offset": offset}, cv=KFold(2))
+    halves = np.arange(90) < 45, np.arange(90) >= 45
+    for test, train, score in zip(halves, halves[::-1], result["test_score"], strict=True):
+        centre = X[train].mean(axis=0)
+        fit = MaxEntClassifier().fit(X[train] - centre, y[train], offset=offset[train])
+        assert score == fit.score(X[test] - centre, y[test], offset=offset[test])
 
 
 BAD = {

@@ -268,10 +268,10 @@ def test_degenerate_columns_are_no_problem_with_regularisation(rows, covariance_
 
 
 def test_a_model_too_large_for_the_memory_is_refused(monkeypatch):
-    monkeypatch.setattr(os, "sysconf", lambda name: 16)
+    monkeypatch.setattr(os, "sysconf", lambda name: 64)  # squared, four kilobytes
     with pytest.raises(ValueError, match=r"covariance_type='full'.*GiB.*'diag'.*PCA"):
-        GaussianMixtureEM(2).fit(X)
-    GaussianMixtureEM(2, covariance_type="diag").fit(X)
+        GaussianMixtureEM(10).fit(X)
+    GaussianMixtureEM(10, covariance_type="diag").fit(X)
 
 
 @pytest.mark.parametrize(

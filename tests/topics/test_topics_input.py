@@ -5,9 +5,11 @@ import pytest
 import scipy.sparse as sp
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer, TfidfVectorizer
 
+from skem.datasets import load_python_reference
 from skem.topics import PLSA, LatentDirichletAllocationVB
-from tests.topics.corpora import X
+from tests.topics.corpora import X, quietly
 
 ESTIMATORS = [
     PLSA(3, random_state=0),
@@ -119,6 +121,20 @@ def test_parameters_that_do_not_fit(estimator, parameters, message, method):
 
 
 @every_estimator
+def test_hashed_words_need_alternate_sign_false(estimator):
+    texts = load_python_reference().data[:40]
+    signed = HashingVectorizer(n_features=64).transform(texts)
+    with pytest.raises(
+        ValueError, match=r"X \(smallest -\d.*HashingVectorizer.*alternate_sign=False"
+    ):
+        clone(estimator).fit(signed)
+    vectorizer = HashingVectorizer(n_features=64, alternate_sign=False, norm=None)
+    fitted = quietly(clone(estimator).fit, vectorizer.transform(texts))
+    with pytest.raises(ValueError, match="alternate_sign=False"):
+        fitted.transform(signed.toarray())
+
+
+@every_estimator
 @pytest.mark.parametrize("method", METHODS)
 def test_new_documents_have_the_vocabulary_of_the_fit(estimator, method):
     fitted = clone(estimator).fit(X)
@@ -211,3 +227,15 @@ def test_topics_that_priors_make_alike_are_said_to_be(inference, of):
     with pytest.warns(UserWarning, match=r"topics are alike.*counts.*weights"):
         model.fit(X, sample_weight=weight)
     assert np.isfinite(model.components_).all()
+
+
+@pytest.mark.parametrize("inference", ["cvb0", "vb"])
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_tf_idf_is_said_to_be_outweighed_by_the_priors_and_counts_are_not(inference, method):
+    texts = load_python_reference().data[:100]
+    model = LatentDirichletAllocationVB(5, inference=inference, max_iter=60, random_state=0)
+    counts = CountVectorizer(stop_words="english").fit_transform(texts)
+    quietly(getattr(clone(model), method), counts)
+    tfidf = TfidfVectorizer(stop_words="english").fit_transform(texts)
+    with pytest.warns(UserWarning, match=r"5 topics are alike.*counts rather than tf-idf.*PLSA"):
+        quietly(getattr(model, method), tfidf)
