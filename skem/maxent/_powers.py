@@ -15,6 +15,7 @@ from skem.maxent._problem import Problem
 from skem.maxent._quadrature import LineDomain, log_integrand
 from skem.maxent._supports import Interval
 
+RISE = 1e-6  # nats, far above the error of an integral
 SAME = 1e-10  # a moment that agrees with another one, in standard deviations
 
 
@@ -98,6 +99,7 @@ def _start_from(problem: Problem, domain: LineDomain, lower: Solved | None) -> N
     Theirs is the least where the top multiplier is zero. No descent from a point below it can come
     back to that boundary, where steps would get stuck. It is looked for with small multipliers of
     the top power and, where that is free, of the one before, whose sign is that of the news in it.
+    The dual is convex: where it has risen along a line, it rises on.
     """
     if lower is None:
         return None
@@ -114,13 +116,18 @@ def _start_from(problem: Problem, domain: LineDomain, lower: Solved | None) -> N
     top = features.monomial(features.m)
     best, least = None, np.inf
     for size in sizes:
+        lowest = np.inf
         for length in 4.0 ** -np.arange(20):
             trial = theta + size * before + length * top
             nodes = domain.nodes(trial)
-            if nodes is not None:
-                value = float(logsumexp(log_integrand(nodes, trial)) + trial @ tau)
-                if value < least:
-                    best, least = trial, value
+            if nodes is None:
+                continue
+            value = float(logsumexp(log_integrand(nodes, trial)) + trial @ tau)
+            if value < least:
+                best, least = trial, value
+            if value > lowest + RISE:
+                break
+            lowest = min(lowest, value)
     return best
 
 

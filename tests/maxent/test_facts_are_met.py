@@ -68,7 +68,7 @@ FUNCTIONS = [
 ]
 
 
-@settings(max_examples=60)
+@settings(max_examples=24)
 @given(
     st.sampled_from(["grid", "many sizes", "heavy tails", "one far", "far from zero"]),
     st.sampled_from([4, 12, 60]),
@@ -97,7 +97,7 @@ def test_on_points(kind, n, seed, log_base):
         )
 
 
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(st.sampled_from(["grid", "many sizes", "heavy tails", "one far"]), st.integers(0, 2**32 - 1))
 def test_bounds_on_points(kind, seed):
     rng = np.random.default_rng(seed)
@@ -129,9 +129,8 @@ BASES = {
 
 
 @pytest.mark.parametrize("base", BASES)
-@pytest.mark.parametrize("share", [0.1, 0.5])
 # At a rate of 5 the normal base has E exp(5 x) = 3e5, with a variance of 5e21.
-@pytest.mark.parametrize("rate", [0.1, 1.0, 5.0])
+@pytest.mark.parametrize(("rate", "share"), [(0.1, 0.5), (1.0, 0.1), (5.0, 0.1)])
 def test_exponential_features_of_normal_and_heavy_tailed_bases(base, rate, share):
     """E exp(rate x) less than the base has it, which is infinite for the heavy-tailed ones."""
     at_base = np.exp(rate**2 / 2) if base == "normal" else 1.0
@@ -141,15 +140,15 @@ def test_exponential_features_of_normal_and_heavy_tailed_bases(base, rate, share
     assert fitted.converged_
     assert fitted.moments_[0] == pytest.approx(tau, rel=1e-6)
     lam, log_z = fitted.multipliers_[0], fitted.log_partition_
-    x = np.linspace(-3000, 300, 1_000_001) if base != "Cauchy" else None
-    if x is not None:
+    if base != "Cauchy":
+        x = np.linspace(-400, 300, 100_001)  # to the left of which exp(0.1 x) is below 1e-17
         with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
             density = np.exp(np.log(BASES[base](x)) - lam * np.exp(rate * x) - log_z)
             mean = np.trapezoid(np.where(density > 0, density * np.exp(rate * x), 0.0), x)
         assert mean == pytest.approx(tau, rel=1e-3)
 
 
-@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
+@pytest.mark.parametrize("scale", [1e-6, 1e6])
 @pytest.mark.parametrize(
     ("support", "facts"),
     [((-1, 2), [0.4, 0.7, 0.5]), ((0, INF), [1.0, 1.6]), ((-INF, INF), [0.3, 1.0, 0.7, 2.5])],
