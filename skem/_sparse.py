@@ -42,6 +42,8 @@ def check_sparse_indices(X: Any, name: str = "X") -> None:
             )
     elif X.format == "dia":
         _check_lengths(name, "offsets", len(X.offsets), len(X.data))
+        if X.offsets.dtype.kind not in "iu":
+            raise ValueError(f"{name} is a broken sparse matrix: offsets must hold integers.")
 
 
 def _check_compressed(X: Any, name: str) -> None:

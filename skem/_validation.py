@@ -209,6 +209,8 @@ def check_known(labels: ArrayLike, name: str) -> NDArray:
     values = np.asarray(labels)
     if values.dtype.kind in "fc":
         missing = ~np.isfinite(values)
+    elif values.dtype.kind in "mM":
+        missing = np.isnat(values)
     elif values.dtype.kind == "O":
         missing = np.array([v is None or not _equals_itself(v) for v in values.ravel()], dtype=bool)
     else:

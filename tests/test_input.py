@@ -235,3 +235,13 @@ def test_missing_classes_are_named(name, missing):
     classes[3] = missing
     with pytest.raises(ValueError, match=r"contains (NaN|missing values)"):
         fit(name, y=classes)
+
+
+@pytest.mark.parametrize("kind", ["M8[D]", "m8[D]"])
+@pytest.mark.parametrize("name", ["classifier", "rnn"])
+def test_dates_may_be_classes_and_missing_dates_may_not(name, kind):
+    classes = np.where(np.asarray(y) == np.asarray(y)[0], 1, 2).astype(kind)
+    fit(name, y=classes)
+    classes[3] = "NaT"
+    with pytest.raises(ValueError, match="contains missing values"):
+        fit(name, y=classes)

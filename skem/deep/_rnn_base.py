@@ -95,7 +95,8 @@ class SequenceEstimatorMixin(DeepEstimatorMixin):
         X = check_tokens(self, X, reset=reset)
         if reset and getattr(X, "ndim", 0) == 2 and X.shape[1] < 2:
             raise ValueError(
-                f"X has {X.shape[1]} feature(s), and a sequence needs at least two tokens."
+                f"X has {X.shape[1]} feature(s), and a sequence needs at least two tokens. Give "
+                "texts in a column of a frame as that column, X['name']."
             )
         return read(X, self._as_fitted("tokenizer"))
 

@@ -341,7 +341,9 @@ class VAEUseMixin(DeepEstimatorMixin, ClassNamePrefixFeaturesOutMixin, Transform
         return float(np.average(values.astype(np.float64), weights=weight))
 
     # ------------------------------------------------------------------ draws
-    def sample(self, n_samples: int = 1, *, labels: ArrayLike | None = None) -> NDArray:
+    def sample(
+        self, n_samples: int = 1, *, labels: ArrayLike | None = None, random_state: Any = None
+    ) -> NDArray:
         """Draw rows from the model.
 
         Parameters
@@ -351,6 +353,8 @@ class VAEUseMixin(DeepEstimatorMixin, ClassNamePrefixFeaturesOutMixin, Transform
         labels : label or array-like of shape (n_samples,), default=None
             The class to draw from, of each row or of all; needed if ``conditional``. With
             prior='class' and no labels, classes are drawn uniformly.
+        random_state : int, RandomState instance or None, default=None
+            Seed of the draws; that of the estimator if None.
 
         Returns
         -------
@@ -360,7 +364,8 @@ class VAEUseMixin(DeepEstimatorMixin, ClassNamePrefixFeaturesOutMixin, Transform
         n = check_positive_integer(n_samples, "n_samples")
         codes = self._codes(labels, n, need=self._needs_labels)
         module = self._module
-        with self._inference(draw_seed(self.random_state)) as device:
+        seed = draw_seed(self.random_state if random_state is None else random_state)
+        with self._inference(seed) as device:
             z = draws.normal((n, module.n_components), module.head.weight)
             c = None if codes is None else codes.to(device)
             if module.prior == "class":

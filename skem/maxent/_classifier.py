@@ -314,6 +314,7 @@ class MaxEntClassifier(CallbackSupportMixin, LogitPredictionMixin, ClassifierMix
                 "n_iter_": max(1, result.n_iter),
                 "solver_": name,
                 "separable_": watch.kind is not None,
+                "_had_offset": offset is not None,
             }
             monitor.finish(attributes)
             self._forget(joint)

@@ -29,6 +29,9 @@ _LARGEST = 480
 # Share of its second moment below which a variance is computed again, without cancellation.
 _CANCELLED = 1e-6
 
+# Rows that typical distances are taken from.
+_SAMPLE = 1000
+
 # A curvature of which the inverse might overflow: of rows whose classes are certain.
 _FLAT = 1e-250
 
@@ -114,3 +117,26 @@ def _column(X: Any, j: int) -> NDArray:
 def inverse_diagonal(diagonal: NDArray, flat: float = _FLAT) -> NDArray:
     """1 / diagonal, and zero for what is flat: nothing tells how far to go there, nor whether."""
     return np.divide(1, diagonal, out=np.zeros_like(diagonal), where=diagonal > flat)
+
+
+def inverse_distances(X: Any, centre: bool) -> NDArray:
+    """Mean of 1 / distance of the values of each column from its median, or from zero, (p,).
+
+    Of a weight by which logits of a typical row move by one, this is the size, also where a few
+    values are so large that they make the standard deviation. Of about a thousand rows, evenly
+    spaced; values without a distance are left out, and a column that has no others has zero.
+    """
+    rows = np.unique(np.linspace(0, X.shape[0] - 1, min(X.shape[0], _SAMPLE)).astype(np.int64))
+    with np.errstate(divide="ignore", over="ignore"):
+        if sp.issparse(X):
+            part = sp.csr_array(X[rows])
+            column, inverse = part.indices, 1 / np.abs(part.data.astype(np.float64))
+        else:
+            part = np.asarray(X[rows], dtype=np.float64)
+            distance = np.abs(part - np.median(part, axis=0)) if centre else np.abs(part)
+            distance[distance <= 4 * np.finfo(np.float64).eps * np.abs(part)] = 0.0  # rounding
+            column = np.broadcast_to(np.arange(part.shape[1]), part.shape).ravel()
+            inverse = 1 / distance.ravel()
+    some = np.isfinite(inverse)
+    total = np.bincount(column[some], inverse[some], minlength=X.shape[1])
+    return total / np.maximum(np.bincount(column[some], minlength=X.shape[1]), 1)

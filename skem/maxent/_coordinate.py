@@ -150,9 +150,13 @@ def _on_face(H: NDArray, slope: NDArray, w: NDArray, l1: NDArray) -> NDArray:
         except scipy.linalg.LinAlgError:
             break
         full = -scipy.linalg.cho_solve(factor, slope[free], check_finite=False)
+        if not np.isfinite(full).all():
+            break
         crossing = (w[free] + full) * sign[free] <= 0
         step = np.where(crossing, -w[free], full)
-        if crossing.any() and slope[free] @ step + step @ (part @ step) / 2 > 0:
+        with np.errstate(over="ignore", invalid="ignore"):  # of steps along what is nearly flat
+            change = slope[free] @ step + step @ (part @ step) / 2
+        if crossing.any() and not change <= 0:
             lengths = np.where(crossing, -w[free] / np.where(crossing, full, 1.0), np.inf)
             crossing = lengths <= lengths.min()
             step = np.where(crossing, -w[free], full * lengths.min())

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp, xlogy
 
 from skem.em._rows import BlockMap, cut
-from skem.maxent._column_units import Sizes, Units, sizes_of
+from skem.maxent._column_units import Sizes, Units, inverse_distances, sizes_of
 
 # Values of the rows that a kernel works on at a time, which stay in the cache.
 _CACHED_VALUES = 1 << 16
@@ -184,6 +184,11 @@ class Design:
     @property
     def sizes(self) -> Sizes:
         """Sizes of the columns."""
+        raise NotImplementedError
+
+    @property
+    def inverse_distances(self) -> NDArray:
+        """Of the columns, see `inverse_distances`."""
         raise NotImplementedError
 
     def in_units(self, units: Units) -> Design:
@@ -364,6 +369,10 @@ class LinearDesign(Design):
         with np.errstate(over="ignore", invalid="ignore"):
             first, second = self.moments(weight[None])
         return sizes_of(self.X, weight, second[0], first[0] if self.intercept else 0 * first[0])
+
+    @functools.cached_property
+    def inverse_distances(self) -> NDArray:
+        return inverse_distances(self.X, self.intercept)
 
     def in_units(self, units: Units) -> LinearDesign:
         return LinearDesign(

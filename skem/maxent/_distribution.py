@@ -354,7 +354,7 @@ class MaxEntDistribution(DensityMixin, BaseEstimator):
         log_prob = self.score_samples(X)
         return float(np.average(log_prob, weights=check_weights(sample_weight, log_prob)))
 
-    def sample(self, n_samples: int = 1) -> NDArray:
+    def sample(self, n_samples: int = 1, *, random_state: Any = None) -> NDArray:
         """Draw rows.
 
         Exact on points, and for uniform, normal and exponential distributions. Otherwise by the
@@ -365,6 +365,8 @@ class MaxEntDistribution(DensityMixin, BaseEstimator):
         ----------
         n_samples : int, default=1
             Number of rows.
+        random_state : int, RandomState instance or None, default=None
+            Seed of the draws; that of the estimator if None.
 
         Returns
         -------
@@ -372,7 +374,7 @@ class MaxEntDistribution(DensityMixin, BaseEstimator):
         """
         check_is_fitted(self)
         n = check_positive_integer(n_samples, "n_samples")
-        rng = check_random_state(self.random_state)
+        rng = check_random_state(self.random_state if random_state is None else random_state)
         if self._is_product:
             return np.column_stack([density.draw(n, rng) for density in self._densities])
         return self._densities[0].draw(n, rng)

@@ -4,9 +4,11 @@ The information is S times the second derivative of the objective: that of the l
 of the log-posterior density where there is an L2 penalty, whose inverse is the covariance of the
 normal approximation to the posterior (Laplace).
 
-Weights without penalty of several classes are known up to what all classes have in common; the
-fit's sum to zero over the classes, and the errors are those of such weights: with an orthonormal
-basis B of the contrasts, the covariance is B (B'IB)^-1 B'.
+What several classes have in common in their weights, or intercepts, changes no probability. The
+intercepts of a fit sum to zero over the classes, and so do weights without penalty; the errors are
+those of such parameters: with an orthonormal basis B of the contrasts, the covariance is
+B (B'IB)^-1 B'. Weights of K classes with one penalty l2 have a common part that is independent of
+all else, with the variance 1 / (K l2 S) that the prior gives it.
 """
 
 from __future__ import annotations
@@ -50,16 +52,50 @@ def standard_errors(problem: Problem, objective: Objective, theta: NDArray) -> d
     units[flat] = 1.0
     H = (H + H.T) / 2 * units[:, None] * units
     H[flat], H[:, flat] = 0.0, 0.0
-    values, vectors = np.linalg.eigh(H)
-    known = values > _ROUNDING * len(H)
-    back = problem.derivative() @ (B * units)
+    B = B * units
+    values, vectors = _with_prior_alone(*np.linalg.eigh(H), B, objective.l2)
+    known = values > 0
+    back = problem.derivative() @ B
     V = back @ vectors
-    variance = np.square(V[:, known]) @ (1 / values[known]) / design.total_weight
+    variance = np.square(V[:, known]) @ (1 / values[known]) + _of_common_parts(problem, objective)
     sizes = np.sqrt(np.square(back).sum(1))
     lost = (np.abs(V[:, ~known]) > _PART * sizes[:, None]).any(1)
-    errors = np.where(lost, np.inf, np.sqrt(variance))
+    errors = np.where(lost, np.inf, np.sqrt(variance / design.total_weight))
     weights, intercepts = design.split(errors)
     return {"coef": design.matrix(weights).copy(), "intercept": intercepts.copy()}
+
+
+def _with_prior_alone(
+    values: NDArray, vectors: NDArray, B: NDArray, l2: NDArray
+) -> tuple[NDArray, NDArray]:
+    """Eigenvalues of the information, with those of the prior where the data's are rounding.
+
+    Zero where there is none either.
+    """
+    values, vectors = values.copy(), vectors.copy()
+    lost = values <= _ROUNDING * len(values)
+    if lost.any():
+        directions = B @ vectors[:, lost]
+        of_prior, turn = np.linalg.eigh((directions.T * l2) @ directions)
+        none = of_prior <= _ROUNDING * of_prior.max(initial=0.0)
+        values[lost] = np.where(none, 0.0, of_prior)
+        vectors[:, lost] = vectors[:, lost] @ turn
+    return values, vectors
+
+
+def _of_common_parts(problem: Problem, objective: Objective) -> NDArray:
+    """Variance, times S, of what all classes have in common, of parameters as they were given."""
+    design = objective.design
+    variance = np.zeros(design.n_params)
+    if not objective.centred.any():
+        return variance
+    weights = variance[: design.n_weights]
+    l2 = design.matrix(objective.l2[: design.n_weights])[0]
+    common = inverse_diagonal(np.where(objective.centred, l2, 0.0)) / design.n_logits
+    if problem.units is not None:
+        common = common / problem.units.unit / problem.units.unit
+    design.matrix(weights)[...] = common
+    return variance
 
 
 def _contrasts(objective: Objective) -> NDArray:
@@ -72,8 +108,7 @@ def _contrasts(objective: Objective) -> NDArray:
         if design.intercept:
             groups.append(intercepts)
         matrix = design.matrix(weights)
-        free = objective.centred & (objective.l2[matrix] == 0).all(0) if matrix.ndim == 2 else []
-        groups += [matrix[:, j] for j in np.flatnonzero(free)]
+        groups += [matrix[:, j] for j in np.flatnonzero(objective.centred) if matrix.ndim == 2]
     together = np.concatenate(groups) if groups else index[:0]
     columns = [np.eye(design.n_params)[:, np.setdiff1d(index, together)]]
     for group in groups:

@@ -19,7 +19,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from skem.maxent._column_units import Sizes, Units, sizes_of
+from skem.maxent._column_units import Sizes, Units, inverse_distances, sizes_of
 from skem.maxent._designs import Design, LinearDesign
 
 
@@ -99,6 +99,15 @@ class JointDesign(Design):
         square = X.multiply(X) if self.sparse else np.square(X, dtype=np.float64)
         within = sizes_of(X, weight, square.T @ weight, none)
         return within
+
+    @functools.cached_property
+    def inverse_distances(self) -> NDArray:
+        """By how much classes of a row differ at the most."""
+        X, _ = centred(self.X, self.offset, self.n_logits)
+        n = self.n_rows
+        by_class = [abs(X[c * n : (c + 1) * n]) for c in range(self.n_logits)]
+        maximum = sp.csr_array.maximum if self.sparse else np.maximum
+        return inverse_distances(functools.reduce(maximum, by_class), centre=False)
 
     def in_units(self, units: Units) -> JointDesign:
         return JointDesign(

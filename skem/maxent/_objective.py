@@ -33,6 +33,9 @@ from skem.maxent._designs import Design
 # costs.
 _MISSED = 1e-10
 
+# Weights at the optimum may be larger than those that move typical logits by one, by this factor.
+_ROOM = 4.0
+
 
 class Objective:
     """Mean loss of a design plus a separable penalty.
@@ -143,8 +146,15 @@ class Objective:
 
     @functools.cached_property
     def _unit_logits(self) -> NDArray:
-        """By how much each parameter moves for logits to move by one; zero where they cannot."""
-        return inverse_diagonal(self._per_parameter(self.design.sizes.deviation))
+        """By how much each parameter may move for logits to move by one, with room.
+
+        Those of the rows together, and those of a typical row: a few large values may hide how
+        large a weight the others need. Zero where logits cannot move.
+        """
+        design = self.design
+        together = inverse_diagonal(design.sizes.deviation)
+        typical = np.where(design.sizes.deviation > 0, _ROOM * design.inverse_distances, 0.0)
+        return self._per_parameter(np.maximum(together, typical))
 
     def _per_parameter(self, columns: NDArray) -> NDArray:
         design = self.design

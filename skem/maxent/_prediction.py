@@ -13,6 +13,7 @@ from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.validation import check_is_fitted
 
 from skem._input import validate_data
+from skem._warnings import warn_user
 from skem.maxent._feature_function import joint_features
 from skem.maxent._joint import centred
 from skem.maxent._training import check_offset
@@ -43,6 +44,12 @@ class LogitPredictionMixin:
             that a row cannot have.
         """
         check_is_fitted(self)
+        if offset is None and getattr(self, "_had_offset", False):
+            warn_user(
+                "The fit had an offset, and this call has none, which is an offset of zero. Give "
+                "offset=..., the logits to add for these rows; zeros if that is meant.",
+                UserWarning,
+            )
         n_classes = len(self.classes_)
         if self.coef_.ndim == 1:
             scores = self._joint_logits(X)

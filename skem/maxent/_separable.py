@@ -135,8 +135,7 @@ def _programme(design: Any, free: NDArray, signs: NDArray) -> str | None:
     D = _differences(design)[:, free]
     if not 0 < D.nnz <= _LARGEST_PROGRAMME:
         return None
-    largest = abs(D).max(axis=0).toarray().ravel()
-    D = D @ sp.diags_array(1 / np.where(largest > 0, largest, 1.0))
+    D = _equilibrated(D)
     answer = milp(
         -np.asarray(D.sum(axis=0)).ravel(),
         constraints=LinearConstraint(D, 0, 1),
@@ -148,9 +147,25 @@ def _programme(design: Any, free: NDArray, signs: NDArray) -> str | None:
     if answer.x is None:
         return None
     margins = D @ answer.x
-    if margins.max() < 0.5 or margins.min() < -1e-5:
+    terms = np.clip(abs(D) @ np.abs(answer.x), 1e-2, 1.0)  # of which a margin is the sum
+    if margins.max() < 0.5 or (margins < -1e-5 * terms).any():
         return None
     return "complete separation" if margins.min() > 1e-5 else "quasi-complete separation"
+
+
+def _equilibrated(D: sp.csr_array) -> sp.csr_array:
+    """Positive multiples of columns and rows, which change no sign of a margin.
+
+    Columns are divided by their geometric mean, which a few large values do not make, and rows by
+    their largest value, so that the tolerance of a programme is the same for all rows.
+    """
+    D = sp.csr_array(D, copy=True)
+    D.eliminate_zeros()
+    logs = np.log(np.abs(D.data))
+    count = np.maximum(np.bincount(D.indices, minlength=D.shape[1]), 1)
+    D.data /= np.exp(np.bincount(D.indices, logs, minlength=D.shape[1]) / count)[D.indices]
+    largest = abs(D).max(axis=1).toarray().ravel()
+    return sp.diags_array(1 / np.where(largest > 0, largest, 1.0)) @ D
 
 
 def _differences(design: Any) -> sp.csr_array:

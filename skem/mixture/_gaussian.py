@@ -347,12 +347,12 @@ class GaussianMixtureEM(FittedGaussianMixture):
         if self._blur is not None:
             warn_user(self._blur, UserWarning)
 
-    def _warn_if_collapsed(self) -> None:
+    def _warn_if_collapsed(self, more: str = "") -> None:
         if len(self.collapsed_):
             warn_user(
                 f"Components {self.collapsed_.tolist()} collapsed: they hold less than one row, or "
                 "their variance in some direction is all reg_covar. Lower n_components, set "
-                "covariance_prior, or choose collapse='restart' or 'remove'.",
+                "covariance_prior, or choose collapse='restart' or 'remove'." + more,
                 ConvergenceWarning,
             )
 

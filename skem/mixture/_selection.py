@@ -143,8 +143,8 @@ class _SharedPartitions:
 def select_gaussian_mixture(
     X: ArrayLike,
     *,
-    n_components: Iterable[int] = range(1, 10),
-    covariance_types: Iterable[str] = COVARIANCE_TYPES,
+    n_components: int | Iterable[int] = range(1, 10),
+    covariance_types: str | Iterable[str] = COVARIANCE_TYPES,
     criterion: str = "bic",
     sample_weight: ArrayLike | None = None,
     estimator: GaussianMixtureEM | None = None,
@@ -161,9 +161,9 @@ def select_gaussian_mixture(
     ----------
     X : array-like of shape (n_samples, n_features)
         Rows; NaN where missing.
-    n_components : iterable of int, default=range(1, 10)
+    n_components : int or iterable of int, default=range(1, 10)
         Numbers of components to try.
-    covariance_types : iterable of str, default=all six
+    covariance_types : str or iterable of str, default=all six
         Covariance types to try.
     criterion : {'bic', 'icl', 'aic'}, default='bic'
         Lower is better. ICL favours well-separated components.
@@ -203,7 +203,10 @@ def select_gaussian_mixture(
     >>> selection.best_params_
     {'n_components': 2, 'covariance_type': 'full'}
     """
-    sizes, types = list(n_components), list(covariance_types)
+    sizes: list[int] = (
+        [n_components] if isinstance(n_components, (int, np.integer)) else list(n_components)
+    )
+    types = [covariance_types] if isinstance(covariance_types, str) else list(covariance_types)
     _check_candidates(sizes, types, criterion)
     template = GaussianMixtureEM(tol=1e-6, max_iter=1000) if estimator is None else estimator
     partitions = _SharedPartitions(n_init, sample_weight, random_state, template.n_jobs)
@@ -226,7 +229,11 @@ def select_gaussian_mixture(
     assert best is not None
     best.set_params(init_params=template.init_params, n_init=template.n_init)
     best._warn_of_blur()
-    best._warn_if_collapsed()
+    best._warn_if_collapsed(
+        f" So they have in all {len(fitted)} candidates, which {criterion} cannot compare."
+        if best_row["collapsed"]
+        else ""
+    )
     best_params = {name: best_row[name] for name in ("n_components", "covariance_type")}
     return MixtureSelection(best, best_params, criterion, [row for row, _ in fitted])
 

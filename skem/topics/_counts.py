@@ -97,6 +97,7 @@ def check_counts(estimator: Any, X: Any, *, reset: bool) -> Counts:
         If an entry is negative, NaN or infinite, all together are near the end of the range of
         numbers, a sparse matrix is broken, or the vocabulary has another width.
     """
+    _refuse_texts(X)
     dtypes = [np.float64, np.float32]
     X = validate_data(estimator, X, reset=reset, accept_sparse="csr", dtype=dtypes)
     _refuse_negative(X.data if sp.issparse(X) else X)
@@ -111,6 +112,17 @@ def check_counts(estimator: Any, X: Any, *, reset: bool) -> Counts:
     indptr = X.indptr.astype(np.int64, copy=False)
     _refuse_extremes(X.data[:n_entries])
     return Counts(X.data[:n_entries], indices, indptr, X.shape[1])
+
+
+def _refuse_texts(X: Any) -> None:
+    first: Any = X[:1] if isinstance(X, (list, tuple)) else []
+    if getattr(X, "ndim", 0) == 1:
+        first = np.asarray(X[:1], dtype=object)
+    if len(first) and isinstance(first[0], str):
+        raise ValueError(
+            "X holds texts, where counts of words are expected. Count them first, for instance by "
+            "make_pipeline(CountVectorizer(), ...) of scikit-learn."
+        )
 
 
 def _refuse_negative(data: NDArray) -> None:

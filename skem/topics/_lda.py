@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn.metrics import pairwise_distances
 from sklearn.utils import check_random_state
 
 from skem._callbacks import with_callbacks
@@ -25,8 +26,8 @@ from skem.topics._units import check_tokens, range_of
 
 # Topics that differ from their mean by less than this share of their words are alike (of tf-idf
 # they may be 0.18 apart, of counts of the same texts 0.56). A mean entry below the other is none of
-# counts.
-_ALIKE, _FRACTION = 0.2, 0.5
+# counts. Two topics that differ by less than the last share are one.
+_ALIKE, _FRACTION, _TWINS = 0.2, 0.5, 0.02
 
 # Steps for each document in one E step, which begins where the last one ended, and their
 # tolerance in tokens per topic.
@@ -219,8 +220,8 @@ class LatentDirichletAllocationVB(LDADocuments):
         ConvergenceWarning
             If the fit ends after ``max_iter`` passes, more than ``tol`` from its limit.
         UserWarning
-            If X holds fractions, such as tf-idf, that do not outweigh the priors, and all topics
-            are alike.
+            If X holds fractions, such as tf-idf, that do not outweigh the priors, and all topics,
+            or half of them, are alike.
         """
         with unchanged_on_error(self):
             counts, weight = self._training_counts(X, sample_weight, reset=True)
@@ -245,11 +246,17 @@ class LatentDirichletAllocationVB(LDADocuments):
 
     def _warn_if_alike(self, counts: Counts, total: float) -> None:
         """Say so if fractions in the place of counts have made topics that are much alike."""
-        entry = total / len(counts.data)
+        entry, k = total / len(counts.data), len(self.components_)
+        if k == 1 or entry >= _FRACTION:
+            return
         apart = np.abs(self.components_ - self.components_.mean(axis=0)).sum(axis=1) / 2
-        if len(apart) > 1 and entry < _FRACTION and apart.max() < _ALIKE:
+        distances = pairwise_distances(self.components_, metric="manhattan") / 2
+        np.fill_diagonal(distances, np.inf)
+        twins = int((distances.min(axis=1) < _TWINS).sum())
+        alike = f"All {k}" if apart.max() < _ALIKE else f"{twins} of {k}"
+        if apart.max() < _ALIKE or 2 * twins >= k:
             warn_user(
-                f"All {len(apart)} topics are alike (to within {apart.max():.1g}): what documents "
+                f"{alike} topics are alike: what documents "
                 "say of topics does not outweigh the priors, which count in tokens, for an entry "
                 f"of X is {entry:.2g} on average, sample_weight included. Give counts rather than "
                 "tf-idf or frequencies, and weights with a mean of one; or use PLSA, which has no "

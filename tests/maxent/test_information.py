@@ -172,3 +172,30 @@ def test_signs_may_forbid_what_separates():
     np.testing.assert_array_equal(forbidden.coef_, 0)
     with pytest.warns(UserWarning, match="separable"):
         assert MaxEntClassifier(np.inf, weight_signs=1).fit(line, classes).separable_
+
+
+@pytest.mark.parametrize("scale", [1e-8, 1e-3, 1, 1e5, 1e10])
+def test_a_prior_bounds_standard_errors_in_all_units(scale):
+    """No posterior is wider than its prior, and the part that classes share is the prior's."""
+    fit = MaxEntClassifier(2.0, standard_errors=True).fit(X * scale, NOISY)
+    errors = fit.standard_errors_["coef"]
+    assert (errors <= np.sqrt(2) * (1 + 1e-9)).all()
+    assert (errors >= np.sqrt(2 / 3) * (1 - 1e-9)).all()
+
+
+@pytest.mark.parametrize("origin", [10.0, 4e3, 5e3, 1e6])
+def test_standard_errors_of_weights_do_not_depend_on_the_origin(origin):
+    plain = MaxEntClassifier(standard_errors=True, tol=1e-10).fit(X, NOISY)
+    moved = MaxEntClassifier(standard_errors=True, tol=1e-10).fit(X + origin, NOISY)
+    expected, errors = plain.standard_errors_["coef"], moved.standard_errors_["coef"]
+    np.testing.assert_allclose(errors, expected, rtol=1e-4)
+    # Intercepts sum to zero over the classes, so only contrasts of weights enter, times the origin.
+    contrasts = np.sqrt(expected**2 - 1 / 3)
+    largest = contrasts.sum(axis=1) * origin + plain.standard_errors_["intercept"]
+    assert (moved.standard_errors_["intercept"] <= largest * 1.001).all()
+
+
+def test_without_intercepts_the_prior_is_left_where_the_data_tell_nothing():
+    rows = X[:, [0]] + 4000
+    fit = MaxEntClassifier(1e4, fit_intercept=False, standard_errors=True).fit(rows, NOISY)
+    np.testing.assert_allclose(fit.standard_errors_["coef"], 100 / np.sqrt(3), rtol=1e-4)

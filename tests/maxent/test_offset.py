@@ -228,8 +228,10 @@ def test_scores_are_those_of_predictions_with_the_same_offset(n_classes):
     right = fit.predict(X, offset) == y
     assert fit.score(X, y, offset=offset) == pytest.approx(right.mean())
     assert fit.score(X, y, weight, offset) == pytest.approx(weight @ right / weight.sum())
-    assert fit.score(X, y, weight) == fit.score(X, y, weight, np.zeros((80, n_classes)))
-    assert fit.score(X, y) != fit.score(X, y, offset=offset)
+    with pytest.warns(UserWarning, match="The fit had an offset"):
+        without = fit.score(X, y, weight)
+    assert without == fit.score(X, y, weight, np.zeros((80, n_classes)))
+    assert without != fit.score(X, y, weight, offset)
     with pytest.raises(ValueError, match="offset has shape"):
         fit.score(X, y, offset=offset[:5])
 
@@ -279,3 +281,15 @@ def test_rows_that_can_have_no_class_and_classes_that_cannot_be():
     wrong[5, y[5]], wrong[5, (y[5] + 1) % K] = False, True
     with pytest.raises(ValueError, match=f"Row 5 has class {y[5]} in y, which it cannot have"):
         fit.fit(masked(attributes, wrong), y)
+
+
+def test_a_call_without_the_offset_of_the_fit_warns():
+    rows, _, chosen = choices()
+    offset = np.zeros((len(rows), K))
+    offset[:, 0] = 1.0
+    fit = MaxEntClassifier().fit(rows[:, 0], chosen, offset=offset)
+    for call in (fit.predict, fit.predict_proba, fit.decision_function):
+        with pytest.warns(UserWarning, match="The fit had an offset, and this call has none"):
+            without = call(rows[:, 0])
+        np.testing.assert_array_equal(call(rows[:, 0], offset=np.zeros_like(offset)), without)
+    fit.fit(rows[:, 0], chosen).predict(rows[:, 0])  # silent again

@@ -478,3 +478,17 @@ def test_a_selection_ranks_collapsed_candidates_last(iris):
     ranks = [bool(row["error"]) * 2 + row.get("collapsed", False) for row in selection.table]
     assert ranks == sorted(ranks)
     assert True in [row.get("collapsed") for row in selection.table]
+
+
+def test_one_number_and_one_type_may_be_given_as_they_are(iris):
+    one = select_gaussian_mixture(iris, n_components=2, covariance_types="diag", random_state=0)
+    same = select_gaussian_mixture(
+        iris, n_components=[2], covariance_types=["diag"], random_state=0
+    )
+    assert one.best_params_ == same.best_params_
+
+
+def test_where_all_candidates_collapse_it_is_said_of_all():
+    X = np.random.default_rng(0).normal(size=(8, 5))
+    with pytest.warns(ConvergenceWarning, match="So they have in all 2 candidates"):
+        select_gaussian_mixture(X, n_components=[3, 4], covariance_types="full", random_state=0)

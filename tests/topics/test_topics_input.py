@@ -239,3 +239,10 @@ def test_tf_idf_is_said_to_be_outweighed_by_the_priors_and_counts_are_not(infere
     tfidf = TfidfVectorizer(stop_words="english").fit_transform(texts)
     with pytest.warns(UserWarning, match=r"5 topics are alike.*counts rather than tf-idf.*PLSA"):
         quietly(getattr(model, method), tfidf)
+
+
+@every_estimator
+@pytest.mark.parametrize("kind", [list, tuple, np.array, lambda texts: np.array(texts, object)])
+def test_texts_are_refused_with_the_way_to_count_them(estimator, kind):
+    with pytest.raises(ValueError, match=r"X holds texts.*CountVectorizer"):
+        clone(estimator).fit(kind(["of a word", "of two", "of three"]))
