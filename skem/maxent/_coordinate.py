@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 _FIRST = 300
 # Weights that a Cholesky factor is made for.
 _MAX_FACE = 2000
+# Weights beyond which a Newton step is not taken: squares of logits stay in range.
+_FARTHEST = 1e100
 # Of coordinate descent and Newton steps in turn, for one model.
 _MAX_ROUNDS = 20
 
@@ -150,13 +152,11 @@ def _on_face(H: NDArray, slope: NDArray, w: NDArray, l1: NDArray) -> NDArray:
         except scipy.linalg.LinAlgError:
             break
         full = -scipy.linalg.cho_solve(factor, slope[free], check_finite=False)
-        if not np.isfinite(full).all():
+        if not (np.abs(full) < _FARTHEST).all():  # along what is flat but for rounding
             break
         crossing = (w[free] + full) * sign[free] <= 0
         step = np.where(crossing, -w[free], full)
-        with np.errstate(over="ignore", invalid="ignore"):  # of steps along what is nearly flat
-            change = slope[free] @ step + step @ (part @ step) / 2
-        if crossing.any() and not change <= 0:
+        if crossing.any() and slope[free] @ step + step @ (part @ step) / 2 > 0:
             lengths = np.where(crossing, -w[free] / np.where(crossing, full, 1.0), np.inf)
             crossing = lengths <= lengths.min()
             step = np.where(crossing, -w[free], full * lengths.min())
