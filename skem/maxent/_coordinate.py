@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _FIRST = 300
 # Weights that a Cholesky factor is made for.
 _MAX_FACE = 2000
-# Weights beyond which a Newton step is not taken: squares of logits stay in range.
+# Steps beyond this are along what is flat but for rounding, and are not taken.
 _FARTHEST = 1e100
 # Of coordinate descent and Newton steps in turn, for one model.
 _MAX_ROUNDS = 20
@@ -152,7 +152,7 @@ def _on_face(H: NDArray, slope: NDArray, w: NDArray, l1: NDArray) -> NDArray:
         except scipy.linalg.LinAlgError:
             break
         full = -scipy.linalg.cho_solve(factor, slope[free], check_finite=False)
-        if not (np.abs(full) < _FARTHEST).all():  # along what is flat but for rounding
+        if not (np.abs(full) < _FARTHEST).all():
             break
         crossing = (w[free] + full) * sign[free] <= 0
         step = np.where(crossing, -w[free], full)
@@ -246,7 +246,10 @@ def _class_frequencies(design: LinearDesign) -> NDArray:
 def _step(
     objective: Objective, columns: _Columns, theta: NDArray, value: float, gradient: NDArray
 ) -> tuple[NDArray, float]:
-    """Step to the minimum of the model, and by how much the model lowers F, in nats."""
+    """Step to the minimum of the model, and by how much the model lowers F, in nats.
+
+    Zeros where the model is so flat that rounding decides.
+    """
     design: LinearDesign = objective.design  # type: ignore[assignment]
     (weights, _), (slope, gb) = design.split(theta), design.split(gradient)
     W, G = design.matrix(weights), design.matrix(slope)
@@ -261,6 +264,8 @@ def _step(
     # What became zero is zero, whatever rounding says of theta + step.
     step[working] = np.where(model.w == 0, -theta[working], step[working])
     L = model.z + model.beta[:, None]
+    if not max(np.abs(step).max(), np.abs(L).max()) < _FARTHEST:
+        return np.zeros_like(step), 0.0
     bent = float((model.h * L * (L - (model.p * L).sum(0))).sum()) + objective.l2 @ step**2
     absolute = objective.absolute(theta + step) - objective.absolute(theta)
     return step, -float(gradient @ step + bent / 2 + absolute)
