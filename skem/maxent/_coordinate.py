@@ -264,7 +264,7 @@ def _step(
     # What became zero is zero, whatever rounding says of theta + step.
     step[working] = np.where(model.w == 0, -theta[working], step[working])
     L = model.z + model.beta[:, None]
-    if not max(np.abs(step).max(), np.abs(L).max()) < _FARTHEST:
+    if not ((np.abs(step) < _FARTHEST).all() and (np.abs(L) < _FARTHEST).all()):
         return np.zeros_like(step), 0.0
     bent = float((model.h * L * (L - (model.p * L).sum(0))).sum()) + objective.l2 @ step**2
     absolute = objective.absolute(theta + step) - objective.absolute(theta)
