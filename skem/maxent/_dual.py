@@ -234,8 +234,9 @@ def newton(
             white, eta, state = whiten_anew(white, state, eta)
         target = white.target(tau)
         gradient = target - state.mean
-        step = -solve(state.covariance, gradient)
-        gap = float(-gradient @ step) / 2
+        with np.errstate(over="ignore", invalid="ignore"):  # which is not sound
+            step = -solve(state.covariance, gradient)
+            gap = float(-gradient @ step) / 2
         fit = DualFit(white, eta, target, state, gap, n_iter, "converged")
         if not _is_sound(gradient, gap, state, target):
             return best or fit._replace(gap=np.inf, status="stalled")
@@ -373,7 +374,8 @@ def _wall(white: White, target: NDArray, eta: NDArray, state: Moments, step: NDA
     with np.errstate(over="ignore", invalid="ignore"):
         growth = (target + white.mean @ white.W - state.nodes.basis @ white.W) @ step
     grows = (growth > 0) & (log_p > -np.inf)
-    return float(((1 - log_p[grows]) / growth[grows]).min(initial=np.inf))
+    with np.errstate(over="ignore"):  # far beyond a whole step
+        return float(((1 - log_p[grows]) / growth[grows]).min(initial=np.inf))
 
 
 def dual(white: White, target: NDArray, eta: NDArray, state: Moments) -> tuple[float, float]:
@@ -388,12 +390,16 @@ def _polish(domain: Domain, fit: DualFit) -> DualFit:
         if fit.gap < 1e-30:
             break
         gradient = fit.target - fit.moments.mean
-        eta = fit.eta - solve(fit.moments.covariance, gradient)
+        with np.errstate(over="ignore", invalid="ignore"):
+            eta = fit.eta - solve(fit.moments.covariance, gradient)
+        if not np.isfinite(eta).all():
+            break
         state = moments(domain, fit.white, eta)
         if state is None:
             break
         gradient = fit.target - state.mean
-        gap = float(gradient @ solve(state.covariance, gradient)) / 2
+        with np.errstate(over="ignore", invalid="ignore"):
+            gap = float(gradient @ solve(state.covariance, gradient)) / 2
         if not 0 <= gap < 0.25 * fit.gap:
             break
         fit = fit._replace(eta=eta, moments=state, gap=gap, n_iter=fit.n_iter + 1)
