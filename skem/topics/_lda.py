@@ -7,15 +7,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.metrics import pairwise_distances
 from sklearn.utils import check_random_state
 
 from skem._callbacks import with_callbacks
 from skem._sklearn import Interval, StrOptions, fit_context
 from skem._validation import check_numbers, unchanged_on_error
-from skem._warnings import warn_user
 from skem.em import StepwiseEM
 from skem.em._estimator import EMEstimatorMixin
+from skem.topics._alike import warn_if_alike
 from skem.topics._counts import CountBlocks, Counts
 from skem.topics._lda_documents import NEW_STEPS, LDADocuments
 from skem.topics._lda_model import LDAModel, LDAParams
@@ -23,11 +22,6 @@ from skem.topics._lda_online import OnlineLDAModel, make_model
 from skem.topics._priors import check_prior, check_range
 from skem.topics._starts import INITS, initial_topics, matched
 from skem.topics._units import check_tokens, range_of
-
-# Topics that differ from their mean by less than this share of their words are alike (of tf-idf
-# they may be 0.18 apart, of counts of the same texts 0.56). A mean entry below the other is none of
-# counts. Two topics that differ by less than the last share are one.
-_ALIKE, _FRACTION, _TWINS = 0.2, 0.5, 0.02
 
 # Steps for each document in one E step, which begins where the last one ended, and their
 # tolerance in tokens per topic.
@@ -241,28 +235,8 @@ class LatentDirichletAllocationVB(LDADocuments):
             total = float(sizes.sum() if weight is None else weight @ sizes)
             self.__dict__.update(attributes, _total_weight=total)
             self._warn_if_not_converged(state)
-            self._warn_if_alike(counts, total)
+            warn_if_alike(self.components_, total / len(counts.data))
         return self
-
-    def _warn_if_alike(self, counts: Counts, total: float) -> None:
-        """Say so if fractions in the place of counts have made topics that are much alike."""
-        entry, k = total / len(counts.data), len(self.components_)
-        if k == 1 or entry >= _FRACTION:
-            return
-        apart = np.abs(self.components_ - self.components_.mean(axis=0)).sum(axis=1) / 2
-        distances = pairwise_distances(self.components_, metric="manhattan") / 2
-        np.fill_diagonal(distances, np.inf)
-        twins = int((distances.min(axis=1) < _TWINS).sum())
-        alike = f"All {k}" if apart.max() < _ALIKE else f"{twins} of {k}"
-        if apart.max() < _ALIKE or 2 * twins >= k:
-            warn_user(
-                f"{alike} topics are alike: what documents "
-                "say of topics does not outweigh the priors, which count in tokens, for an entry "
-                f"of X is {entry:.2g} on average, sample_weight included. Give counts rather than "
-                "tf-idf or frequencies, and weights with a mean of one; or use PLSA, which has no "
-                "priors.",
-                UserWarning,
-            )
 
     def _make_model(self, extra: NDArray | None, max_doc_iter: int | None = None) -> LDAModel:
         steps = self.max_doc_iter if max_doc_iter is None else max_doc_iter
@@ -377,7 +351,7 @@ class LatentDirichletAllocationVB(LDADocuments):
                     online = self._begin_online(counts, weight, blocks, first=first)
                 self._update_online(online, blocks)
             if first:
-                self._warn_if_alike(counts, self._total_weight)
+                warn_if_alike(self.components_, self._total_weight / len(counts.data))
         return self
 
     def _begin_online(

@@ -9,6 +9,7 @@ from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer, 
 
 from skem.datasets import load_python_reference
 from skem.topics import PLSA, LatentDirichletAllocationVB
+from skem.topics._alike import warn_if_alike
 from tests.topics.corpora import X, quietly
 
 ESTIMATORS = [
@@ -246,3 +247,13 @@ def test_tf_idf_is_said_to_be_outweighed_by_the_priors_and_counts_are_not(infere
 def test_texts_are_refused_with_the_way_to_count_them(estimator, kind):
     with pytest.raises(ValueError, match=r"X holds texts.*CountVectorizer"):
         clone(estimator).fit(kind(["of a word", "of two", "of three"]))
+
+
+def test_topics_that_are_one_beside_a_background_are_said_to_be_alike():
+    """As tf-idf of news makes them: one topic of common words, and all others the same."""
+    background, other, third = np.random.default_rng(0).dirichlet(np.full(50, 0.3), size=3)
+    topics = np.array([background, other, other, other])
+    with pytest.warns(UserWarning, match="3 of 4 topics are alike"):
+        warn_if_alike(topics, 0.09)
+    warn_if_alike(topics, 1.5)  # silent: counts
+    warn_if_alike(np.array([background, other, third, third[::-1]]), 0.09)
