@@ -131,8 +131,8 @@ class MaxEntClassifier(CallbackSupportMixin, LogitPredictionMixin, ClassifierMix
         With ``standard_errors=True``: 'coef' and 'intercept', in the shapes of ``coef_`` and
         ``intercept_``, by the observed information: without a penalty those of maximum likelihood,
         with an L2 penalty the deviations of the normal approximation to the posterior. Infinite
-        where the data say nothing. Weights without penalty of three classes or more, and
-        intercepts, are those that sum to zero over the classes.
+        where neither the data nor a penalty determine a weight. With three classes or more, weights
+        without a penalty, and intercepts, are those that sum to zero over the classes.
     feature_names_ : ndarray of shape (n_features,)
         Names of joint features in dictionaries and data frames.
     n_features_in_ : int

@@ -29,8 +29,8 @@ _LARGEST = 480
 # Share of its second moment below which a variance is computed again, without cancellation.
 _CANCELLED = 1e-6
 
-# Rows that typical distances are taken from.
-_SAMPLE = 1000
+# Rows that typical distances are taken from, at the most and at the least, and their values.
+_SAMPLE, _FEWEST, _VALUES = 1000, 50, 1_000_000
 
 # A curvature of which the inverse might overflow: of rows whose classes are certain.
 _FLAT = 1e-250
@@ -119,20 +119,25 @@ def inverse_diagonal(diagonal: NDArray, flat: float = _FLAT) -> NDArray:
     return np.divide(1, diagonal, out=np.zeros_like(diagonal), where=diagonal > flat)
 
 
+def typical_rows(n: int, p: int) -> NDArray:
+    """Some of n rows of p columns, evenly spaced: few enough to cost little, however wide."""
+    size = min(n, max(_FEWEST, min(_SAMPLE, _VALUES // max(p, 1))))
+    return np.unique(np.linspace(0, n - 1, size).astype(np.int64))
+
+
 def inverse_distances(X: Any, centre: bool) -> NDArray:
     """Mean of 1 / distance of the values of each column from its median, or from zero, (p,).
 
     Of a weight by which logits of a typical row move by one, this is the size, also where a few
-    values are so large that they make the standard deviation. Of about a thousand rows, evenly
-    spaced; values without a distance are left out, and a column that has no others has zero.
+    values are so large that they make the standard deviation. Values without a distance are left
+    out, and a column that has no others has zero.
     """
-    rows = np.unique(np.linspace(0, X.shape[0] - 1, min(X.shape[0], _SAMPLE)).astype(np.int64))
     with np.errstate(divide="ignore", over="ignore"):
         if sp.issparse(X):
-            part = sp.csr_array(X[rows])
+            part = sp.csr_array(X)
             column, inverse = part.indices, 1 / np.abs(part.data.astype(np.float64))
         else:
-            part = np.asarray(X[rows], dtype=np.float64)
+            part = np.asarray(X, dtype=np.float64)
             distance = np.abs(part - np.median(part, axis=0)) if centre else np.abs(part)
             distance[distance <= 4 * np.finfo(np.float64).eps * np.abs(part)] = 0.0  # rounding
             column = np.broadcast_to(np.arange(part.shape[1]), part.shape).ravel()

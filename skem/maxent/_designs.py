@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp, xlogy
 
 from skem.em._rows import BlockMap, cut
-from skem.maxent._column_units import Sizes, Units, inverse_distances, sizes_of
+from skem.maxent._column_units import Sizes, Units, inverse_distances, sizes_of, typical_rows
 
 # Values of the rows that a kernel works on at a time, which stay in the cache.
 _CACHED_VALUES = 1 << 16
@@ -372,7 +372,7 @@ class LinearDesign(Design):
 
     @functools.cached_property
     def inverse_distances(self) -> NDArray:
-        return inverse_distances(self.X, self.intercept)
+        return inverse_distances(self.X[typical_rows(*self.X.shape)], self.intercept)
 
     def in_units(self, units: Units) -> LinearDesign:
         return LinearDesign(

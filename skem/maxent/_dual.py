@@ -234,9 +234,7 @@ def newton(
             white, eta, state = whiten_anew(white, state, eta)
         target = white.target(tau)
         gradient = target - state.mean
-        with np.errstate(over="ignore", invalid="ignore"):  # which is not sound
-            step = -solve(state.covariance, gradient)
-            gap = float(-gradient @ step) / 2
+        step, gap = _newton_step(state.covariance, gradient)
         fit = DualFit(white, eta, target, state, gap, n_iter, "converged")
         if not _is_sound(gradient, gap, state, target):
             return best or fit._replace(gap=np.inf, status="stalled")
@@ -296,6 +294,13 @@ def _is_sound(gradient: NDArray, gap: float, state: Moments, target: NDArray) ->
         return False
     rounding = 1e-18 * (1.0 + float(target @ target))
     return float(gradient @ gradient) <= 4 * gap * np.trace(state.covariance) + rounding
+
+
+def _newton_step(covariance: NDArray, gradient: NDArray) -> tuple[NDArray, float]:
+    """The step, and half its decrement; not finite where the covariance has vanished."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        step = -solve(covariance, gradient)
+        return step, float(-gradient @ step) / 2
 
 
 def solve(covariance: NDArray, right: NDArray) -> NDArray:
@@ -373,8 +378,7 @@ def _wall(white: White, target: NDArray, eta: NDArray, state: Moments, step: NDA
     log_p = log_integrand(state.nodes, white.theta(eta)) - state.log_z
     with np.errstate(over="ignore", invalid="ignore"):
         growth = (target + white.mean @ white.W - state.nodes.basis @ white.W) @ step
-    grows = (growth > 0) & (log_p > -np.inf)
-    with np.errstate(over="ignore"):  # far beyond a whole step
+        grows = (growth > 0) & (log_p > -np.inf)
         return float(((1 - log_p[grows]) / growth[grows]).min(initial=np.inf))
 
 
@@ -390,16 +394,14 @@ def _polish(domain: Domain, fit: DualFit) -> DualFit:
         if fit.gap < 1e-30:
             break
         gradient = fit.target - fit.moments.mean
-        with np.errstate(over="ignore", invalid="ignore"):
-            eta = fit.eta - solve(fit.moments.covariance, gradient)
-        if not np.isfinite(eta).all():
+        step, gap = _newton_step(fit.moments.covariance, gradient)
+        if not np.isfinite(gap):
             break
+        eta = fit.eta + step
         state = moments(domain, fit.white, eta)
         if state is None:
             break
-        gradient = fit.target - state.mean
-        with np.errstate(over="ignore", invalid="ignore"):
-            gap = float(gradient @ solve(state.covariance, gradient)) / 2
+        _, gap = _newton_step(state.covariance, fit.target - state.mean)
         if not 0 <= gap < 0.25 * fit.gap:
             break
         fit = fit._replace(eta=eta, moments=state, gap=gap, n_iter=fit.n_iter + 1)

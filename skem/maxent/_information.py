@@ -40,8 +40,9 @@ def standard_errors(problem: Problem, objective: Objective, theta: NDArray) -> d
     Returns
     -------
     errors : dict of two ndarray
-        'coef' and 'intercept', in the shapes of ``coef_`` and ``intercept_``; infinite where the
-        data say nothing. Zeros for intercepts that are not fitted.
+        'coef' and 'intercept', in the shapes of ``coef_`` and ``intercept_``; infinite where
+        neither the data nor a penalty determine a parameter. Zeros for intercepts that are not
+        fitted.
     """
     objective.smooth(theta)
     design = objective.design

@@ -19,7 +19,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from skem.maxent._column_units import Sizes, Units, inverse_distances, sizes_of
+from skem.maxent._column_units import Sizes, Units, inverse_distances, sizes_of, typical_rows
 from skem.maxent._designs import Design, LinearDesign
 
 
@@ -103,9 +103,11 @@ class JointDesign(Design):
     @functools.cached_property
     def inverse_distances(self) -> NDArray:
         """By how much classes of a row differ at the most."""
-        X, _ = centred(self.X, self.offset, self.n_logits)
-        n = self.n_rows
-        by_class = [abs(X[c * n : (c + 1) * n]) for c in range(self.n_logits)]
+        rows = typical_rows(self.n_rows, self.n_logits * self.n_columns)
+        pairs = (np.arange(self.n_logits)[:, None] * self.n_rows + rows).ravel()
+        offset = None if self.offset is None else self.offset[:, rows]
+        X, _ = centred(self.X[pairs], offset, self.n_logits)
+        by_class = [abs(X[i : i + len(rows)]) for i in range(0, len(pairs), len(rows))]
         maximum = sp.csr_array.maximum if self.sparse else np.maximum
         return inverse_distances(functools.reduce(maximum, by_class), centre=False)
 

@@ -12,11 +12,13 @@ expectations of the features are from the empirical ones, u = (1/S) sum_i s_i A_
 and u_j within [-l1_j, l1_j] where l2_j = 0. Every alpha gives a lower bound, D(alpha) <= min F
 <= F(theta), so F - D is a proof of how far F is from its minimum (Lebanon & Lafferty 2001;
 Dudik, Phillips & Schapire 2007). An excess e_j of |u_j| over l1_j that is rounding beside the size
-of its feature, where l2_j is too light to pay for it, costs e_j |theta*_j| at the minimum theta*:
-it is charged for the weight now, twice the Newton step, and as much more as moves logits by one.
-Nothing in this depends on the units of features. The distribution of the model itself, alpha = p,
-is loose where the penalty is light. One Newton step on the dual makes it as tight as F:
-alpha = p + J A v, with J the curvature of a row and v a Newton step of theta.
+of its feature, where l2_j is too light to pay for it, costs e_j |theta*_j| at the minimum theta*.
+That weight is not known; the excess is charged for the weight now, twice the Newton step, and a
+few times as much as moves the logits of a typical row by one. There alone the bound rests on an
+assumption: that the weight is no larger. Nothing in this depends on the units of features. The
+distribution of the model itself, alpha = p, is loose where the penalty is light. One Newton step
+on the dual makes it as tight as F: alpha = p + J A v, with J the curvature of a row and v a Newton
+step of theta.
 """
 
 from __future__ import annotations
