@@ -35,6 +35,9 @@ from skem.maxent._designs import Design
 # costs.
 _MISSED = 1e-10
 
+# Nats that need no lower price.
+_NOTHING = 1e-15
+
 # Weights at the optimum may be larger than those that move typical logits by one, by this factor.
 _ROOM = 4.0
 
@@ -132,11 +135,11 @@ class Objective:
         alpha = self._dual_point(step)
         targets = design.targets()
         u = design.pull(design.row_weight * (targets - alpha)) / design.total_weight
-        reach = np.abs(theta) + 2 * np.abs(step) + self._unit_logits
+        travelled = np.abs(theta) + 2 * np.abs(step)
         best = -np.inf
         for share in self._shares(u):
             moved = alpha if share == 1 else targets + share * (alpha - targets)
-            price = self._price(share * u, reach)
+            price = self._price(share * u, travelled)
             if np.isfinite(price):
                 best = max(best, design.dual_value(moved) - price)
         return max(value - best, 0.0) if np.isfinite(best) else np.inf
@@ -201,15 +204,19 @@ class Objective:
         shift = np.linalg.lstsq(curvature, rest, rcond=None)[0]
         return alpha + design.change_of_probabilities(np.broadcast_to(shift[:, None], P.shape))
 
-    def _price(self, u: NDArray, reach: NDArray) -> float:
+    def _price(self, u: NDArray, travelled: NDArray) -> float:
         """What the excess of |u_j| over l1_j costs, in all; infinite where nothing pays for it."""
         excess = self._excess(u)
-        light = np.where(excess <= _MISSED * self._sizes, excess * reach, np.inf)
         curved = self.l2 > 0
         paid = np.where(excess > 0, np.inf, 0.0)
         with np.errstate(over="ignore"):
             paid[curved] = np.square(excess[curved] / np.sqrt(self.l2[curved])) / 2
-        return float(np.minimum(paid, light).sum())
+        light = (excess <= _MISSED * self._sizes) & (paid > _NOTHING)
+        if light.any():
+            of_columns = light[: self.design.n_weights].any()  # which takes a look at the rows
+            charged = excess * (travelled + (self._unit_logits if of_columns else 1.0))
+            paid[light] = np.minimum(paid, charged)[light]
+        return float(paid.sum())
 
     def _excess(self, u: NDArray) -> NDArray:
         """By how much expectations are off beyond their tolerance."""
