@@ -131,7 +131,7 @@ class VAETransformer(VAEFitMixin, BaseEstimator):
     n_iter_ : int
         Epochs.
     center_, scale_ : ndarray of shape (n_features,)
-        The networks see (X - center_) / scale_.
+        The networks see ``(X - center_) / scale_``.
     n_features_in_ : int
     feature_names_in_ : ndarray of shape (n_features,)
 

@@ -44,12 +44,11 @@ class LatentDirichletAllocationVB(LDADocuments):
     doc_topic_prior : float or array-like of shape (n_components,), default=None
         The parameters alpha, from 1e-15 to 1e10; None is 1 / n_components. With ``learn_priors``
         where they start.
-    topic_word_prior : float or array-like of shape (n_features,) or (n_components, n_features), \
-            default=None
-        The parameter eta, likewise. With ``learn_priors`` where it starts. An
-        array is a parameter for each word, or for each word of each topic, and is not learned. It
-        counts in tokens, and seeds topics: those for which it has larger values start with these
-        words.
+    topic_word_prior : float or array-like, default=None
+        The parameter eta, likewise. With ``learn_priors`` where it starts. An array of shape
+        (n_features,) or (n_components, n_features) is a parameter for each word, or for each word
+        of each topic, and is not learned. It counts in tokens, and seeds topics: those for which it
+        has larger values start with these words.
     inference : {'cvb0', 'vb'}, default='cvb0'
         Collapsed variational Bayes of order zero, which is fast and predicts best, or classical
         variational Bayes, which has a bound.
