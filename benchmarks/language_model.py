@@ -152,7 +152,7 @@ def poems(data: Path, most: int | None) -> list[str]:
 
 def songci(full: bool, texts: list[str], minutes: float, options: dict) -> None:
     n = len(texts) * 19 // 20
-    options = options | CHOSEN | {"min_frequency": 2, "dropout": 0.2}
+    options = options | CHOSEN | {"min_frequency": 2, "dropout": 0.2, "unknown_score": "symbol"}
     model, seconds = fit_for(minutes, texts[:n], options)
     header = ["poems", "tokens", "minutes", "epochs", "bits a character", "perplexity"]
     row = [f"{n}", f"{model.vocabulary_.size}", f"{seconds / 60:.2f}", f"{model.n_iter_}",
