@@ -22,9 +22,9 @@ from report import machine, rst_table, text_table, write
 
 from skem import BernoulliMixtureEM, GaussianMixtureEM
 from skem.em import RowBlocks
-from skem.mixture._bernoulli_model import BernoulliModel, BernoulliParams
-from skem.mixture._gaussian_model import GaussianModel
-from skem.mixture._missing import pattern_order
+from skem.mixture.bernoulli._model import BernoulliModel, BernoulliParams
+from skem.mixture.gaussian.model._missing import pattern_order
+from skem.mixture.gaussian.model._model import GaussianModel
 
 RANKS = ("together", "near", "far", "farthest")
 APART = (0.0, 0.5, 3.0, 30.0)  # standard deviations in each column

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from skem.inspection._axes import PALETTE
+from skem.inspection.drawing._axes import PALETTE
 
 # Sections in their order, and in them examples; one that is not named comes last.
 ORDER = {

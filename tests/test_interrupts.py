@@ -25,11 +25,11 @@ from skem import (
 from skem._interrupts import interrupts_later, interrupts_noted, is_interrupt, plain_interrupts
 from skem.em import EMRun
 from skem.em._rows import BlockMap, RowBlocks
-from skem.maxent._objective import Objective
-from skem.mixture._bernoulli_model import BernoulliModel
-from skem.mixture._gaussian_model import GaussianModel
-from skem.topics._lda_model import CVB0Model, VBModel
-from skem.topics._plsa_model import PLSAModel
+from skem.maxent.classifier.solvers._objective import Objective
+from skem.mixture.bernoulli._model import BernoulliModel
+from skem.mixture.gaussian.model._model import GaussianModel
+from skem.topics.lda._model import CVB0Model, VBModel
+from skem.topics.plsa._model import PLSAModel
 from tests.em.toy_models import MixtureParams, UnitNormals, normal_rows
 
 r = np.random.default_rng(0)
@@ -235,8 +235,12 @@ def test_before_the_first_step_the_classifier_is_as_it_was(monkeypatch, settings
 
 def test_an_interrupt_ends_the_search_for_separation(monkeypatch):
     """The weights are there already; that they are separable has not been proven."""
-    monkeypatch.setattr("skem.maxent._separable._overlap_is_proven", lambda *args: False)
-    monkeypatch.setattr("skem.maxent._separable._programme", lambda *args: as_from_a_kernel())
+    monkeypatch.setattr(
+        "skem.maxent.classifier.solvers._separable._overlap_is_proven", lambda *args: False
+    )
+    monkeypatch.setattr(
+        "skem.maxent.classifier.solvers._separable._programme", lambda *args: as_from_a_kernel()
+    )
     with pytest.warns(ConvergenceWarning, match="interrupted"):
         classifier = MaxEntClassifier(C=np.inf).fit(X, y)
     assert not classifier.separable_
@@ -338,7 +342,7 @@ class Pressed:
     """Ctrl-C in a batch of the training."""
 
     def __init__(self, monkeypatch, call):
-        from skem.deep._net import Net
+        from skem.deep.training._net import Net
 
         calls, original = iter(range(1, 10_000)), Net._train_batch
 

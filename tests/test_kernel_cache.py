@@ -134,7 +134,7 @@ def test_kernels_of_the_package_work_where_nothing_can_be_written():
             raise OSError("Read-only file system")
 
         caching._CacheLocator.ensure_cache_path = read_only
-        from skem.maxent._kernels import subtract_share
+        from skem.maxent.classifier.designs._kernels import subtract_share
 
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")

@@ -1,8 +1,8 @@
 """Deep models on torch, trained through skorch."""
 
-from skem.deep._rnn_classifier import RNNClassifier
-from skem.deep._rnn_lm import RNNLanguageModel
-from skem.deep._rnn_tagger import RNNTagger
-from skem.deep._vae import VAETransformer
+from skem.deep.recurrent._classifier import RNNClassifier
+from skem.deep.recurrent._language_model import RNNLanguageModel
+from skem.deep.recurrent._tagger import RNNTagger
+from skem.deep.vae._vae import VAETransformer
 
 __all__ = ["RNNClassifier", "RNNLanguageModel", "RNNTagger", "VAETransformer"]

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from skem.inspection._axes import PALETTE, axes_for, legend_for, verbatim
-from skem.inspection._steps import fitted_final_step
+from skem.inspection.drawing._axes import PALETTE, axes_for, legend_for, verbatim
+from skem.inspection.drawing._steps import fitted_final_step
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

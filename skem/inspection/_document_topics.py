@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from skem.inspection._axes import axes_for, component_colors, legend_for, verbatim
-from skem.inspection._columns import check_proportions, chosen_numbers
+from skem.inspection.drawing._axes import axes_for, component_colors, legend_for, verbatim
+from skem.inspection.drawing._columns import check_proportions, chosen_numbers
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

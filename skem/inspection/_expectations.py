@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from skem.inspection._axes import axes_for, component_colors, legend_for, verbatim
-from skem.inspection._classes import chosen_classes
-from skem.inspection._columns import all_feature_names
-from skem.inspection._steps import fitted_final_step
+from skem.inspection.drawing._axes import axes_for, component_colors, legend_for, verbatim
+from skem.inspection.drawing._classes import chosen_classes
+from skem.inspection.drawing._columns import all_feature_names
+from skem.inspection.drawing._steps import fitted_final_step
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from skem.inspection._axes import axes_for, component_colors, legend_for, verbatim
-from skem.inspection._columns import two_dimensions
-from skem.inspection._steps import fitted_final_step
+from skem.inspection.drawing._axes import axes_for, component_colors, legend_for, verbatim
+from skem.inspection.drawing._columns import two_dimensions
+from skem.inspection.drawing._steps import fitted_final_step
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skem.inspection._axes import PALETTE, panels_for
-from skem.inspection._steps import fitted_final_step
+from skem.inspection.drawing._axes import PALETTE, panels_for
+from skem.inspection.drawing._steps import fitted_final_step
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -12,10 +12,10 @@ from scipy.stats import norm
 from sklearn.utils.validation import check_is_fitted
 
 from skem._validation import check_positive_integer
-from skem.inspection._axes import PALETTE, axes_for, verbatim
-from skem.inspection._cells import check_image_shape, draw_images, draw_lines
-from skem.inspection._columns import two_dimensions
-from skem.inspection._steps import fitted_final_step
+from skem.inspection.drawing._axes import PALETTE, axes_for, verbatim
+from skem.inspection.drawing._cells import check_image_shape, draw_images, draw_lines
+from skem.inspection.drawing._columns import two_dimensions
+from skem.inspection.drawing._steps import fitted_final_step
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,12 +10,12 @@ from numpy.typing import ArrayLike
 from sklearn.utils import check_array
 
 from skem._steps import final_step_and_rows
-from skem.inspection._artists import draw_density, draw_ellipses, draw_legend, draw_points
-from skem.inspection._axes import axes_for, component_colors, verbatim
-from skem.inspection._columns import all_feature_names, check_contents, two_columns
-from skem.inspection._plane import PlaneMixture, mixed_colors
-from skem.inspection._steps import fitted_final_step
-from skem.mixture._density import dense_covariances
+from skem.inspection.drawing._artists import draw_density, draw_ellipses, draw_legend, draw_points
+from skem.inspection.drawing._axes import axes_for, component_colors, verbatim
+from skem.inspection.drawing._columns import all_feature_names, check_contents, two_columns
+from skem.inspection.drawing._plane import PlaneMixture, mixed_colors
+from skem.inspection.drawing._steps import fitted_final_step
+from skem.mixture.gaussian._density import dense_covariances
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

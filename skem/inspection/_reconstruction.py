@@ -10,10 +10,10 @@ from numpy.typing import ArrayLike
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import check_is_fitted
 
-from skem.inspection._axes import PALETTE, axes_for
-from skem.inspection._cells import INNER, check_image_shape, draw_images, draw_lines
-from skem.inspection._columns import chosen_numbers
-from skem.inspection._steps import fitted_final_step
+from skem.inspection.drawing._axes import PALETTE, axes_for
+from skem.inspection.drawing._cells import INNER, check_image_shape, draw_images, draw_lines
+from skem.inspection.drawing._columns import chosen_numbers
+from skem.inspection.drawing._steps import fitted_final_step
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from skem.inspection._axes import component_colors, panels_for
-from skem.inspection._columns import all_feature_names, check_proportions, chosen_numbers
-from skem.inspection._steps import fitted_final_step
+from skem.inspection.drawing._axes import component_colors, panels_for
+from skem.inspection.drawing._columns import all_feature_names, check_proportions, chosen_numbers
+from skem.inspection.drawing._steps import fitted_final_step
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

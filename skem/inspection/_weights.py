@@ -10,10 +10,10 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 
-from skem.inspection._axes import PALETTE, panels_for, verbatim
-from skem.inspection._classes import chosen_classes
-from skem.inspection._columns import all_feature_names
-from skem.inspection._steps import fitted_final_step
+from skem.inspection.drawing._axes import PALETTE, panels_for, verbatim
+from skem.inspection.drawing._classes import chosen_classes
+from skem.inspection.drawing._columns import all_feature_names
+from skem.inspection.drawing._steps import fitted_final_step
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

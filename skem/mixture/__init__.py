@@ -1,10 +1,10 @@
 """Mixtures fitted by EM: real-valued data, binary data, and the three coins of the textbook."""
 
-from skem.mixture._bernoulli import BernoulliMixtureEM
-from skem.mixture._gaussian import GaussianMixtureEM
 from skem.mixture._scorers import InSample, bic_score, held_out_score, icl_score
-from skem.mixture._selection import MixtureSelection, select_gaussian_mixture
-from skem.mixture._three_coins import ThreeCoinMixture
+from skem.mixture.bernoulli._bernoulli_mixture import BernoulliMixtureEM
+from skem.mixture.bernoulli._three_coins import ThreeCoinMixture
+from skem.mixture.gaussian._gaussian_mixture import GaussianMixtureEM
+from skem.mixture.gaussian._selection import MixtureSelection, select_gaussian_mixture
 
 __all__ = [
     "BernoulliMixtureEM",

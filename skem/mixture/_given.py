@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from skem._validation import as_numbers, check_numbers
-from skem.mixture._covariances import (
+from skem.mixture.gaussian.model._covariances import (
     COVARIANCE_TYPES,
     NotPositiveDefiniteError,
     Structure,

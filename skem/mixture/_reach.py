@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from skem.mixture._gaussian_params import Priors
+    from skem.mixture.gaussian.model._params import Priors
 
 FARTHEST = 1e75
 """Standard deviations whose fourth power, which an M step meets, is finite in float64."""

@@ -1,11 +1,11 @@
 """Topics of documents: PLSA and latent Dirichlet allocation on sparse counts, and their quality."""
 
-from skem.topics._coherence import topic_coherence, topic_diversity
 from skem.topics._counts import dyads_to_counts
-from skem.topics._lda import LatentDirichletAllocationVB
-from skem.topics._matching import TopicMatch, TopicStability, match_topics, topic_stability
-from skem.topics._plsa import PLSA
-from skem.topics._scorers import StabilityScorer, completion_score
+from skem.topics.lda._lda import LatentDirichletAllocationVB
+from skem.topics.plsa._plsa import PLSA
+from skem.topics.quality._coherence import topic_coherence, topic_diversity
+from skem.topics.quality._matching import TopicMatch, TopicStability, match_topics, topic_stability
+from skem.topics.quality._scorers import StabilityScorer, completion_score
 
 __all__ = [
     "PLSA",

@@ -9,7 +9,7 @@ import torch
 from sklearn.base import clone
 
 from skem import RNNClassifier, RNNLanguageModel, RNNTagger, VAETransformer
-from skem.deep._device import same_device
+from skem.deep.training._device import same_device
 
 DEVICE = os.environ.get("SKEM_TEST_DEVICE", "cuda")
 needs_device = pytest.mark.skipif(

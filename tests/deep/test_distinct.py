@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from skem.deep import _distinct
-from skem.deep._distinct import distinct
+from skem.deep.training import _distinct
+from skem.deep.training._distinct import distinct
 
 
 def by_hand(X, weight, labels):

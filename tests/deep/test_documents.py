@@ -10,9 +10,9 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.estimator_checks import check_estimator
 from sklearn.utils.validation import check_is_fitted
 
-from skem.deep import _documents, _words
-from skem.deep._text import check_tokens, learn_vocabulary, read
-from skem.deep._words import split_words
+from skem.deep.sequences import _documents, _words
+from skem.deep.sequences._text import check_tokens, learn_vocabulary, read
+from skem.deep.sequences._words import split_words
 
 
 def tokens_of(X, tokenizer=None):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from skem import RNNClassifier, VAETransformer
-from skem.deep._distinct import distinct, repeated
+from skem.deep.training._distinct import distinct, repeated
 
 
 def test_rows_come_as_often_as_they_weigh():

@@ -9,11 +9,11 @@ from torch import nn
 from torch.nn import functional
 from torch.testing import assert_close
 
-from skem.deep._net import Net
-from skem.deep._segments import Documents, Segments
 from skem.deep.modules.language_model import LanguageModel
 from skem.deep.modules.recurrent import CELLS
 from skem.deep.modules.softmax import AdaptiveSoftmax, FullSoftmax
+from skem.deep.sequences._segments import Documents, Segments
+from skem.deep.training._net import Net
 
 V, E, H, T, B = 5, 4, 6, 8, 3
 KINDS = {

@@ -9,10 +9,10 @@ from skorch.callbacks import Callback, GradientNormClipping
 from skorch.helper import predefined_split
 from torch import nn
 
-from skem.deep import _net
-from skem.deep._base import cosine
-from skem.deep._data import Batches, TensorRows
-from skem.deep._net import DivergedError, Net
+from skem.deep.training import _net
+from skem.deep.training._base import cosine
+from skem.deep.training._data import Batches, TensorRows
+from skem.deep.training._net import DivergedError, Net
 
 
 class Distance(nn.Module):

@@ -5,8 +5,8 @@ import pytest
 import torch
 from scipy import stats
 
-from skem.deep._distinct import row_uniforms
-from skem.deep._random import normal_at, spread_uniform
+from skem.deep.training._distinct import row_uniforms
+from skem.deep.training._random import normal_at, spread_uniform
 
 
 def draws(n, shift, seed=0):

@@ -102,11 +102,11 @@ def test_a_state_that_is_carried_gives_the_same_as_one_long_pass(cell, monkeypat
     model = small(cell=cell, n_layers=2).fit(LINES)
     documents = [TEXT[:150], "the cat", TEXT[20:100], "a"]
     long = model.score_samples(documents), model.transform(documents)
-    monkeypatch.setattr("skem.deep._rnn_base._STEPS", 7)
+    monkeypatch.setattr("skem.deep.recurrent._base._STEPS", 7)
     parts = model.score_samples(documents), model.transform(documents)
     for a, b in zip(long, parts, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
-    monkeypatch.setattr("skem.deep._rnn_base._VALUES", 1)
+    monkeypatch.setattr("skem.deep.recurrent._base._VALUES", 1)
     for i, document in enumerate(documents):
         assert model.score_samples([document])[0] == pytest.approx(long[0][i], rel=1e-5)
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from skem.deep._segments import Documents, Segments, buckets
+from skem.deep.sequences._segments import Documents, Segments, buckets
 
 START, END = 100, 101
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skem.deep import _sequences
-from skem.deep._sequences import blocks, id_type, in_content_order
-from skem.deep._text import Sequences, check_lengths, distinct_sequences
+from skem.deep.sequences import _sequences
+from skem.deep.sequences._sequences import blocks, id_type, in_content_order
+from skem.deep.sequences._text import Sequences, check_lengths, distinct_sequences
 
 
 def as_lists(sequences):

@@ -12,7 +12,7 @@ from skorch.callbacks import EpochTimer
 from torch import nn
 
 from skem import RNNClassifier, RNNLanguageModel, RNNTagger, VAETransformer
-from skem.deep._settings import same_setting
+from skem.deep.training._settings import same_setting
 
 TEXTS = ["the cat sat", "a dog ran off", "the dog sat down", "cats and dogs ran"] * 4
 CLASSES = ["cat", "dog", "dog", "both"] * 4

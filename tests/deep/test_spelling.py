@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from skem import RNNLanguageModel
 from skem.datasets import load_python_reference
-from skem.deep._spelling import Spelling
+from skem.deep.sequences._spelling import Spelling
 
 N_CODE_POINTS = 0x110000
 COMMON = "the value of the expression is the result ."
@@ -118,7 +118,7 @@ def test_parts_of_many_strings_are_looked_at_one_after_the_other(monkeypatch):
     strings = ["".join(s) for s in itertools.product("abcd", repeat=3)]
     spelling = Spelling(strings, np.ones(64))
     whole = spelling.log_prob(strings)
-    monkeypatch.setattr("skem.deep._spelling._BLOCK", 5)
+    monkeypatch.setattr("skem.deep.sequences._spelling._BLOCK", 5)
     np.testing.assert_array_equal(spelling.log_prob(strings), whole)
 
 
@@ -186,7 +186,7 @@ def test_an_unknown_word_has_the_probability_of_the_symbol_and_of_its_string(mod
 def test_sums_do_not_depend_on_the_blocks_they_are_made_in(model, monkeypatch):
     documents = ["", STRANGE, COMMON, "", "a zorgle", STRANGE + COMMON, ""]
     whole = model.score_samples(documents)
-    monkeypatch.setattr("skem.deep._sequences._BLOCK", 3)
+    monkeypatch.setattr("skem.deep.sequences._sequences._BLOCK", 3)
     np.testing.assert_allclose(model.score_samples(documents), whole, rtol=1e-6)
 
 

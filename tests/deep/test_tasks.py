@@ -11,7 +11,7 @@ from sklearn.metrics import accuracy_score, make_scorer
 from skorch.callbacks import BatchScoring, EpochScoring, LRScheduler, PassthroughScoring
 
 from skem import RNNClassifier, RNNLanguageModel, RNNTagger, VAETransformer
-from skem.deep._tasks import EpochTasks
+from skem.deep.training._tasks import EpochTasks
 
 TEXTS = [["a", "b", "c"], ["b", "a"]] * 4
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skem.deep._text import learn_vocabulary, read
+from skem.deep.sequences._text import learn_vocabulary, read
 
 POEM = "明月几时有？把酒问青天。\n不知天上宫阙，今夕是何年。"
 SPEECH = "First Citizen:\nWe know't; \"speak, speak,\" he said (twice). Don't stop--it's 3.50!"

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from skem import RNNClassifier, RNNLanguageModel, RNNTagger
-from skem.deep._documents import read
-from skem.deep._words import join_words, split_words
+from skem.deep.sequences._documents import read
+from skem.deep.sequences._words import join_words, split_words
 
 TEXTS = ["the cat sat", "a dog ran off", "the dog sat down", "cats and dogs ran"] * 4
 WORDS = [text.split() for text in TEXTS]

@@ -10,7 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 from skorch.callbacks import Callback, Checkpoint, LRScheduler
 
 from skem import VAETransformer
-from skem.deep._device import threads_for
+from skem.deep.training._device import threads_for
 
 OPTIONS = {
     "hidden_layer_sizes": (8,),

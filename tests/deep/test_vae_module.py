@@ -8,10 +8,10 @@ from torch import distributions, nn
 from torch.func import functional_call
 from torch.testing import assert_close
 
-from skem.deep._random import normal_at
-from skem.deep._vae_use import _log_density
 from skem.deep.modules.likelihoods import Bernoulli, Categorical, Gaussian, Mixed
 from skem.deep.modules.vae import VAE
+from skem.deep.training._random import normal_at
+from skem.deep.vae._use import _log_density
 
 N, D, LATENT = 5, 3, 2
 LABELS = torch.tensor([0, 1, 1, 2, 0])

@@ -14,10 +14,10 @@ from skem.em import (
     check_model,
     fit_from_starts,
 )
-from skem.mixture._bernoulli_model import BernoulliModel, BernoulliParams
-from skem.mixture._covariances import COVARIANCE_TYPES
-from skem.mixture._gaussian_model import GaussianModel
-from skem.mixture._gaussian_params import Priors
+from skem.mixture.bernoulli._model import BernoulliModel, BernoulliParams
+from skem.mixture.gaussian.model._covariances import COVARIANCE_TYPES
+from skem.mixture.gaussian.model._model import GaussianModel
+from skem.mixture.gaussian.model._params import Priors
 from tests.em.toy_models import PLSA, MixtureParams, PLSAParams, UnitNormals, normal_rows
 
 ROWS = Rows(0, normal_rows(60))

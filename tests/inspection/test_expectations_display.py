@@ -10,7 +10,7 @@ from sklearn.pipeline import make_pipeline
 
 from skem import MaxEntClassifier
 from skem.inspection import ExpectationsDisplay
-from skem.inspection._axes import PALETTE
+from skem.inspection.drawing._axes import PALETTE
 
 pytest.importorskip("matplotlib")
 

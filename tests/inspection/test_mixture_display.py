@@ -9,8 +9,8 @@ from sklearn.mixture import GaussianMixture
 
 from skem import BernoulliMixtureEM, GaussianMixtureEM
 from skem.inspection import MixtureDisplay
-from skem.inspection._axes import PALETTE, component_colors
-from skem.inspection._plane import GREY, PlaneMixture, ellipse_axes, mixed_colors
+from skem.inspection.drawing._axes import PALETTE, component_colors
+from skem.inspection.drawing._plane import GREY, PlaneMixture, ellipse_axes, mixed_colors
 
 pytest.importorskip("matplotlib")
 

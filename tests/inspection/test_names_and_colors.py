@@ -22,7 +22,7 @@ from skem.inspection import (
     TopicsDisplay,
     WeightsDisplay,
 )
-from skem.inspection._axes import component_colors
+from skem.inspection.drawing._axes import component_colors
 
 r = np.random.default_rng(0)
 X = np.concatenate([r.normal(size=(40, 3)), r.normal(3.0, 1.0, size=(40, 3))])

@@ -13,9 +13,9 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.utils import get_tags
 
 from skem import MaxEntClassifier
-from skem.maxent._joint import JointDesign
-from skem.maxent._joint_curvature import JointDiagonal, JointFull
-from skem.maxent._objective import Objective
+from skem.maxent.classifier.designs._joint import JointDesign
+from skem.maxent.classifier.solvers._joint_curvature import JointDiagonal, JointFull
+from skem.maxent.classifier.solvers._objective import Objective
 
 X, y = load_iris(return_X_y=True)
 NAMES = np.array(["setosa", "versicolor", "virginica"])

@@ -10,11 +10,11 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
 from skem import MaxEntClassifier
-from skem.maxent._coordinate import coordinate_descent
-from skem.maxent._designs import LinearDesign
-from skem.maxent._objective import Objective
-from skem.maxent._solvers import L1_SOLVERS, SMOOTH_SOLVERS, choose, solver_of
-from skem.maxent._split import split_lbfgs
+from skem.maxent.classifier.designs._designs import LinearDesign
+from skem.maxent.classifier.solvers._coordinate import coordinate_descent
+from skem.maxent.classifier.solvers._objective import Objective
+from skem.maxent.classifier.solvers._solvers import L1_SOLVERS, SMOOTH_SOLVERS, choose, solver_of
+from skem.maxent.classifier.solvers._split import split_lbfgs
 
 MINIMISERS = [coordinate_descent, split_lbfgs]
 

@@ -9,7 +9,7 @@ from sklearn.datasets import load_digits, load_iris
 from sklearn.exceptions import ConvergenceWarning
 
 from skem import MaxEntClassifier
-from skem.maxent._objective import Objective
+from skem.maxent.classifier.solvers._objective import Objective
 
 X, y = load_iris(return_X_y=True)
 WIDE = np.random.default_rng(0).standard_normal((30, 60)), np.arange(30) % 3

@@ -7,9 +7,9 @@ from sklearn.base import clone
 from sklearn.datasets import load_iris
 
 from skem import MaxEntClassifier
-from skem.maxent._designs import LinearDesign
-from skem.maxent._objective import Objective
-from skem.maxent._penalties import penalties
+from skem.maxent.classifier.designs._designs import LinearDesign
+from skem.maxent.classifier.solvers._objective import Objective
+from skem.maxent.classifier.solvers._penalties import penalties
 
 X, y = load_iris(return_X_y=True)
 TIGHT = {"tol": 1e-11}

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from sklearn.exceptions import ConvergenceWarning
 
 from skem import MaxEntClassifier
-from skem.maxent._designs import LinearDesign
-from skem.maxent._newton_step import conjugate_gradients, newton_step
-from skem.maxent._objective import Objective
+from skem.maxent.classifier.designs._designs import LinearDesign
+from skem.maxent.classifier.solvers._newton_step import conjugate_gradients, newton_step
+from skem.maxent.classifier.solvers._objective import Objective
 
 EPS = np.finfo(np.float64).eps
 SOLVERS = ("newton-cholesky", "block-lbfgs", "diagonal-lbfgs", "coordinate-descent")

@@ -8,8 +8,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import MinMaxScaler
 
 from skem import MaxEntClassifier
-from skem.maxent._designs import LinearDesign
-from skem.maxent._scaling import levels, solve_equations
+from skem.maxent.classifier.designs._designs import LinearDesign
+from skem.maxent.classifier.solvers._scaling import levels, solve_equations
 
 X, y = load_iris(return_X_y=True)
 X = MinMaxScaler().fit_transform(X)

@@ -11,9 +11,9 @@ from sklearn.datasets import load_breast_cancer, load_iris
 from sklearn.exceptions import ConvergenceWarning
 
 from skem import MaxEntClassifier
-from skem.maxent import _separable
-from skem.maxent._designs import LinearDesign
-from skem.maxent._objective import Objective
+from skem.maxent.classifier.designs._designs import LinearDesign
+from skem.maxent.classifier.solvers import _separable
+from skem.maxent.classifier.solvers._objective import Objective
 
 X, y = load_iris(return_X_y=True)
 LINE = np.arange(8.0)[:, None]

@@ -9,7 +9,7 @@ from sklearn.datasets import load_digits
 
 from skem import BernoulliMixtureEM
 from skem.em import RowBlocks
-from skem.mixture._bernoulli_model import BernoulliModel, BernoulliParams
+from skem.mixture.bernoulli._model import BernoulliModel, BernoulliParams
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

@@ -8,9 +8,13 @@ from scipy.stats import multivariate_normal
 
 from skem.em import RowBlocks
 from skem.mixture import GaussianMixtureEM
-from skem.mixture._covariances import COVARIANCE_TYPES, structure_of
-from skem.mixture._density import log_component_densities, log_marginal_densities, refine_factors
-from skem.mixture._gaussian_model import GaussianModel
+from skem.mixture.gaussian._density import (
+    log_component_densities,
+    log_marginal_densities,
+    refine_factors,
+)
+from skem.mixture.gaussian.model._covariances import COVARIANCE_TYPES, structure_of
+from skem.mixture.gaussian.model._model import GaussianModel
 
 
 def spd(rng, d, condition):

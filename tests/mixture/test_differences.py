@@ -7,10 +7,10 @@ import pytest
 from scipy.special import logsumexp
 
 from skem.em import Rows
-from skem.mixture import _covariances
-from skem.mixture._covariances import structure_of
-from skem.mixture._gaussian_e_step import differences_pay, lay_panels, panel_edges
-from skem.mixture._gaussian_model import GaussianModel
+from skem.mixture.gaussian.model import _covariances
+from skem.mixture.gaussian.model._covariances import structure_of
+from skem.mixture.gaussian.model._e_step import differences_pay, lay_panels, panel_edges
+from skem.mixture.gaussian.model._model import GaussianModel
 
 
 def make_model(covariance_type, d, dtype=np.float64):
@@ -170,7 +170,7 @@ def test_compiled_algebra_is_that_of_the_library(covariance_type, monkeypatch):
     results = []
     for small in (32, 0):
         monkeypatch.setattr(_covariances, "SMALL", small)
-        monkeypatch.setattr("skem.mixture._density_terms.SMALL", small)
+        monkeypatch.setattr("skem.mixture.gaussian.model._density_terms.SMALL", small)
         model = make_model(covariance_type, 7)
         params, X = make_params(model, 3, 2.0)
         params = model.params(params.weights, params.means, params.covariances)

@@ -12,9 +12,9 @@ from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_info
 
 from skem import BernoulliMixtureEM, GaussianMixtureEM
-from skem.mixture import _gaussian_starts as starts
 from skem.mixture import select_gaussian_mixture
-from skem.mixture._gaussian_model import GaussianModel
+from skem.mixture.gaussian.model._model import GaussianModel
+from skem.mixture.gaussian.starts import _candidates as starts
 
 
 # ---------------------------------------------------------------------- starts

@@ -8,7 +8,7 @@ import pytest
 
 from skem import BernoulliMixtureEM, GaussianMixtureEM
 from skem.inspection import MixtureDisplay
-from skem.mixture._covariances import COVARIANCE_TYPES
+from skem.mixture.gaussian.model._covariances import COVARIANCE_TYPES
 
 rng = np.random.default_rng(0)
 X = np.vstack([rng.normal(size=(60, 3)), rng.normal(size=(60, 3)) * [1, 2, 0.5] + 5])

@@ -5,7 +5,7 @@ import pytest
 
 from skem import GaussianMixtureEM
 from skem.em import DegenerateFitError, EMRun, RowBlocks, _starts, fit_from_starts
-from skem.mixture._gaussian_model import GaussianModel, Priors
+from skem.mixture.gaussian.model._model import GaussianModel, Priors
 
 KINDS = ["full", "diag"]
 

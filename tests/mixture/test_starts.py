@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 from sklearn.cluster import KMeans, kmeans_plusplus
 
 from skem import GaussianMixtureEM
-from skem.mixture import _gaussian_starts, _starts
-from skem.mixture._start_kernels import lloyd, plus_plus
+from skem.mixture import _starts
 from skem.mixture._starts import distinct_rows
+from skem.mixture.gaussian.kernels._starts import lloyd, plus_plus
+from skem.mixture.gaussian.starts import _candidates as _gaussian_starts
 
 
 @settings(deadline=None, max_examples=60)
@@ -100,7 +101,7 @@ def test_k_means_gets_rows_that_lie_together(monkeypatch, iris, covariance_type,
         seen.append(points.flags.c_contiguous and centres.flags.c_contiguous)
         return lloyd(points, weight, centres, *rest)
 
-    monkeypatch.setattr("skem.mixture._start_kernels.lloyd", watched)
+    monkeypatch.setattr("skem.mixture.gaussian.kernels._starts.lloyd", watched)
     labels = np.where(np.arange(len(iris)) % 50 == 0, np.arange(len(iris)) // 50, -1)
     mixture = GaussianMixtureEM(3, covariance_type=covariance_type, n_init=3, random_state=0)
     mixture.fit(np.array(iris, order=order), labels=labels if labelled else None)

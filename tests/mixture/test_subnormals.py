@@ -8,8 +8,8 @@ import pytest
 
 from skem import BernoulliMixtureEM, GaussianMixtureEM, ThreeCoinMixture
 from skem.em import Rows
-from skem.mixture._bernoulli_model import BernoulliModel, BernoulliParams
-from skem.mixture._gaussian_model import GaussianModel
+from skem.mixture.bernoulli._model import BernoulliModel, BernoulliParams
+from skem.mixture.gaussian.model._model import GaussianModel
 
 COVARIANCE_TYPES = ("full", "tied", "diag", "spherical", "tied_diag", "tied_spherical")
 
@@ -109,7 +109,7 @@ def test_a_conditional_mixture_has_normal_weights():
 
 @pytest.mark.parametrize("n_tosses", [1, 10, 300, 1100])
 def test_the_information_of_coins_is_finite(n_tosses):
-    from skem.mixture._three_coins import coin_information
+    from skem.mixture.bernoulli._three_coins import coin_information
 
     for p, q in [(0.5, 0.5), (1e-12, 0.9), (0.0, 1.0)]:
         information = coin_information(0.3, p, q, n_tosses)

@@ -16,7 +16,8 @@ from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
-from skem.topics import _cooccurrence, topic_coherence, topic_diversity
+from skem.topics import topic_coherence, topic_diversity
+from skem.topics.quality import _cooccurrence
 
 # Documents a b | a b c | c d | d d; only presence counts.
 COUNTS = np.array([[1, 2, 0, 0], [1, 1, 3, 0], [0, 0, 1, 1], [0, 0, 0, 2]])

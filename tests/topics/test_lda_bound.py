@@ -71,7 +71,7 @@ def test_documents_without_words_have_the_likelihood_one():
 @EVERY
 def test_no_start_ends_much_higher(inference):
     """Of each document the bound is as high as those from random starts, within a nat in ten."""
-    from skem.topics._vb_kernels import document_bounds, vb_fold_in
+    from skem.topics.lda._vb_kernels import document_bounds, vb_fold_in
 
     X = CountVectorizer(min_df=5).fit_transform(load_python_reference().data[:60])
     model = LatentDirichletAllocationVB(20, inference=inference, max_iter=30, tol=1e-2)

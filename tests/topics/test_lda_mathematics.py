@@ -10,8 +10,10 @@ from scipy.special import digamma, gammaln, logsumexp
 from scipy.stats import dirichlet
 
 from skem._compiled import log
-from skem.topics import LatentDirichletAllocationVB, _dirichlet, _lda_kernels, _vb_kernels
+from skem.topics import LatentDirichletAllocationVB
 from skem.topics._limits import least
+from skem.topics.lda import _dirichlet, _vb_kernels
+from skem.topics.lda import _kernels as lda_kernels
 from tests.topics.corpora import X, corpora, draw_corpus, quietly, random_topics
 
 positive = st.floats(1e-4, 1e6)
@@ -32,7 +34,7 @@ def relative_error(ours, theirs):
 
 def test_digamma_is_that_of_scipy():
     x = np.concatenate([np.logspace(-6, 12, 5000), np.linspace(0.5, 20, 5000)])
-    ours = np.array([_lda_kernels.digamma(v) for v in x])
+    ours = np.array([lda_kernels.digamma(v) for v in x])
     assert relative_error(ours, digamma(x)) < 3e-14
 
 
@@ -52,7 +54,7 @@ def test_dirichlet_terms_are_minus_the_divergence_from_the_prior(alpha, seed):
         gammaln(gamma.sum()) - gammaln(gamma).sum() - gammaln(alpha.sum()) + gammaln(alpha).sum()
     ) + counts @ log_theta
     scale = np.abs(gammaln(gamma)).sum() + np.abs(gammaln(alpha)).sum() + 1
-    ours = _lda_kernels.dirichlet_terms(counts, alpha)
+    ours = lda_kernels.dirichlet_terms(counts, alpha)
     assert ours == pytest.approx(-divergence, abs=1e-12 * scale)
     assert ours <= 1e-12 * scale
 
@@ -60,8 +62,8 @@ def test_dirichlet_terms_are_minus_the_divergence_from_the_prior(alpha, seed):
 def test_terms_of_topics_are_those_of_each_column():
     rng = np.random.default_rng(0)
     words = rng.gamma(0.3, size=(20, 4)) * (rng.uniform(size=(20, 4)) < 0.7)
-    each = [_lda_kernels.dirichlet_terms(words[:, z].copy(), np.full(20, 0.07)) for z in range(4)]
-    assert _lda_kernels.dirichlet_columns(words, 0.07) == pytest.approx(sum(each), rel=1e-12)
+    each = [lda_kernels.dirichlet_terms(words[:, z].copy(), np.full(20, 0.07)) for z in range(4)]
+    assert lda_kernels.dirichlet_columns(words, 0.07) == pytest.approx(sum(each), rel=1e-12)
 
 
 @pytest.mark.parametrize("eta", [1e-4, 0.01, 1.0, 300.0])
@@ -70,7 +72,7 @@ def test_expectations_of_log_topics(eta):
     words = rng.gamma(0.3, size=(20, 3)) * 10
     words[4] = 0
     phi, tops, shift, logs = np.empty_like(words), np.empty(20), np.empty(3), np.zeros(3)
-    _lda_kernels.topic_expectations(words, eta, phi, tops, shift, logs)
+    lda_kernels.topic_expectations(words, eta, phi, tops, shift, logs)
     np.testing.assert_allclose(shift, digamma(words.sum(axis=0) + 20 * eta), rtol=1e-12)
     exact = digamma(words + eta) - digamma(words.sum(axis=0) + 20 * eta)
     np.testing.assert_allclose(tops, exact.max(axis=1), rtol=1e-12)
@@ -83,7 +85,7 @@ def test_expectations_of_log_topics(eta):
 def test_expectations_of_log_theta_do_not_underflow(dtype):
     alpha, d = np.array([1e-4, 1e-4, 2e-4]), np.array([0, 1e-5, 0], dtype=dtype)
     lead = np.empty(3, dtype)
-    top = _lda_kernels.exp_log_expectation(d, alpha, lead)
+    top = lda_kernels.exp_log_expectation(d, alpha, lead)
     exact = digamma(d + alpha) - digamma((d + alpha).sum())
     assert top == pytest.approx(exact.max(), rel=1e-9)
     relative = np.maximum(np.exp(exact - exact.max()), least(lead))
@@ -229,7 +231,7 @@ def test_a_pass_of_cvb0_is_that_of_every_token():
     expected = (counts * np.log((docs + alpha) / (docs + alpha).sum(1, keepdims=True) @ phi.T)).sum(
         axis=1
     )
-    _lda_kernels.cvb0_e_step(
+    lda_kernels.cvb0_e_step(
         counts.ravel(), indices, indptr, np.empty(0), phi, 1 / totals, eta, alpha, docs, got, values
     )
     np.testing.assert_allclose(got, new_words, rtol=1e-12)
@@ -287,7 +289,7 @@ def test_terms_of_minka_for_sure_counts_are_sums_of_digamma():
     counts, phi = np.array([[3.0, 5.0], [0.0, 2.0]]), np.eye(2)
     alpha, gains = np.array([0.4, 0.9]), np.zeros(2)
     weight = np.array([1.0, 2.0])
-    loss = _lda_kernels.minka_terms(
+    loss = lda_kernels.minka_terms(
         counts.ravel(), np.array([0, 1, 0, 1], np.int32), np.array([0, 2, 4]), weight, phi,
         counts.copy(), alpha, gains,
     )  # fmt: skip
@@ -301,7 +303,7 @@ def test_terms_of_minka_for_sure_counts_are_sums_of_digamma():
 
 def test_symmetric_terms_of_minka_are_sums_of_digamma():
     words, eta = np.random.default_rng(6).gamma(1.0, size=(7, 3)), 0.3
-    gain, loss = _lda_kernels.symmetric_minka_terms(words, eta)
+    gain, loss = lda_kernels.symmetric_minka_terms(words, eta)
     assert gain == pytest.approx((digamma(words + eta) - digamma(eta)).sum(), rel=1e-12)
     sizes = words.sum(axis=0)
     expected = 7 * (digamma(sizes + 7 * eta) - digamma(7 * eta)).sum()

@@ -5,7 +5,8 @@ import pytest
 import scipy.sparse as sp
 from sklearn.decomposition import LatentDirichletAllocation
 
-from skem.topics import LatentDirichletAllocationVB, _vb_kernels
+from skem.topics import LatentDirichletAllocationVB
+from skem.topics.lda import _vb_kernels
 from tests.topics.corpora import X, quietly
 
 K, SEED = 4, 7

@@ -6,8 +6,8 @@ from scipy.special import digamma, gammaln
 
 from skem import PLSA, LatentDirichletAllocationVB
 from skem.em import Rows
-from skem.topics._lda_model import LDAParams
-from skem.topics._lda_online import make_model
+from skem.topics.lda._model import LDAParams
+from skem.topics.lda._online import make_model
 
 K, P = 5, 60
 pytestmark = pytest.mark.filterwarnings("ignore:EM did not converge")

@@ -11,7 +11,8 @@ import pytest
 import scipy.sparse as sp
 from sklearn.base import clone
 
-from skem.topics import PLSA, LatentDirichletAllocationVB, _lda_kernels
+from skem.topics import PLSA, LatentDirichletAllocationVB
+from skem.topics.lda import _kernels as lda_kernels
 from tests.topics.corpora import draw_corpus, quietly
 
 # Counts that are next to nothing beside priors make topics alike.
@@ -235,7 +236,7 @@ def test_a_prior_and_counts_that_are_both_at_an_end_of_their_range(dtype):
 
 @pytest.mark.parametrize("x", [-np.inf, -1e300, -0.5, np.nan])
 def test_digamma_of_what_is_not_positive_ends(x):
-    assert np.isnan(_lda_kernels.digamma(x))
+    assert np.isnan(lda_kernels.digamma(x))
 
 
 def test_what_is_refused_and_the_way_out():

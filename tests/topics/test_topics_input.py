@@ -9,7 +9,7 @@ from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer, 
 
 from skem.datasets import load_python_reference
 from skem.topics import PLSA, LatentDirichletAllocationVB
-from skem.topics._alike import warn_if_alike
+from skem.topics.lda._alike import warn_if_alike
 from tests.topics.corpora import X, quietly
 
 ESTIMATORS = [

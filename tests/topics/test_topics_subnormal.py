@@ -7,10 +7,11 @@ from hypothesis import strategies as st
 from scipy.special import digamma, logsumexp
 from sklearn.base import clone
 
-from skem.topics import PLSA, LatentDirichletAllocationVB, _vb_kernels
-from skem.topics._lda_model import CVB0Model, VBModel
+from skem.topics import PLSA, LatentDirichletAllocationVB
 from skem.topics._limits import at_least, counts_of_type, least, relative_powers
-from skem.topics._plsa_model import PLSAModel
+from skem.topics.lda import _vb_kernels
+from skem.topics.lda._model import CVB0Model, VBModel
+from skem.topics.plsa._model import PLSAModel
 from tests.topics.corpora import quietly, random_topics
 
 # Counts here may be fractions that say nothing.

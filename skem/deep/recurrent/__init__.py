@@ -1,0 +1,1 @@
+"""Recurrent networks: language model, tagger, classifier."""

@@ -1,0 +1,198 @@
+"""What the recurrent classifier and the tagger share: layers, weights of classes, training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.utils import gen_batches
+from sklearn.utils.class_weight import compute_class_weight
+from torch import Tensor
+
+from skem._input import validate_data
+from skem._sklearn import Interval, StrOptions
+from skem._warnings import warn_user
+from skem.deep.modules.recurrent import Recurrent
+from skem.deep.modules.sequence import Embedding
+from skem.deep.recurrent._base import RECURRENT, SequenceEstimatorMixin
+from skem.deep.sequences._documents import is_table
+from skem.deep.sequences._labelled import Labelled, LabelledBatches, inference_groups
+from skem.deep.sequences._text import Documents, Sequences, Vocabulary, check_tokens, read
+from skem.deep.training._base import TRAINING
+
+COUNT = Interval(Integral, 1, None, closed="left")
+
+# What parameters of both may be.
+CONSTRAINTS: dict[str, list] = {
+    "embedding_dim": [COUNT],
+    "bidirectional": ["boolean"],
+    "word_dropout": [Interval(Real, 0, None, closed="left")],
+    "class_weight": [dict, StrOptions({"balanced"}), None],
+    **RECURRENT,
+    **TRAINING,
+}
+
+
+class LabelledSequencesMixin(SequenceEstimatorMixin):
+    """Fits of `RNNClassifier` and `RNNTagger`, which have the parameters above."""
+
+    cell: str
+    embedding_dim: int
+    hidden_size: int | Sequence[int]
+    n_layers: int
+    bidirectional: bool
+    word_dropout: float
+    dropout: float
+    dropout_embedding: float
+    dropout_input: float
+    dropout_hidden: float
+    dropout_weights: float
+    class_weight: Any
+    classes_: NDArray
+
+    _defining: tuple[str, ...] = (*SequenceEstimatorMixin._defining, "bidirectional")
+    _of_tokens = False  # whether labels are those of tokens
+
+    # ------------------------------------------------------------------ input
+    def _read_documents(self, X: Any, *, reset: bool) -> Documents:
+        """Cut documents into tokens.
+
+        Numbers that are no integers are tokens too, each different one, if they were in ``fit``. A
+        list of equally long lists of integers tells how wide arrays must be later.
+        """
+        known = not reset and hasattr(self, "vocabulary_")
+        values = known and any(isinstance(t, float) for t in self.vocabulary_.tokens_)
+        if is_table(X) and (values or not known):
+            table = validate_data(self, X, reset=reset, dtype="numeric")
+            if values or (table.dtype.kind == "f" and (table != np.floor(table)).any()):
+                return self._values(table, warn=not values)
+        checked = check_tokens(self, X, reset=reset)
+        texts = read(checked, self._as_fitted("tokenizer"))
+        if reset and texts.kind == "int" and isinstance(X, (list, tuple)):
+            widths = {len(row) for row in X}
+            if len(widths) == 1:
+                self.n_features_in_ = widths.pop()
+        return texts
+
+    def _values(self, table: NDArray, warn: bool) -> Documents:
+        if warn:
+            warn_user(
+                "X has numbers that are no integers, and each different one is a token of its own, "
+                "near ones as different as others. Bin them first (KBinsDiscretizer), if they are "
+                "measured.",
+                UserWarning,
+            )
+        types, ids = np.unique(table.astype(np.float64), return_inverse=True)
+        sequences = Sequences.of_lengths(ids.ravel(), np.full(len(table), table.shape[1]))
+        return Documents("int", types.tolist(), sequences)
+
+    def _learn_vocabulary(self, texts: Documents, **special: Any) -> Vocabulary:
+        return super()._learn_vocabulary(texts, start=False, end=False, unknown=True, **special)
+
+    def _check_classes(self, classes: NDArray, goes_on: bool) -> None:
+        """Refuse one class, and with a warm start other ones."""
+        if len(classes) < 2:
+            what = "tag" if self._of_tokens else "class"
+            shown = ", ".join(map(repr, classes.tolist()))
+            raise ValueError(
+                f"y has 1 {what}, {shown}: there is nothing to tell apart. Give at least two, with "
+                "positive weight."
+            )
+        if goes_on and not np.array_equal(classes, self.classes_):
+            absent = sorted(set(classes.tolist()) - set(self.classes_.tolist()))
+            if absent or not self._of_tokens:
+                raise ValueError(
+                    f"y has the classes {classes.tolist()}, and warm_start=True goes on from a fit "
+                    f"with {self.classes_.tolist()}. Give the same, or set warm_start=False."
+                )
+
+    def _class_weights(
+        self, classes: NDArray, codes: NDArray, weight: NDArray | None = None
+    ) -> NDArray | None:
+        """Weight of each class, by ``class_weight``; None for all ones."""
+        if self.class_weight is None:
+            return None
+        if isinstance(self.class_weight, dict):
+            unknown = [c for c in self.class_weight if c not in set(classes.tolist())]
+            if unknown:
+                raise ValueError(
+                    f"class_weight has {unknown[0]!r}, and y has {classes.tolist()} only. Leave it "
+                    "out."
+                )
+        by_class = compute_class_weight(
+            self.class_weight, classes=classes, y=classes[codes], sample_weight=weight
+        )
+        if not (np.isfinite(by_class).all() and (by_class >= 0).all() and by_class.any()):
+            raise ValueError(
+                f"class_weight must be numbers of 0 or more, not all zero; got {by_class.tolist()}."
+            )
+        return by_class
+
+    # ------------------------------------------------------------------ module
+    def _make_embedding(self, vocabulary: Vocabulary) -> Embedding:
+        return Embedding(
+            torch.as_tensor(vocabulary.counts_),
+            self.embedding_dim,
+            vocabulary.id_of("<unk>"),
+            word_dropout=self.word_dropout,
+            dropout=self.dropout_embedding,
+        )
+
+    def _make_recurrent(self, input_size: int) -> Recurrent:
+        return Recurrent(
+            input_size,
+            self._hidden_sizes(),
+            cell=self.cell,
+            bidirectional=self.bidirectional,
+            dropout_input=self.dropout_input,
+            dropout_between=self.dropout_hidden,
+            dropout_weights=self.dropout_weights,
+        )
+
+    def _start_at_frequencies(self, module: Any, codes: NDArray, weight: NDArray | None) -> None:
+        """Chances of classes start at how often they are."""
+        n = len(module.output.bias)
+        if weight is None:  # in blocks, for numpy makes int64 of all codes
+            parts = (codes[p] for p in gen_batches(len(codes), 1 << 17))
+            found = sum(np.bincount(part, minlength=n) for part in parts)
+        else:
+            found = np.bincount(codes, weights=weight, minlength=n)
+        counts = torch.as_tensor(found, dtype=torch.float64)
+        p = (counts + 1e-3 * counts.sum()) / counts.sum()
+        module.output.bias.data.copy_(p.log())
+
+    # ------------------------------------------------------------------ training
+    def _iterator_options(self, device: torch.device) -> dict[str, Any]:
+        options: dict[str, Any] = {"iterator_train__shuffle": True}
+        for name in ("iterator_train", "iterator_valid"):
+            options |= {
+                name: LabelledBatches,
+                f"{name}__device": device,
+                f"{name}__of_tokens": self._of_tokens,
+            }
+        return options
+
+    def _size_of_batches(self, train: Any) -> int:
+        """With 'auto' an epoch has 16 batches and more, also of few sequences."""
+        if isinstance(self.batch_size, str):
+            return min(max(len(train) // 16, 4), 32)
+        return self.batch_size
+
+    # ------------------------------------------------------------------ use
+    def _visit(
+        self, dataset: Labelled, sequences: Sequences, function: Callable[[Tensor, Tensor], None]
+    ) -> None:
+        """Give the function numbers of sequences, and the log-probabilities of their labels.
+
+        Those of classes, or of the tags of their tokens in the order of `SequenceTagger.logits`.
+        """
+        module = self.net_.module_
+        width = 4 * module.recurrent.n_directions * max(module.recurrent.hidden_sizes)
+        with self._inference() as device:
+            for rows in inference_groups(sequences, width):
+                logits = module.logits(*dataset.inputs(rows, device))
+                function(rows, logits.double().log_softmax(1).cpu())

@@ -1,0 +1,1 @@
+"""Texts and lists of tokens: reading, vocabularies, segments, labels."""

@@ -1,0 +1,169 @@
+"""Sequences with classes or tags as batches of about equally long ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from skem.deep.modules.draws import generator
+from skem.deep.modules.sequence import Letters, Tokens
+from skem.deep.sequences._sequences import Sequences, in_content_order
+
+_SPREAD = 0.1  # by which lengths are blurred in shuffling, so that batches are not the same again
+_VALUES = 1 << 22  # numbers that a layer may hold for one batch of inference
+
+
+class Labelled(Dataset):
+    """Sequences of ids, their classes or the tags of their tokens, and weights.
+
+    Parameters
+    ----------
+    sequences : Sequences
+    targets : ndarray of int of shape (n_sequences,) or (n_tokens,), default=None
+        As ids, of a type that torch indexes by.
+    weight : ndarray of the shape of targets, default=None
+    types : Sequences, default=None
+        The same sequences as numbers of words.
+    letters : Sequences, default=None
+        Of each of these words.
+    """
+
+    def __init__(
+        self,
+        sequences: Sequences,
+        targets: NDArray | None = None,
+        weight: NDArray | None = None,
+        *,
+        types: Sequences | None = None,
+        letters: Sequences | None = None,
+    ):
+        self.tokens = torch.from_numpy(sequences.tokens)
+        self.starts = torch.from_numpy(sequences.offsets[:-1])
+        self.lengths = torch.from_numpy(sequences.lengths)
+        self.targets = None if targets is None else torch.from_numpy(targets)
+        self.weight = None if weight is None else torch.from_numpy(weight).float()
+        self.types = None if types is None else torch.from_numpy(types.tokens)
+        self.letters = None if letters is None else _columns(letters)
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def positions(self, rows: Tensor) -> Tensor:
+        """Where the tokens of those sequences are, (T, B); after the end of one any."""
+        steps = torch.arange(int(self.lengths[rows].max()))[:, None]
+        return (self.starts[rows] + steps).clamp_(max=len(self.tokens) - 1)
+
+    def inputs(self, rows: Tensor, device: torch.device) -> tuple[Tokens, Letters | None]:
+        """Those sequences beside each other."""
+        at = self.positions(rows)
+        tokens = Tokens(self.tokens[at].long().to(device), self.lengths[rows].to(device))
+        if self.letters is None:
+            return tokens, None
+        assert self.types is not None
+        words, word = torch.unique(self.types[at], return_inverse=True)
+        ids, lengths = (t[..., words.long()] for t in self.letters)
+        ids = ids[: int(lengths.max())].long()
+        return tokens, Letters(ids.to(device), lengths.to(device), word.to(device))
+
+    def labels(
+        self, rows: Tensor, device: torch.device, of_tokens: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        """Targets and weights of those sequences, or of their tokens step by step."""
+        assert self.targets is not None
+        where = rows
+        if of_tokens:
+            at = self.positions(rows)
+            where = at[torch.arange(len(at))[:, None] < self.lengths[rows]]
+        weight = None if self.weight is None else self.weight[where].to(device)
+        return self.targets[where].long().to(device), weight
+
+
+def _columns(letters: Sequences) -> tuple[Tensor, Tensor]:
+    """Letters of words beside each other, (L, n_words), and how many there are."""
+    lengths = letters.lengths
+    steps = np.arange(lengths.max())[:, None]
+    at = np.minimum(letters.offsets[:-1] + steps, len(letters.tokens) - 1)
+    return torch.from_numpy(letters.tokens[at]), torch.from_numpy(lengths)
+
+
+class LabelledBatches:
+    """The batches of `Labelled`, of about equally long sequences: little of them is padding.
+
+    Parameters
+    ----------
+    dataset : Labelled
+        With targets.
+    batch_size : int
+        Sequences, at most.
+    shuffle : bool, default=False
+        By torch's random state.
+    device : torch.device or str, default='cpu'
+    of_tokens : bool, default=False
+        Whether tokens have labels, and not sequences.
+    """
+
+    def __init__(
+        self,
+        dataset: Labelled,
+        batch_size: int,
+        shuffle: bool = False,
+        device: torch.device | str = "cpu",
+        of_tokens: bool = False,
+    ):
+        self.dataset, self.shuffle, self.of_tokens = dataset, shuffle, of_tokens
+        self.device = torch.device(device)
+        self._n_batches = -(-len(dataset) // batch_size)
+        assert dataset.targets is not None
+        total = float(len(dataset.targets) if dataset.weight is None else dataset.weight.sum())
+        self.size = total / self._n_batches
+
+    def __len__(self) -> int:
+        return self._n_batches
+
+    def _groups(self) -> list[Tensor]:
+        lengths = self.dataset.lengths.float()
+        if not self.shuffle:
+            return list(lengths.argsort(descending=True, stable=True).tensor_split(len(self)))
+        draws = torch.rand(2, len(lengths), dtype=torch.float32, generator=generator())
+        blurred = lengths * (1 + _SPREAD * draws[0]) + draws[1]
+        groups = blurred.argsort(descending=True).tensor_split(len(self))
+        return [groups[i] for i in torch.randperm(len(groups), generator=generator()).tolist()]
+
+    def __iter__(self) -> Iterator[tuple]:
+        for rows in self._groups():
+            tokens, letters = self.dataset.inputs(rows, self.device)
+            labels = self.dataset.labels(rows, self.device, self.of_tokens)
+            yield (tokens, letters, *labels, self.size)
+
+
+def inference_groups(sequences: Sequences, width: int, most: int = 256) -> list[Tensor]:
+    """Numbers of sequences of about the same length, that go through the layers at once.
+
+    Parameters
+    ----------
+    sequences : Sequences
+    width : int
+        Numbers that a layer has for one step.
+    most : int, default=256
+        Sequences at once.
+
+    Returns
+    -------
+    groups : list of Tensor of int64
+        They do not depend on the order in which sequences came: equal ones aside, each stands
+        where its length and its tokens put it, so that results are equal to the last bit.
+    """
+    lengths = sequences.lengths
+    order = in_content_order(sequences)
+    order = order[np.argsort(-lengths[order], kind="stable")]
+    groups, start = [], 0
+    while start < len(order):
+        n = max(1, min(most, _VALUES // (width * int(lengths[order[start]]))))
+        groups.append(torch.from_numpy(order[start : start + n]))
+        start += n
+    return groups

@@ -1,0 +1,1 @@
+"""What the displays share: axes, cells, columns, curves of components."""

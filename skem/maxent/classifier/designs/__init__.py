@@ -1,0 +1,1 @@
+"""Rows as the solvers see them: dense, sparse, or joint features of row and class."""

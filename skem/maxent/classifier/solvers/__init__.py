@@ -1,0 +1,1 @@
+"""The objective, its penalties, and the algorithms that minimise it."""

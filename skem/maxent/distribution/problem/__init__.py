@@ -1,0 +1,1 @@
+"""What is asked: values or a support, features, constraints, and integrals."""

@@ -1,0 +1,241 @@
+r"""Integrals over a support, by nodes that suit the density.
+
+Shapes: n nodes, k functions of the basis, P panels of ORDER nodes. All integrals are those of
+exp(-theta' phi(y)) base(x) dy in the coordinate y = (x - center) / scale, in log space.
+
+One dimension: Gauss-Legendre panels in a variable r, each halved until its halves agree with it.
+An end at infinity is reached exponentially, y = sinh r on the line and y = exp r on a half line,
+so that tails like those of 1 / x^2 and poles like that of 1 / sqrt(x) are resolved too. On an
+interval r is the distance to the nearer end, positive from the lower and negative from the upper.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skem.maxent.distribution.problem._features import Features
+from skem.maxent.distribution.problem._supports import Box, Interval
+
+ORDER = 16
+NODES, WEIGHTS = np.polynomial.legendre.leggauss(ORDER)
+ACCURACY = 1e-13  # of a panel against its halves, relative to the whole integral
+UNRESOLVED = 1e-4  # an integral with a larger error is taken to be infinite
+MAX_LEVELS = 120
+MAX_PANELS = 2000
+MAX_BOX_NODES = 2_200_000
+HUGE = 1e200
+TAIL = 36.0  # exp(-36) = 2e-16: what a tail may still hold at the last node
+
+LogBase = Callable[[NDArray], NDArray] | None
+
+
+class Nodes(NamedTuple):
+    """Nodes of a quadrature; in one dimension in the order of the panels."""
+
+    x: NDArray  # (n,) or (n, n_columns)
+    log_weight: NDArray  # (n,) of the quadrature alone, in y
+    log_base: NDArray  # (n,)
+    basis: NDArray  # (n, k)
+    low: NDArray  # (P,) ends of the panels in r
+    high: NDArray  # (P,)
+    error: float  # estimated, relative to the integral
+
+
+class PointDomain:
+    """A sum over points; ``independent`` if no combination of the basis is constant on them."""
+
+    def __init__(self, x: NDArray, basis: NDArray, log_base: NDArray, *, independent: bool):
+        n = len(basis)
+        self.x, self.independent = x, independent
+        self._nodes = Nodes(x, np.zeros(n), log_base, basis, np.empty(0), np.empty(0), 0.0)
+
+    def nodes(self, theta: NDArray) -> Nodes | None:
+        """The points, whatever theta."""
+        return self._nodes
+
+
+class LineDomain:
+    """An integral over an interval, a half line or the line."""
+
+    def __init__(self, support: Interval, features: Features, log_base: LogBase):
+        self.support = support
+        self.features = features
+        self.log_base = log_base
+        self.center, self.scale = float(features.center[0]), float(features.scale[0])
+        self.edges = self._first_edges()
+
+    def place(self, r: NDArray) -> tuple[NDArray, NDArray, NDArray]:
+        """x, y and log dy / dr at r."""
+        if self.support.kind == "interval":
+            end = np.where(r > 0, self.support.low, self.support.high)
+            return end + self.scale * r, r - np.sign(r), np.zeros_like(r)
+        if self.support.kind == "line":
+            y, log_jacobian = np.sinh(r), np.logaddexp(r, -r) - np.log(2)
+        else:
+            y, log_jacobian = np.exp(r), r
+        return self.center + self.scale * y, y, log_jacobian
+
+    def _first_edges(self) -> NDArray:
+        if self.support.kind == "interval":
+            return np.linspace(-1, 1, 17)
+        reach = self.features.reach
+        low, high = (-reach if self.support.kind == "line" else -300.0), reach
+        r = np.linspace(low, high, 1202)
+        x, y, _ = self.place(r)
+        values = self.features.of(x, y)
+        if self.log_base is not None:
+            values = np.column_stack([values, np.maximum(self.log_base(x), -HUGE / 10)])
+        with np.errstate(invalid="ignore"):
+            bad = r[~(np.abs(values) < HUGE).all(axis=1)]
+        low = max([low, *bad[bad < 0]])
+        high = min([high, *bad[bad > 0]])
+        return np.linspace(low, high, 65)
+
+    def _evaluate(self, low: NDArray, high: NDArray) -> Nodes:
+        """Nodes of the panels [low, high], without an estimate of the error."""
+        half = (high - low)[:, None] / 2
+        x, y, log_jacobian = self.place((low[:, None] + half * (1 + NODES)).ravel())
+        basis = self.features.of(x, y)
+        log_base = np.zeros(len(x)) if self.log_base is None else self.log_base(x)
+        infinite = ~np.isfinite(basis).all(axis=1)
+        basis[infinite], log_base = 0.0, np.where(infinite, -np.inf, log_base)
+        log_weight = log_jacobian + np.log(half * WEIGHTS).ravel()
+        return Nodes(x, log_weight, log_base, basis, low, high, 0.0)
+
+    def nodes(self, theta: NDArray) -> Nodes | None:
+        """Nodes for the density with multipliers theta; None if it cannot be normalised."""
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+            return self._refine(theta)
+
+    def _refine(self, theta: NDArray) -> Nodes | None:
+        parents = self._evaluate(self.edges[:-1], self.edges[1:])
+        if not self._falls_off(parents, theta):
+            return None
+        done: list[Nodes] = []
+        top, settled = -np.inf, np.zeros(parents.basis.shape[1] + 2)
+        error = np.inf
+        for _ in range(MAX_LEVELS):
+            middle = (parents.low + parents.high) / 2
+            children = self._evaluate(
+                np.column_stack([parents.low, middle]).ravel(),
+                np.column_stack([middle, parents.high]).ravel(),
+            )
+            logs = [log_integrand(nodes, theta) for nodes in (parents, children)]
+            new_top = max(top, *(values.max() for values in logs))
+            if not np.isfinite(new_top):
+                return None
+            settled, top = settled * np.exp(top - new_top), new_top
+            before, _ = _integrals(parents, logs[0], top)
+            after, size = _integrals(children, logs[1], top)
+            pairs = after.reshape(len(before), 2, -1).sum(axis=1)
+            total = settled + size.sum(axis=0)
+            terms = np.abs(children.basis[logs[1] > top - 1]) @ np.abs(theta)
+            errors = (np.abs(before - pairs) / np.maximum(total, 1e-300)).max(axis=1)
+            narrow = parents.high - parents.low <= 1e-14 * np.abs(middle)
+            good = (errors <= max(ACCURACY, 2e-16 * terms.max(initial=0.0))) | narrow
+            both = np.repeat(good, 2)
+            done.append(_choose(children, both))
+            settled = settled + size[both].sum(axis=0)
+            parents, error = _choose(children, ~both), float(errors[~good].sum())
+            if good.all() or len(parents.low) > MAX_PANELS:
+                break
+        if error > UNRESOLVED:
+            return None
+        result = _join([*done, parents])._replace(error=error)
+        return result if self._tails_vanish(result, theta, top) else None
+
+    def _falls_off(self, nodes: Nodes, theta: NDArray) -> bool:
+        """Whether the first nodes and the last are not where the integrand is largest."""
+        if self.support.kind == "interval":
+            return True
+        values = log_integrand(nodes, theta)
+        return bool(np.isfinite(values.max()) and max(values[0], values[-1]) < values.max() - 1)
+
+    def _tails_vanish(self, nodes: Nodes, theta: NDArray, top: float) -> bool:
+        """Whether nothing is left beyond the last nodes."""
+        if self.support.kind == "interval":
+            return True
+        ends = [0, -1]
+        size = 2 * np.log(np.maximum(np.abs(nodes.basis[ends]).max(axis=1, initial=1.0), 1.0))
+        rest = log_integrand(nodes, theta)[ends] - np.log(nodes.high - nodes.low)[ends] + size
+        return bool((rest < top - TAIL).all())
+
+
+class BoxDomain:
+    """An integral over a box: the same panels along each side, as many as are needed."""
+
+    def __init__(self, support: Box, features: Features, log_base: LogBase, n_panels: int = 2):
+        self.support = support
+        self.n_panels = n_panels
+        edges = np.linspace(-1, 1, n_panels + 1)
+        self.low, self.high = edges[:-1], edges[1:]
+        d = len(support.low)
+        self.shape = (n_panels * ORDER,) * d
+        rows = np.stack(np.meshgrid(*[self.axis()] * d, indexing="ij"), axis=-1).reshape(-1, d)
+        x = features.center + features.scale * rows
+        basis = features.of(x, rows)
+        if not np.isfinite(basis).all():
+            raise ValueError("features must be finite on a box. Make the support a little smaller.")
+        base = np.zeros(len(x)) if log_base is None else log_base(x)
+        self._nodes = Nodes(x, self.log_weights(d), base, basis, self.low, self.high, 0.0)
+        self._make = (support, features, log_base)
+
+    def nodes(self, theta: NDArray) -> Nodes | None:
+        """The nodes, whatever theta."""
+        return self._nodes
+
+    def axis(self) -> NDArray:
+        """Y of the nodes along one side."""
+        return ((self.low + self.high)[:, None] / 2 + NODES / self.n_panels).ravel()
+
+    def log_weights(self, d: int) -> NDArray:
+        """Log weights of the nodes of d sides, shape (n,)."""
+        side = np.tile(np.log(WEIGHTS / self.n_panels), self.n_panels)
+        return np.sum(np.meshgrid(*[side] * d, indexing="ij"), axis=0).ravel() if d else np.zeros(1)
+
+    def finer(self) -> BoxDomain | None:
+        """Twice as many panels a side; None if that were too many."""
+        if len(self._nodes.x) * 2 ** len(self.shape) > MAX_BOX_NODES:
+            return None
+        return BoxDomain(*self._make, n_panels=2 * self.n_panels)
+
+
+Domain = PointDomain | LineDomain | BoxDomain
+
+
+def log_integrand(nodes: Nodes, theta: NDArray) -> NDArray:
+    """Log of weight, base and exp(-theta' phi) at the nodes."""
+    return nodes.log_weight + nodes.log_base - nodes.basis @ theta
+
+
+def _integrals(nodes: Nodes, log_values: NDArray, top: float) -> tuple[NDArray, NDArray]:
+    """Integrals of (1, phi, |phi|^2) and of their absolute values, a row a panel."""
+    p = np.exp(log_values - top)
+    square = (nodes.basis**2).sum(axis=1, keepdims=True)
+    functions = np.column_stack([np.ones(len(p)), nodes.basis, square])
+    values = np.where(p[:, None] > 0, p[:, None] * functions, 0.0)
+    values = values.reshape(-1, ORDER, values.shape[1])
+    return values.sum(axis=1), np.abs(values).sum(axis=1)
+
+
+def _choose(nodes: Nodes, panels: NDArray) -> Nodes:
+    """Those of the panels where the mask is true."""
+    each = np.repeat(panels, ORDER)
+    x, log_weight, log_base, basis = (a[each] for a in nodes[:4])
+    return Nodes(x, log_weight, log_base, basis, nodes.low[panels], nodes.high[panels], 0.0)
+
+
+def _join(parts: list[Nodes]) -> Nodes:
+    """All panels, from the lowest to the highest."""
+    low = np.concatenate([part.low for part in parts])
+    order = np.argsort(low)
+    each = (order[:, None] * ORDER + np.arange(ORDER)).ravel()
+    x, log_weight, log_base, basis = (
+        np.concatenate([part[i] for part in parts])[each] for i in range(4)
+    )
+    high = np.concatenate([part.high for part in parts])
+    return Nodes(x, log_weight, log_base, basis, low[order], high[order], 0.0)

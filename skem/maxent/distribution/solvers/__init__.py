@@ -1,0 +1,1 @@
+"""The dual problem: Newton steps, starts, inequalities, units, powers."""

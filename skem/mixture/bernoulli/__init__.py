@@ -1,0 +1,1 @@
+"""Mixtures of Bernoulli variables, and of three coins."""

@@ -1,0 +1,1 @@
+"""Compiled loops of Gaussian mixtures: functions of arrays."""

@@ -1,0 +1,1 @@
+"""The Gaussian mixture as the engine sees it: parameters, E step, M step, collapse."""

@@ -1,0 +1,383 @@
+"""The covariance structures of a Gaussian mixture, each with its features and its algebra.
+
+Conventions, for k components in d dimensions:
+    full       covariance (d, d)   square of x: x x'          factor W (d, d): W Sigma W' = I, lower
+    diag       covariance (d,)     square of x: (x_j^2)       factor (d,): 1 / sigma_j
+    spherical  covariance ()       square of x: |x|^2         factor (): 1 / sigma
+    tied_*     one covariance for all components; a leading axis k where there are several
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+
+import numpy as np
+import scipy.linalg
+from numpy.typing import NDArray
+
+from skem.mixture import _features as feat
+from skem.mixture._features import Features
+
+SMALL = 32
+"""Dimensions up to which compiled loops beat a library's blocked routines, its calls included."""
+
+COVARIANCE_TYPES = ("full", "tied", "diag", "spherical", "tied_diag", "tied_spherical")
+
+
+@functools.cache
+def _lower(d: int) -> tuple[NDArray, NDArray]:
+    """Rows and columns of the lower triangle."""
+    i, j = np.tril_indices(d)
+    return i, j
+
+
+class NotPositiveDefiniteError(ValueError):
+    """A covariance is not positive definite; ``index`` says which (0 where there is one)."""
+
+    def __init__(self, index: int):
+        super().__init__(f"covariance {index} is not positive definite")
+        self.index = index
+
+
+class Full:
+    name = "full"
+
+    def features(self, d: int) -> Features:
+        return feat.product_features(d)
+
+    def shape(self, d: int) -> tuple[int, ...]:
+        return (d, d)
+
+    def n_parameters(self, d: int) -> int:
+        return d * (d + 1) // 2
+
+    def pack(self, squares: NDArray) -> NDArray:
+        """Squares (k, d, d) as sums of the quadratic features (k, d(d+1)/2)."""
+        i, j = _lower(squares.shape[-1])
+        return squares[:, i, j]
+
+    def unpack(self, packed: NDArray, d: int) -> NDArray:
+        i, j = _lower(d)
+        squares = np.empty((len(packed), d, d))
+        squares[:, i, j] = packed
+        squares[:, j, i] = packed
+        return squares
+
+    def coefficients(self, precisions: NDArray) -> NDArray:
+        """Coefficients of the quadratic features in -x'Px/2."""
+        i, j = _lower(precisions.shape[-1])
+        return np.where(i == j, -0.5, -1.0) * precisions[:, i, j]
+
+    def square(self, a: NDArray) -> NDArray:
+        return a[..., :, None] * a[..., None, :]
+
+    def symmetric(self, a: NDArray, b: NDArray) -> NDArray:
+        """The mixed part of (a + b)(a + b)'."""
+        cross = a[..., :, None] * b[..., None, :]
+        return cross + cross.swapaxes(-1, -2)
+
+    def divide(self, squares: NDArray, counts: NDArray, d: int) -> NDArray:
+        return squares / counts[..., None, None]
+
+    def diagonal(self, values: NDArray) -> NDArray:
+        """The structure of a diagonal matrix, in the units of a sum of squares."""
+        return np.diag(values)
+
+    def decompose(self, covariances: NDArray) -> tuple[NDArray, NDArray]:
+        """Lower Cholesky factors, and their inverses W: W Sigma W' = I."""
+        if covariances.shape[-1] <= SMALL:
+            from skem.mixture.gaussian.kernels import _parameters as parameter_kernels
+
+            choleskys, factors, failed = parameter_kernels.factor(covariances)
+            if failed >= 0:
+                raise NotPositiveDefiniteError(failed)
+            return choleskys, factors
+        choleskys, factors = np.empty_like(covariances), np.empty_like(covariances)
+        for k, covariance in enumerate(covariances):
+            choleskys[k], failed = scipy.linalg.lapack.dpotrf(covariance, lower=1)
+            if not failed:
+                factors[k], failed = scipy.linalg.lapack.dtrtri(choleskys[k], lower=1)
+            if failed or not np.isfinite(factors[k]).all():
+                raise NotPositiveDefiniteError(k)
+        return np.tril(choleskys), np.tril(factors)
+
+    def factor(self, covariances: NDArray) -> NDArray:
+        """Inverse lower Cholesky factors."""
+        return self.decompose(covariances)[1]
+
+    def precision(self, factors: NDArray) -> NDArray:
+        if factors.shape[-1] <= SMALL:
+            from skem.mixture.gaussian.kernels import _parameters as parameter_kernels
+
+            return parameter_kernels.precisions_of(factors)
+        return np.array([factor.T @ factor for factor in factors])
+
+    def log_det_factor(self, factors: NDArray, d: int) -> NDArray:
+        return np.log(np.diagonal(factors, axis1=-2, axis2=-1)).sum(-1)
+
+    def apply(self, precisions: NDArray, a: NDArray) -> NDArray:
+        return (precisions @ a[..., None])[..., 0]
+
+    def whiten(self, factors: NDArray, a: NDArray) -> NDArray:
+        """W a, whose squares add up to a' P a."""
+        return (factors @ a[..., None])[..., 0]
+
+    def trace(self, precisions: NDArray, squares: NDArray) -> NDArray:
+        """tr(P S), summed over the features."""
+        return (precisions * squares).sum((-2, -1))
+
+    def trace_diagonal(self, precisions: NDArray, values: NDArray) -> NDArray:
+        """tr(P diag(values))."""
+        return np.diagonal(precisions, axis1=-2, axis2=-1) @ values
+
+    def to_coordinates(self, choleskys: NDArray) -> NDArray:
+        """Unconstrained coordinates of covariances: the log-Cholesky factor."""
+        from skem.mixture.gaussian.kernels import _parameters as parameter_kernels
+
+        return parameter_kernels.coordinates_of(choleskys)
+
+    def from_coordinates(self, coordinates: NDArray, d: int) -> NDArray:
+        if d <= SMALL:
+            from skem.mixture.gaussian.kernels import _parameters as parameter_kernels
+
+            return parameter_kernels.covariances_at(coordinates, d)
+        cholesky = np.zeros((*coordinates.shape[:-1], d, d))
+        i, j = _lower(d)
+        cholesky[..., i, j] = coordinates
+        diagonal = np.arange(d)
+        cholesky[..., diagonal, diagonal] = np.exp(cholesky[..., diagonal, diagonal])
+        return cholesky @ cholesky.swapaxes(-1, -2)
+
+    def geometry(
+        self,
+        covariances: NDArray,
+        choleskys: NDArray,
+        factors: NDArray,
+        new: NDArray,
+        pull: NDArray,
+        strength: NDArray,
+    ) -> tuple[NDArray, Callable[[NDArray], NDArray]]:
+        """Gradient and inverse information in `to_coordinates`, for (g,) covariances.
+
+        The expected log-density is -strength (log|S| + tr(S^-1 new)) / 2 - tr(S^-1 pull) / 2. With
+        S = L L' and dL = L M, M lower triangular, its gradient for M is tril(L^-1 A L^-T) with
+        A = strength (new - S) + pull, and the information of M is the strength, twice that on the
+        diagonal.
+        """
+        d = covariances.shape[-1]
+        if d <= SMALL:
+            from skem.mixture.gaussian.kernels import _parameters as parameter_kernels
+
+            slope = parameter_kernels.gradient(covariances, choleskys, factors, new, pull, strength)
+            return slope.ravel(), lambda q: parameter_kernels.solve(
+                choleskys, strength, q.reshape(slope.shape)
+            ).ravel()
+        i, j = _lower(d)
+        diagonal = np.where(i == j, choleskys[:, i, i], 1.0)  # d exp(v) = exp(v) dv
+        strength = strength[:, None, None]
+        change = strength * (new - covariances) + pull
+        of_cholesky = np.array(
+            [w.T @ ((w @ a) @ w.T) for w, a in zip(factors, change, strict=True)]
+        )
+        information = strength * (1 + np.eye(d))
+
+        def solve(q: NDArray) -> NDArray:
+            dual = np.zeros_like(covariances)
+            dual[:, i, j] = q.reshape(len(covariances), -1) / diagonal
+            step = np.tril(choleskys.swapaxes(-1, -2) @ dual) / information
+            return ((choleskys @ step)[:, i, j] / diagonal).ravel()
+
+        return (of_cholesky[:, i, j] * diagonal).ravel(), solve
+
+    def rescale(self, covariances: NDArray, factor: NDArray) -> NDArray:
+        """Covariances of x * factor (one factor a feature)."""
+        return covariances * factor[:, None] * factor
+
+    def dense(self, covariances: NDArray, d: int) -> NDArray:
+        return covariances
+
+    def variances(self, covariances: NDArray) -> NDArray:
+        """Those of the columns, as far as they differ."""
+        return np.diagonal(covariances, axis1=-2, axis2=-1)
+
+    def total(self, X: NDArray, weight: NDArray | None) -> NDArray:
+        """Weighted sum of the squares of the rows."""
+        return (X if weight is None else X * weight[:, None]).T @ X
+
+
+class Diagonal:
+    name = "diag"
+
+    def features(self, d: int) -> Features:
+        return feat.square_features(d)
+
+    def shape(self, d: int) -> tuple[int, ...]:
+        return (d,)
+
+    def n_parameters(self, d: int) -> int:
+        return d
+
+    def pack(self, squares: NDArray) -> NDArray:
+        return squares.reshape(len(squares), -1)
+
+    def unpack(self, packed: NDArray, d: int) -> NDArray:
+        return packed.reshape(-1, *self.shape(d))
+
+    def coefficients(self, precisions: NDArray) -> NDArray:
+        return -0.5 * precisions
+
+    def square(self, a: NDArray) -> NDArray:
+        return a * a
+
+    def symmetric(self, a: NDArray, b: NDArray) -> NDArray:
+        return 2 * a * b
+
+    def divide(self, squares: NDArray, counts: NDArray, d: int) -> NDArray:
+        return squares / counts[..., None]
+
+    def diagonal(self, values: NDArray) -> NDArray:
+        return values
+
+    def decompose(self, covariances: NDArray) -> tuple[NDArray, NDArray]:
+        """Standard deviations, and their inverses."""
+        factors = self.factor(covariances)
+        return covariances * factors, factors
+
+    def factor(self, covariances: NDArray) -> NDArray:
+        bad = ~(covariances > 0).reshape(len(covariances), -1).all(-1)
+        if bad.any():
+            raise NotPositiveDefiniteError(int(np.flatnonzero(bad)[0]))
+        return 1 / np.sqrt(covariances)
+
+    def precision(self, factors: NDArray) -> NDArray:
+        return factors * factors
+
+    def log_det_factor(self, factors: NDArray, d: int) -> NDArray:
+        return np.log(factors).sum(-1)
+
+    def apply(self, precisions: NDArray, a: NDArray) -> NDArray:
+        return precisions * a
+
+    def whiten(self, factors: NDArray, a: NDArray) -> NDArray:
+        return self.apply(factors, a)
+
+    def trace(self, precisions: NDArray, squares: NDArray) -> NDArray:
+        return (precisions * squares).sum(-1)
+
+    def trace_diagonal(self, precisions: NDArray, values: NDArray) -> NDArray:
+        return precisions @ values
+
+    def geometry(
+        self,
+        covariances: NDArray,
+        choleskys: NDArray,
+        factors: NDArray,
+        new: NDArray,
+        pull: NDArray,
+        strength: NDArray,
+    ) -> tuple[NDArray, Callable[[NDArray], NDArray]]:
+        strength = strength.reshape(-1, *(1,) * (covariances.ndim - 1))
+        slope = strength * (new / covariances - 1) + pull / covariances
+        information = np.broadcast_to(2 * strength, slope.shape).ravel()
+        return slope.ravel(), lambda q: q / information
+
+    def to_coordinates(self, choleskys: NDArray) -> NDArray:
+        return np.log(choleskys)
+
+    def from_coordinates(self, coordinates: NDArray, d: int) -> NDArray:
+        return np.exp(2 * coordinates)
+
+    def rescale(self, covariances: NDArray, factor: NDArray) -> NDArray:
+        return covariances * factor**2
+
+    def dense(self, covariances: NDArray, d: int) -> NDArray:
+        return covariances[..., None] * np.eye(d)
+
+    def variances(self, covariances: NDArray) -> NDArray:
+        return covariances
+
+    def total(self, X: NDArray, weight: NDArray | None) -> NDArray:
+        squares = np.square(X)
+        return squares.sum(0) if weight is None else weight @ squares
+
+
+class Spherical(Diagonal):
+    name = "spherical"
+
+    def features(self, d: int) -> Features:
+        return feat.squared_norm_features(d)
+
+    def shape(self, d: int) -> tuple[int, ...]:
+        return ()
+
+    def n_parameters(self, d: int) -> int:
+        return 1
+
+    def coefficients(self, precisions: NDArray) -> NDArray:
+        return -0.5 * precisions[:, None]
+
+    def square(self, a: NDArray) -> NDArray:
+        return (a * a).sum(-1)
+
+    def symmetric(self, a: NDArray, b: NDArray) -> NDArray:
+        return 2 * (a * b).sum(-1)
+
+    def divide(self, squares: NDArray, counts: NDArray, d: int) -> NDArray:
+        return squares / (counts * d)
+
+    def diagonal(self, values: NDArray) -> NDArray:
+        return values.sum()
+
+    def log_det_factor(self, factors: NDArray, d: int) -> NDArray:
+        return d * np.log(factors)
+
+    def apply(self, precisions: NDArray, a: NDArray) -> NDArray:
+        return precisions[..., None] * a
+
+    def trace(self, precisions: NDArray, squares: NDArray) -> NDArray:
+        return precisions * squares
+
+    def trace_diagonal(self, precisions: NDArray, values: NDArray) -> NDArray:
+        return precisions * values.sum()
+
+    def to_coordinates(self, choleskys: NDArray) -> NDArray:
+        return np.log(choleskys)[..., None]
+
+    def from_coordinates(self, coordinates: NDArray, d: int) -> NDArray:
+        return np.exp(2 * coordinates[..., 0])
+
+    def rescale(self, covariances: NDArray, factor: NDArray) -> NDArray:
+        return covariances * factor[0] ** 2
+
+    def dense(self, covariances: NDArray, d: int) -> NDArray:
+        return covariances[..., None, None] * np.eye(d)
+
+    def total(self, X: NDArray, weight: NDArray | None) -> NDArray:
+        return super().total(X, weight).sum()
+
+
+Structure = Full | Diagonal | Spherical
+
+_STRUCTURES: dict[str, Structure] = {s.name: s for s in (Full(), Diagonal(), Spherical())}
+
+
+def structure_of(covariance_type: str) -> tuple[Structure, bool]:
+    """The structure of a covariance type, and whether the components share one covariance."""
+    if covariance_type == "tied":
+        return _STRUCTURES["full"], True
+    tied = covariance_type.startswith("tied_")
+    return _STRUCTURES[covariance_type.removeprefix("tied_")], tied
+
+
+def n_free_parameters(covariance_type: str, n_components: int, d: int) -> int:
+    """Free parameters of a mixture: weights, means and covariances."""
+    structure, tied = structure_of(covariance_type)
+    covariance = structure.n_parameters(d) * (1 if tied else n_components)
+    return covariance + n_components * d + n_components - 1
+
+
+def log_normaliser(d: int) -> float:
+    """The constant of the normal log-density, -d log(2 pi) / 2."""
+    return -0.5 * d * math.log(2 * math.pi)

@@ -1,0 +1,393 @@
+"""The Gaussian mixture as the engine sees it: E step, M step with priors, coordinates.
+
+The model works in coordinates z = (x - center) * scale, in which the data have mean zero and
+variances of about one. What it is given and what it returns are in these coordinates; the
+estimator translates.
+
+``reg`` is added to the diagonal of each covariance by the M step. This is the exact M step of a
+fit to rows blurred by independent noise of that variance: averaging log N(x + noise | mu, Sigma)
+over the noise subtracts tr(diag(reg) Sigma^-1) / 2 from each log-density. The E step subtracts
+the same, and so the bound (on the log-likelihood blurred in that way) never falls.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skem.em import DegenerateFitError, EMModelBase, Geometry, ManyMaps, Rows, add
+from skem.mixture._features import Features, plain_features
+from skem.mixture._weights import solve_weights
+from skem.mixture.gaussian.model._collapse import CollapseMixin
+from skem.mixture.gaussian.model._covariances import (
+    NotPositiveDefiniteError,
+    log_normaliser,
+    structure_of,
+)
+from skem.mixture.gaussian.model._density_terms import DensityTerms, density_terms
+from skem.mixture.gaussian.model._e_step import (
+    complete_statistics,
+    differences_pay,
+    lay_panels,
+    loss_of_differences,
+    loss_of_whitening,
+    panel_edges,
+    steepest,
+)
+from skem.mixture.gaussian.model._missing import missing_statistics
+from skem.mixture.gaussian.model._moments import MomentsMixin, expand
+from skem.mixture.gaussian.model._params import GaussianParams, GaussianStatistics, Priors
+from skem.mixture.gaussian.model._several_maps import knows, several_maps
+
+NO_PRIORS = Priors()
+
+
+class GaussianModel(MomentsMixin, CollapseMixin, EMModelBase):
+    """EM for a Gaussian mixture with any covariance type, weights, labels and missing values.
+
+    Parameters
+    ----------
+    covariance_type : str
+    center, scale : ndarray of shape (d,)
+        Working coordinates: z = (x - center) * scale.
+    reg : ndarray of shape (d,)
+        Added to the diagonal of the covariances, in working coordinates.
+    priors : Priors
+    dtype : dtype
+        float32 or float64: what the E step computes in.
+    collapse : {"report", "restart", "remove"}
+    rng : RandomState, default=None
+        For restarts.
+    protected : ndarray of int
+        Components that hold labelled rows; they are not restarted or removed.
+    row_weight : float
+        Weight that counts as one row where rows are counted; below 1 if weights are shares.
+    incomplete : bool
+        Whether values are missing.
+    varies : ndarray of bool
+        Which columns are not constant.
+    """
+
+    def __init__(
+        self,
+        covariance_type: str,
+        *,
+        center: NDArray,
+        scale: NDArray,
+        reg: NDArray,
+        priors: Priors = NO_PRIORS,
+        dtype: Any = np.float64,
+        collapse: str = "report",
+        rng: np.random.RandomState | None = None,
+        protected: NDArray | None = None,
+        row_weight: float = 1.0,
+        incomplete: bool = False,
+        varies: NDArray | None = None,
+    ):
+        self.structure, self.tied = structure_of(covariance_type)
+        self.center, self.scale, self.reg = center, scale, reg
+        self.priors = priors
+        self.dtype = np.dtype(dtype)
+        self.collapse = collapse
+        self.rng = rng
+        self.protected = np.empty(0, int) if protected is None else protected
+        self.row_weight = row_weight
+        self.incomplete = incomplete
+        self.varies = np.ones(len(center), bool) if varies is None else varies
+        self.d = len(center)
+        self.base = log_normaliser(self.d) + float(np.log(scale).sum())
+        self.suspects = ""  # what may be the cause if a covariance is not positive definite
+        self.moments_about_origin = False  # statistics of different parameters can be mixed
+        self.features: Features = (
+            plain_features(self.d) if self.tied else self.structure.features(self.d)
+        )
+
+    # ------------------------------------------------------------------ parameters
+    def params(
+        self,
+        weights: NDArray,
+        means: NDArray,
+        covariances: NDArray,
+        *,
+        share: float = 0.0,
+        finer_than: np.dtype | None = None,
+        moments_for: float = 0.0,
+    ) -> GaussianParams:
+        """Complete parameters out of weights, means and covariances (k or 1, structure).
+
+        ``share`` is the share of the components that mattered to a row so far. ``finer_than``
+        rules out features in that type and in less precise ones; ``moments_for`` is how steep a
+        component may be that is made of the moments.
+
+        Raises
+        ------
+        DegenerateFitError
+            If a covariance is not positive definite.
+        """
+        structure = self.structure
+        try:
+            choleskys, factors = structure.decompose(covariances)
+            terms = density_terms(
+                structure,
+                weights,
+                means,
+                covariances,
+                factors,
+                self.reg,
+                self.base,
+                shared=self.tied,
+            )
+            self._check_conditions(covariances, terms)
+        except NotPositiveDefiniteError as error:
+            which = "shared by all components" if self.tied else f"of component {error.index}"
+            raise DegenerateFitError(
+                f"The covariance {which} is not positive definite: its rows lie in a subspace "
+                "(constant or duplicate columns, or fewer distinct rows than dimensions). "
+                "Increase reg_covar, lower n_components, set covariance_prior, or choose a "
+                f"simpler covariance_type.{self.suspects}",
+                components=() if self.tied else (error.index,),
+            ) from None
+        theta, panels = None, None
+        dtype = self._features_dtype(terms, share, finer_than, moments_for)
+        if dtype is None and self.moments_about_origin:
+            dtype = np.dtype(np.float64)
+        steepness = float(terms.steepness.max())
+        if dtype is not None:
+            theta = self.features.layout(terms.theta, dtype)
+        else:
+            dtype = self.dtype
+            if loss_of_differences(dtype, max(steepness, moments_for), self.d) >= 1:
+                dtype = np.dtype(np.float64)
+            if structure.name == "full":
+                panels = lay_panels(factors, panel_edges(self.d), dtype)
+        return GaussianParams(
+            weights,
+            means,
+            covariances,
+            choleskys,
+            factors,
+            terms.log_constants,
+            theta,
+            panels,
+            dtype,
+            steepness,
+        )
+
+    def refine(self, params: GaussianParams, new: GaussianParams | None) -> GaussianParams | None:
+        """The same parameters in a form that loses fewer digits, if their M step needs it.
+
+        Moments lose what features lose of the densities under the *new* parameters: a component
+        that becomes narrow far from the origin has a variance that is a difference of large
+        numbers. None is a new covariance that is not positive definite.
+        """
+        steepness = np.inf if new is None else new.steepness
+        whitened = self.tied and self.structure.name == "full"
+        if params.theta is None or whitened:  # these lose the root of what features lose
+            if (
+                params.dtype == np.float64
+                or loss_of_differences(params.dtype, steepness, self.d) < 1
+            ):
+                return None
+            finer_than = params.dtype if whitened else np.dtype(np.float64)
+            return self.params(*params[:3], finer_than=finer_than, moments_for=steepness)
+        if steepness < steepest(params.dtype, self.d):
+            return None
+        finer = self.params(*params[:3], finer_than=params.dtype, moments_for=steepness)
+        return None if finer.theta is not None and finer.dtype == params.dtype else finer
+
+    def _features_dtype(
+        self, terms: DensityTerms, share: float, finer_than: np.dtype | None, moments_for: float
+    ) -> np.dtype | None:
+        """In what features lose few digits; None where differences from the means are better.
+
+        Where they lose too many in float32, they are still faster in float64 than differences.
+        """
+        tied = self.tied and self.structure.name == "full"
+        differs = self.structure.name == "full" and not (self.tied or self.moments_about_origin)
+        if differs and differences_pay(self.d, share):
+            return None
+        for dtype in dict.fromkeys([self.dtype, np.dtype(np.float64)]):
+            if finer_than is not None and dtype.itemsize <= finer_than.itemsize:
+                continue
+            if tied:
+                loss = loss_of_whitening(dtype, terms.steepness[0], terms.theta[:, 1:])
+            else:
+                steepness = max(float(terms.steepness.max()), moments_for)
+                loss = steepness / steepest(dtype, self.d)
+            if loss < 1:
+                return dtype
+        return None
+
+    def _check_conditions(self, covariances: NDArray, terms: DensityTerms) -> None:
+        """Refuse covariances that are singular to working precision, or all rounding."""
+        singular = covariances.reshape(len(covariances), -1).max(-1) < 1e-28
+        singular |= terms.relative * self.d > 1e14
+        if singular.any():
+            raise NotPositiveDefiniteError(int(np.flatnonzero(singular)[0]))
+
+    # ------------------------------------------------------------------ E step
+    def expected_statistics(self, params: GaussianParams, rows: Rows) -> GaussianStatistics:
+        n_complete = self._n_complete(rows)
+        if n_complete == len(rows.X):
+            return self._complete_statistics(params, rows)
+        complete, incomplete = _split(rows, n_complete)
+        statistics = missing_statistics(self, params, incomplete, self._reference(params))
+        if n_complete:
+            statistics = add(statistics, self._complete_statistics(params, complete))
+        return statistics
+
+    def _n_complete(self, rows: Rows) -> int:
+        """Number of rows without missing values; they come first (see `pattern_order`)."""
+        if not self.incomplete:
+            return len(rows.X)
+        if "n_complete" not in rows.memo:
+            rows.memo["n_complete"] = int((~np.isnan(rows.X).any(axis=1)).sum())
+        return rows.memo["n_complete"]
+
+    def _complete_statistics(self, params: GaussianParams, rows: Rows) -> GaussianStatistics:
+        return complete_statistics(
+            params,
+            rows,
+            structure=self.structure,
+            tied=self.tied,
+            features=self.features,
+            center=self.center,
+            scale=self.scale,
+        )
+
+    @property
+    def at_once(self) -> bool:
+        return knows(self)
+
+    def several_maps(self, params: GaussianParams, rows: Rows, n_maps: int) -> ManyMaps | None:
+        return several_maps(self, params, rows, n_maps)
+
+    # ------------------------------------------------------------------ objective
+    def bound(self, statistics: GaussianStatistics, params: GaussianParams) -> float:
+        return float((statistics.log_likelihood + self.log_prior(params)) / statistics.weight)
+
+    def rounding(self, statistics: GaussianStatistics, params: GaussianParams) -> float:
+        dtype, eps = params.dtype, np.finfo(params.dtype).eps
+        steepness = max(params.steepness, self._cancelled(params, params.means) / self.d)
+        if params.theta is None and not self.incomplete:
+            steepness = np.sqrt(steepness)
+        elif self.tied and self.structure.name == "full" and not self.incomplete:
+            whitened = np.square(params.means @ params.factors[0].T).sum(-1).max() / self.d
+            of_moments = np.finfo(np.float64).eps * steepness / eps
+            steepness = np.sqrt(steepness) + whitened + of_moments
+        of_prior = 64 * eps * abs(self.log_prior(params))
+        if self.priors.mean is not None:
+            away = self._cancelled(params, params.means - self.priors.mean)
+            of_prior += np.finfo(np.float64).eps * self.priors.mean_precision * away
+        return of_prior / statistics.weight + self.rounding_at(
+            dtype, steepness, self.bound(statistics, params)
+        )
+
+    def _cancelled(self, params: GaussianParams, a: NDArray) -> float:
+        """What the terms of |W a|^2 come to if they do not cancel, the most of all components.
+
+        That is far more than their sum where ``a`` is long and the covariance longest along it.
+        """
+        if self.structure.name != "full":
+            return 0.0
+        whole = self.structure.whiten(np.abs(params.factors), np.abs(a))
+        return float(np.square(whole).sum(-1).max())
+
+    def rounding_at(self, dtype: np.dtype, steepness: float, bound: float) -> float:
+        """Rounding error of a bound whose terms are computed so, and lose digits by steepness."""
+        of_sums = 4 * np.finfo(dtype).eps * (1 + self.d * (1 + steepness) + abs(bound))
+        return float(of_sums + 64 * np.finfo(np.float64).eps * max(1.0, abs(bound)))
+
+    # ------------------------------------------------------------------ coordinates
+    def to_vector(self, params: GaussianParams) -> NDArray:
+        """Log weights (up to a constant), means, log-Cholesky factors of the covariances."""
+        return np.concatenate(
+            [
+                np.log(np.maximum(params.weights, 1e-300)),
+                params.means.ravel(),
+                self.structure.to_coordinates(params.choleskys).ravel(),
+            ]
+        )
+
+    def from_vector(self, vector: NDArray, params: GaussianParams) -> GaussianParams | None:
+        """Inverse of `to_vector`; None where the covariances overflow."""
+        k, d = params.means.shape
+        weights = np.exp(vector[:k] - vector[:k].max())
+        means = vector[k : k + k * d].reshape(k, d)
+        coordinates = vector[k + k * d :].reshape(len(params.covariances), -1)
+        covariances = self.structure.from_coordinates(coordinates, d)
+        if not np.isfinite(covariances).all():
+            return None
+        try:
+            share = 0.0 if params.theta is None else 1.0  # the next point is near: stay in the form
+            return self.params(weights / weights.sum(), means, covariances, share=share)
+        except DegenerateFitError:
+            return None
+
+    def geometry(
+        self, statistics: GaussianStatistics, params: GaussianParams, new: GaussianParams
+    ) -> Geometry:
+        """Gradient and complete-data information in the coordinates of `to_vector`.
+
+        Both follow from where the M step goes and from how many rows (and pseudo-rows of the
+        priors) stand behind it: the gradient for mu_k is strength_k P_k (mu_new - mu), and so on.
+        """
+        structure, priors, weight = self.structure, self.priors, statistics.weight
+        k, d = params.means.shape
+        total = 1 + k * (priors.concentration - 1) / weight
+        strength = np.maximum(statistics.counts / weight, 1e-300)
+        degrees = strength.sum(keepdims=True) if self.tied else strength
+        if priors.mean is not None:
+            strength = strength + priors.mean_precision / weight
+            degrees = degrees + priors.mean_rows * (k if self.tied else 1) / weight
+        if priors.scatter is not None:
+            degrees = degrees + priors.scatter_rows / weight
+        if structure.name == "spherical":
+            degrees = degrees * d  # one variance, d directions
+        move = new.means - params.means
+        pull = structure.square(move)
+        pull = pull * expand(strength, pull)
+        if self.tied:
+            pull = pull.sum(0, keepdims=True)
+        slope, solve_covariances = structure.geometry(
+            params.covariances,
+            params.choleskys,
+            params.factors,
+            new.covariances,
+            pull,
+            degrees,
+        )
+        precisions = structure.precision(params.factors)
+        of_means = strength[:, None] * structure.apply(precisions, move)
+        gradient = np.concatenate([total * (new.weights - params.weights), of_means.ravel(), slope])
+
+        def solve(q: NDArray) -> NDArray:
+            of_weights = solve_weights(q[:k], new.weights, total)
+            towards = structure.apply(params.covariances, q[k : k + k * d].reshape(k, d))
+            means = towards / strength[:, None]
+            return np.concatenate([of_weights, means.ravel(), solve_covariances(q[k + k * d :])])
+
+        return Geometry(gradient, solve)
+
+    # ------------------------------------------------------------------ online
+    def ready(self, statistics: GaussianStatistics) -> bool:
+        """Whether every component has seen enough rows for an M step (online EM)."""
+        return bool((statistics.counts > (self.d + 1) * self.row_weight).all())
+
+
+def _split(rows: Rows, n_first: int) -> tuple[Rows, Rows]:
+    """The first rows of a block and the others, each with a memo of its own."""
+
+    def part(rows_slice: slice, name: str) -> Rows:
+        memo = rows.memo.setdefault(name, {})
+        return Rows(
+            rows.start + (rows_slice.start or 0),
+            rows.X[rows_slice],
+            None if rows.weight is None else rows.weight[rows_slice],
+            None if rows.labels is None else rows.labels[rows_slice],
+            memo,
+        )
+
+    return part(slice(0, n_first), "complete"), part(slice(n_first, None), "incomplete")

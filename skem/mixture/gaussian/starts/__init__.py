@@ -1,0 +1,1 @@
+"""Where a fit starts, and the working units between the user and the model."""

@@ -1,0 +1,378 @@
+"""Latent Dirichlet allocation by variational inference: the estimator."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils import check_random_state
+
+from skem._callbacks import with_callbacks
+from skem._sklearn import Interval, StrOptions, fit_context
+from skem._validation import check_numbers, unchanged_on_error
+from skem.em import StepwiseEM
+from skem.em._estimator import EMEstimatorMixin
+from skem.topics._counts import CountBlocks, Counts
+from skem.topics._priors import check_prior, check_range
+from skem.topics._starts import INITS, initial_topics, matched
+from skem.topics._units import check_tokens, range_of
+from skem.topics.lda._alike import warn_if_alike
+from skem.topics.lda._documents import NEW_STEPS, LDADocuments
+from skem.topics.lda._model import LDAModel, LDAParams
+from skem.topics.lda._online import OnlineLDAModel, make_model
+
+# Steps for each document in one E step, which begins where the last one ended, and their
+# tolerance in tokens per topic.
+_STEPS, _TOL = 10, 1e-3
+
+
+class LatentDirichletAllocationVB(LDADocuments):
+    r"""Latent Dirichlet allocation by variational inference on sparse counts.
+
+    Each document draws its mixture of topics, and each topic its words, from a Dirichlet
+    distribution,
+
+    .. math:: \theta_d \sim \mathrm{Dir}(\alpha), \quad \phi_z \sim \mathrm{Dir}(\eta), \quad
+              z \sim \theta_d, \quad w \sim \phi_z.
+
+    Parameters
+    ----------
+    n_components : int, default=10
+        Number of topics.
+    doc_topic_prior : float or array-like of shape (n_components,), default=None
+        The parameters alpha, from 1e-15 to 1e10; None is 1 / n_components. With ``learn_priors``
+        where they start.
+    topic_word_prior : float or array-like, default=None
+        The parameter eta, likewise. With ``learn_priors`` where it starts. An array of shape
+        (n_features,) or (n_components, n_features) is a parameter for each word, or for each word
+        of each topic, and is not learned. It counts in tokens, and seeds topics: those for which it
+        has larger values start with these words.
+    inference : {'cvb0', 'vb'}, default='cvb0'
+        Collapsed variational Bayes of order zero, which is fast and predicts best, or classical
+        variational Bayes, which has a bound.
+    learn_priors : bool, default=True
+        Learn alpha (one a topic) and eta by Minka's fixed points.
+    init : {'random', 'random_documents', 'svd'} or array-like, default='random_documents'
+        Initial topics, as in `PLSA`; an array of shape (n_components, n_features) holds the
+        Dirichlet parameters of the topics, that is expected counts plus eta.
+    tol : float, default=1e-3
+        The fit ends when the estimated distance of `lower_bound_` to its limit, in nats per token,
+        is at most this.
+    max_iter : int, default=500
+        Maximum number of passes over the documents.
+    max_doc_iter : int, default=10
+        Steps for each document in a pass of 'vb', which begin where the last pass ended.
+    doc_tol : float, default=1e-3
+        They end when expected counts move by less than this, per topic.
+    random_state : int, RandomState instance or None, default=None
+        Seed of all random numbers; pass an int for the same result at each call.
+    n_jobs : int, default=None
+        Threads over blocks of documents; None uses all cores that joblib's context allows, 1 uses
+        one.
+    verbose : int, default=0
+        1 prints iterations, 2 also bounds, gaps and times.
+    verbose_interval : int, default=10
+        Iterations between two prints.
+
+    Attributes
+    ----------
+    components_ : ndarray of shape (n_components, n_features)
+        E[p(w|z)], the most frequent topic first (`partial_fit` keeps the order that the first
+        batch gave); each row sums to one.
+    topic_counts_ : ndarray of shape (n_components, n_features)
+        Expected counts of words in topics plus eta; with 'vb' the Dirichlet parameters of the
+        topics. What scikit-learn calls ``components_``.
+    doc_topic_prior_ : ndarray of shape (n_components,)
+        The parameters alpha.
+    topic_word_prior_ : float or ndarray of shape (n_components, n_features)
+        The parameter eta, or the parameters that were given.
+    topic_prior_ : ndarray of shape (n_components,)
+        E[p(z|d)] of a document that has not been seen, alpha / sum(alpha).
+    converged_ : bool
+        Whether ``optimality_gap_ <= tol``; False after `partial_fit`.
+    n_iter_ : int
+        Passes; after `partial_fit` the batches since the last `fit`.
+    lower_bound_ : float
+        The last of `lower_bounds_`.
+    lower_bounds_ : list of float
+        With 'vb' the evidence lower bound at the start of each pass, nats per token; never falls.
+        CVB0 has none: the log-likelihood at the mean parameters, nats per token, which may fall.
+        After `partial_fit` that of each batch.
+    optimality_gap_ : float
+        Estimated distance of `lower_bound_` to its limit, nats per token (Aitken); infinite after
+        `partial_fit`.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of shape (n_features,)
+
+    See Also
+    --------
+    PLSA : The same without distributions over the parameters.
+    sklearn.decomposition.LatentDirichletAllocation : Classical variational Bayes.
+
+    References
+    ----------
+    .. [1] Blei, Ng and Jordan (2003). Latent Dirichlet Allocation. JMLR 3.
+    .. [2] Asuncion, Welling, Smyth and Teh (2009). On Smoothing and Inference for Topic Models.
+       UAI.
+    .. [3] Hoffman, Blei and Bach (2010). Online Learning for Latent Dirichlet Allocation. NIPS.
+    .. [4] Minka (2000). Estimating a Dirichlet Distribution.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skem import LatentDirichletAllocationVB
+    >>> X = np.array([[4, 3, 0, 0], [2, 2, 0, 1], [0, 0, 5, 3], [0, 1, 2, 2]])
+    >>> lda = LatentDirichletAllocationVB(2, random_state=0).fit(X)
+    >>> lda.transform(X).argmax(axis=1)
+    array([1, 1, 0, 0])
+    """
+
+    _parameter_constraints: dict = {
+        **EMEstimatorMixin._parameter_constraints,
+        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "doc_topic_prior": [Real, "array-like", None],
+        "topic_word_prior": [Interval(Real, 0, None, closed="neither"), "array-like", None],
+        "inference": [StrOptions({"cvb0", "vb"})],
+        "learn_priors": ["boolean"],
+        "init": [StrOptions(set(INITS)), "array-like"],
+        "max_doc_iter": [Interval(Integral, 1, None, closed="left")],
+        "doc_tol": [Interval(Real, 0, None, closed="left")],
+        "random_state": ["random_state"],
+    }
+    del _parameter_constraints["acceleration"]
+
+    acceleration = None
+    _fixed_online = ("doc_topic_prior", "topic_word_prior", "inference", "learn_priors")
+
+    def __init__(
+        self,
+        n_components: int = 10,
+        *,
+        doc_topic_prior: float | ArrayLike | None = None,
+        topic_word_prior: float | ArrayLike | None = None,
+        inference: str = "cvb0",
+        learn_priors: bool = True,
+        init: str | ArrayLike = "random_documents",
+        tol: float = 1e-3,
+        max_iter: int = 500,
+        max_doc_iter: int = _STEPS,
+        doc_tol: float = _TOL,
+        random_state: Any = None,
+        n_jobs: int | None = None,
+        verbose: int = 0,
+        verbose_interval: int = 10,
+    ):
+        self.n_components = n_components
+        self.doc_topic_prior = doc_topic_prior
+        self.topic_word_prior = topic_word_prior
+        self.inference = inference
+        self.learn_priors = learn_priors
+        self.init = init
+        self.tol = tol
+        self.max_iter = max_iter
+        self.max_doc_iter = max_doc_iter
+        self.doc_tol = doc_tol
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+        self.verbose_interval = verbose_interval
+
+    # ------------------------------------------------------------------ fit
+    @with_callbacks
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(
+        self, X: Any, y: Any = None, *, sample_weight: ArrayLike | None = None
+    ) -> LatentDirichletAllocationVB:
+        """Fit topics to documents.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Counts, or other weights that are not negative.
+        y : Ignored
+            Not used, present for API consistency by convention.
+        sample_weight : array-like of shape (n_samples,), default=None
+            A weight of 2 is equivalent to repeating the document, 0 to leaving it out; default is
+            one for each.
+
+        Returns
+        -------
+        self : LatentDirichletAllocationVB
+
+        Raises
+        ------
+        ValueError
+            If counts are negative or not finite, or all are zero, or so large or so small that
+            products of them leave the range of their dtype; if there are fewer entries than
+            topics; if a parameter does not fit. The estimator is left unchanged.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If the fit ends after ``max_iter`` passes, more than ``tol`` from its limit.
+        UserWarning
+            If X holds fractions, such as tf-idf, that do not outweigh the priors, and all topics,
+            or half of them, are alike.
+        """
+        with unchanged_on_error(self):
+            counts, weight = self._training_counts(X, sample_weight, reset=True)
+            check_tokens(counts, weight)
+            start = self._start(counts, weight, check_random_state(self.random_state))
+            with CountBlocks(counts, weight, self.n_jobs) as blocks:
+                state, attributes = self._run_em(
+                    self._make_model(self._word_prior(counts.n_features)[1]),
+                    blocks,
+                    [start],
+                    n_starts=1,
+                    X=X,
+                    sample_weight=sample_weight,
+                )
+            self.__dict__.pop("_online", None)
+            sizes = counts.sizes()
+            total = float(sizes.sum() if weight is None else weight @ sizes)
+            self.__dict__.update(attributes, _total_weight=total)
+            self._warn_if_not_converged(state)
+            warn_if_alike(self.components_, total / len(counts.data))
+        return self
+
+    def _make_model(self, extra: NDArray | None, max_doc_iter: int | None = None) -> LDAModel:
+        steps = self.max_doc_iter if max_doc_iter is None else max_doc_iter
+        return make_model(
+            self.inference,
+            learn_priors=self.learn_priors,
+            max_doc_iter=min(steps, 2**31 - 1),  # which kernels count to
+            doc_tol=float(self.doc_tol),
+            extra=extra,
+        )
+
+    def _word_prior(self, p: int) -> tuple[float, NDArray | None]:
+        """The least Dirichlet parameter of words in topics, and what others have above it (p, k).
+
+        The latter is None for one number.
+        """
+        k = self.n_components
+        shapes = {"(n_features,)": (p,), "(n_components, n_features)": (k, p)}
+        prior = check_range(
+            check_prior(self.topic_word_prior, "topic_word_prior", shapes), "topic_word_prior"
+        )
+        if prior is None or prior.ndim == 0:
+            return 1 / k if prior is None else float(prior), None
+        eta = float(prior.min())
+        return eta, np.array(np.broadcast_to(prior - eta, (k, p)).T, np.float64)
+
+    def _start(
+        self, counts: Counts, weight: NDArray | None, rng: np.random.RandomState
+    ) -> LDAParams:
+        k, p = self.n_components, counts.n_features
+        alpha = check_prior(self.doc_topic_prior, "doc_topic_prior", {"(n_components,)": (k,)})
+        alpha = check_range(alpha, "doc_topic_prior")
+        alpha = np.array(np.broadcast_to(1 / k if alpha is None else alpha, (k,)), np.float64)
+        eta, extra = self._word_prior(p)
+        sizes, dtype = counts.sizes(), counts.dtype
+        if isinstance(self.init, str):
+            total = sizes.sum() if weight is None else weight @ sizes
+            words = initial_topics(self.init, counts, weight, k, rng)
+            if extra is None:
+                words = words * (total / k)
+            else:
+                words = matched(words, extra) * (total / k) + extra
+        else:
+            given = check_numbers(self.init, "init", (k, p), ("n_components", "n_features"))
+            words = given.T - eta
+            if (words < (0 if extra is None else extra)).any():
+                raise ValueError(
+                    "init holds Dirichlet parameters, at least those of words in topics by the "
+                    f"prior, topic_word_prior, whose least is {eta:g}; got {given.min():g} as the "
+                    "smallest."
+                )
+            most = range_of(dtype)[1]
+            if given.max() > most / given.size:
+                raise ValueError(
+                    f"init holds {given.max():.3g}; Dirichlet parameters count in tokens, and in "
+                    f"{dtype} their sum must be at most {most:.0e}. Divide init by a constant."
+                )
+        docs = np.outer(sizes, np.full(k, 1 / k))
+        return LDAParams(np.ascontiguousarray(words, dtype), docs.astype(dtype), alpha, eta)
+
+    def _attributes(self, model: Any, params: LDAParams) -> dict[str, Any]:
+        dtype = params.words.dtype
+        order = self._order(params) if len(params.docs) else slice(None)
+        counts = np.ascontiguousarray((params.words + dtype.type(params.eta)).T[order])
+        alpha = params.alpha[order]
+        extra = model.extra
+        return {
+            "components_": counts / counts.sum(1, keepdims=True),
+            "topic_counts_": counts,
+            "doc_topic_prior_": alpha.copy(),
+            "topic_word_prior_": float(params.eta) if extra is None else (extra + params.eta).T,
+            "topic_prior_": (alpha / alpha.sum()).astype(dtype),
+        }
+
+    def _order(self, params: LDAParams) -> Any:
+        """Most frequent topic first, if nothing given belongs to a certain one."""
+        given: Any = self.doc_topic_prior
+        words: Any = self.topic_word_prior
+        nameless = isinstance(self.init, str) and np.ndim(given) == 0 and np.ndim(words) < 2
+        return np.argsort(-params.words.sum(0), kind="stable") if nameless else slice(None)
+
+    # ------------------------------------------------------------------ partial_fit
+    @fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(
+        self, X: Any, y: Any = None, *, sample_weight: ArrayLike | None = None
+    ) -> LatentDirichletAllocationVB:
+        """Update the fit with a batch of documents: online variational inference.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Counts of a batch of documents. The first batch has at least n_components entries.
+        y : Ignored
+            Not used, present for API consistency by convention.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each document; default is one for each.
+
+        Returns
+        -------
+        self : LatentDirichletAllocationVB
+        """
+        with unchanged_on_error(self):
+            first = not hasattr(self, "components_")
+            self._check_goes_on(len(getattr(self, "components_", ())))
+            counts, weight = self._training_counts(X, sample_weight, reset=first)
+            check_tokens(counts, weight)
+            online: StepwiseEM | None = getattr(self, "_online", None)
+            with CountBlocks(counts, weight, self.n_jobs) as blocks:
+                if online is not None:
+                    online = online.copy()
+                else:
+                    online = self._begin_online(counts, weight, blocks, first=first)
+                self._update_online(online, blocks)
+            if first:
+                warn_if_alike(self.components_, self._total_weight / len(counts.data))
+        return self
+
+    def _begin_online(
+        self, counts: Counts, weight: NDArray | None, blocks: CountBlocks, *, first: bool
+    ) -> StepwiseEM:
+        """Online inference after a fit, or after a short fit of the first batch."""
+        if first:
+            _, extra = self._word_prior(counts.n_features)
+            start = self._start(counts, weight, check_random_state(self.random_state))
+            params = self._start_online(self._make_model(extra), blocks, [start]).current
+            order = self._order(params)
+            words, alpha = np.ascontiguousarray(params.words[:, order]), params.alpha[order]
+            params = params._replace(words=words, alpha=alpha, docs=params.docs[:0])
+            return StepwiseEM(OnlineLDAModel(self._make_model(extra, NEW_STEPS)), params)
+        prior = np.asarray(self.topic_word_prior_)  # of the fit, whatever has been set since
+        eta = float(prior.min())
+        model = OnlineLDAModel(self._make_model((prior - eta).T if prior.ndim else None, NEW_STEPS))
+        words = np.ascontiguousarray(np.maximum(self.topic_counts_.T - eta, 0.0))
+        docs = np.empty((0, len(self.components_)), words.dtype)
+        params = LDAParams(words, docs, self.doc_topic_prior_, eta, 100)
+        online = StepwiseEM(model, params)
+        sizes = counts.sizes()
+        seen = model.statistics_of(params, self._total_weight)
+        online.seed(seen, float(sizes.sum() if weight is None else weight @ sizes))
+        return online

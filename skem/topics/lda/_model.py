@@ -1,0 +1,255 @@
+"""Latent Dirichlet allocation as the engine sees it.
+
+    theta_d ~ Dirichlet(alpha),  phi_z ~ Dirichlet(eta),  z ~ theta_d,  w ~ phi_z
+
+Variational Bayes takes Dirichlet distributions of theta and phi, and its bound never falls. CVB0
+integrates theta and phi out, works with expected counts, and has no bound: what it reports is the
+log-likelihood at mean parameters.
+
+Conventions:
+    words (p, k)   expected counts of words in topics, without the prior
+    docs (n, k)    expected counts of topics in documents: local parameters
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import digamma, gammaln
+
+from skem.em import EMModelBase, Rows
+from skem.topics._counts import Counts, tokens_of, weights_of
+from skem.topics.lda._dirichlet import LARGEST, SMALLEST, fit_dirichlet, fit_symmetric
+
+_LOCK = threading.Lock()
+
+# EM maps before priors are learned, for they would be those of the start; and, for CVB0, between
+# two updates of them.
+_BEFORE_LEARNING = 10
+_LEARN_EVERY = 5
+
+
+class LDAParams(NamedTuple):
+    """Parameters; ``age`` is the number of M steps that have made them."""
+
+    words: NDArray
+    docs: NDArray
+    alpha: NDArray  # (k,)
+    eta: float
+    age: int = 0
+
+
+class LDAStatistics(NamedTuple):
+    """Sums over documents; the counts of each document are its own."""
+
+    log_likelihood: float
+    weight: float  # tokens
+    words: NDArray  # (p, k)
+    gains: NDArray  # (k,): what the learning of alpha needs
+    loss: float  # the same
+    local: tuple
+
+
+class LDAModel(EMModelBase):
+    """What both kinds of inference share.
+
+    Parameters
+    ----------
+    learn_priors : bool
+    max_doc_iter : int
+        Steps for a document in an E step.
+    doc_tol : float
+        Those end when its expected counts move by less than this, per topic.
+    extra : ndarray of shape (p, k), default=None
+        What the Dirichlet parameters of words in topics have above ``eta``. Such a prior is not
+        learned; the counts ``words`` of parameters then contain it, those of statistics do not.
+    """
+
+    def __init__(
+        self,
+        *,
+        learn_priors: bool,
+        max_doc_iter: int,
+        doc_tol: float,
+        extra: NDArray | None = None,
+    ):
+        self.learn_priors = learn_priors
+        self.extra = extra
+        self.max_doc_iter = max_doc_iter
+        self.doc_tol = doc_tol
+        self._kept: tuple[Any, Any] = (None, None)
+
+    def _once(self, params: LDAParams) -> Any:
+        """What all blocks share, computed by the first of them."""
+        with _LOCK:
+            if self._kept[0] is not params:
+                self._kept = (params, self._shared(params))
+            return self._kept[1]
+
+    def _shared(self, params: LDAParams) -> Any:
+        raise NotImplementedError
+
+    def expected_statistics(self, params: LDAParams, rows: Rows) -> LDAStatistics:
+        raise NotImplementedError
+
+    def maximize(self, statistics: LDAStatistics, params: LDAParams) -> LDAParams:
+        raise NotImplementedError
+
+    def _learning(self, params: LDAParams, every: int) -> bool:
+        age = params.age + 1 - _BEFORE_LEARNING
+        if every > 1 and age >= 10 * every:  # priors move little by now
+            every *= 2
+        return self.learn_priors and age >= 0 and age % every == 0
+
+    def with_prior(self, words: NDArray) -> NDArray:
+        """Counts of statistics as those of parameters."""
+        return words if self.extra is None else words + self.extra.astype(words.dtype)
+
+    def mean_topics(self, params: LDAParams) -> NDArray:
+        """E[p(w|z)], (p, k)."""
+        topics = params.words + params.eta
+        return topics / topics.sum(0)
+
+    def to_vector(self, params: LDAParams) -> NDArray:
+        return np.concatenate([params.words.ravel(), params.docs.ravel()])
+
+    def from_vector(self, vector: NDArray, params: LDAParams) -> LDAParams:
+        split = params.words.size
+        words = np.maximum(vector[:split].reshape(params.words.shape), 0.0)
+        docs = np.maximum(vector[split:].reshape(params.docs.shape), 0.0)
+        return params._replace(words=words, docs=docs)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) | {"_kept": (None, None)}
+
+
+class VBModel(LDAModel):
+    """Variational Bayes (Blei, Ng and Jordan 2003; Hoffman, Blei and Bach 2010)."""
+
+    def _shared(self, params: LDAParams) -> tuple[NDArray, NDArray, NDArray, NDArray]:
+        from skem.topics.lda._kernels import topic_expectations
+
+        p, k = params.words.shape
+        phi, tops = np.empty_like(params.words), np.empty(p)
+        shift, logs = np.empty(k), np.zeros(k)
+        topic_expectations(params.words, params.eta, phi, tops, shift, logs)
+        return phi, tops, shift, logs
+
+    def expected_statistics(self, params: LDAParams, rows: Rows) -> LDAStatistics:
+        from skem.topics._kernels import multiply_rows
+        from skem.topics.lda._vb_kernels import vb_e_step
+
+        phi, tops, shift, _ = self._once(params)
+        counts: Counts = rows.X
+        weight = weights_of(rows)
+        docs = params.docs[rows.start : rows.start + counts.shape[0]].copy()
+        words, logs = np.zeros(phi.shape, phi.dtype), np.zeros(len(params.alpha))
+        values = np.empty(len(docs))
+        vb_e_step(
+            *counts.arrays,
+            weight,
+            phi,
+            tops,
+            (params.words, float(params.eta), shift),
+            params.alpha,
+            self.doc_tol,
+            self.max_doc_iter,
+            docs,
+            words,
+            logs,
+            values,
+        )
+        multiply_rows(words, phi)
+        w = weight if weight.size else np.ones(len(docs))
+        size = tokens_of(rows)
+        return LDAStatistics(float(w @ values), size, words, logs, float(w.sum()), (docs,))
+
+    def maximize(self, statistics: LDAStatistics, params: LDAParams) -> LDAParams:
+        alpha, eta = params.alpha, params.eta
+        if self._learning(params, 1):
+            alpha = fit_dirichlet(statistics.gains / statistics.loss, alpha)
+            if self.extra is None:
+                *_, logs = self._once(params)
+                eta = fit_symmetric(logs.sum() / params.words.size, eta, len(params.words))
+        docs = np.concatenate(statistics.local)
+        words = self.with_prior(statistics.words)
+        return LDAParams(words, docs, alpha, eta, params.age + 1)
+
+    def bound(self, statistics: LDAStatistics, params: LDAParams) -> float:
+        from skem.topics.lda._kernels import dirichlet_columns
+
+        topics = dirichlet_columns(params.words, params.eta)
+        if self.extra is not None:
+            topics += self._of_extra(params, self.extra)
+        return (statistics.log_likelihood + topics) / statistics.weight
+
+    def _of_extra(self, params: LDAParams, extra: NDArray) -> float:
+        """What log p(topics) under the prior has above that under the one without ``extra``."""
+        counts, eta = params.words.astype(np.float64), params.eta
+        p = len(counts)
+        logs = digamma(counts + eta) - digamma(counts.sum(0) + p * eta)
+        scale = gammaln((extra + eta).sum(0)) - gammaln(p * eta)
+        return float((extra * logs - gammaln(extra + eta) + gammaln(eta)).sum() + scale.sum())
+
+    def rounding(self, statistics: LDAStatistics, params: LDAParams) -> float:
+        """Of the bound, and of the terms of words and documents, which may cancel."""
+        eps = np.finfo(params.words.dtype).eps
+        (p, k), alpha, eta = params.words.shape, params.alpha, params.eta
+        terms = k * (p * (1 + abs(gammaln(eta))) + abs(gammaln(p * eta)))
+        terms += len(params.docs) * (k + abs(gammaln([*alpha, alpha.sum()])).sum())
+        error = 4 * np.finfo(np.float64).eps * terms / statistics.weight
+        return float(error + 64 * eps * max(1.0, abs(self.bound(statistics, params))))
+
+
+class CVB0Model(LDAModel):
+    """Collapsed variational Bayes of order zero (Asuncion, Welling, Smyth and Teh 2009)."""
+
+    monotone = False
+
+    @property
+    def settled_after(self) -> int:
+        """Maps before which a stop would be too early: priors are learned later."""
+        return 2 * _BEFORE_LEARNING if self.learn_priors else 0
+
+    def _shared(self, params: LDAParams) -> tuple[NDArray, NDArray, NDArray]:
+        p = len(params.words)
+        dtype = params.words.dtype
+        totals = params.words.sum(0, dtype=np.float64) + p * params.eta
+        inverse = (1 / totals).astype(dtype)
+        phi = (params.words + dtype.type(params.eta)) * inverse
+        return phi, inverse, params.alpha.astype(dtype)
+
+    def expected_statistics(self, params: LDAParams, rows: Rows) -> LDAStatistics:
+        from skem.topics.lda._kernels import cvb0_e_step, minka_terms
+
+        phi, inverse, alpha = self._once(params)
+        counts: Counts = rows.X
+        weight = weights_of(rows)
+        docs = params.docs[rows.start : rows.start + counts.shape[0]].copy()
+        words, values = np.zeros(phi.shape, phi.dtype), np.empty(len(docs))
+        eta = phi.dtype.type(params.eta)
+        cvb0_e_step(*counts.arrays, weight, phi, inverse, eta, alpha, docs, words, values)
+        gains, loss = np.zeros(len(alpha)), 0.0
+        if self._learning(params, _LEARN_EVERY):
+            loss = minka_terms(*counts.arrays, weight, phi, docs, params.alpha, gains)
+        w = weight if weight.size else np.ones(len(docs))
+        size = tokens_of(rows)
+        return LDAStatistics(float(w @ values), size, words, gains, loss, (docs,))
+
+    def maximize(self, statistics: LDAStatistics, params: LDAParams) -> LDAParams:
+        from skem.topics.lda._kernels import symmetric_minka_terms
+
+        alpha, eta = params.alpha, params.eta
+        if self._learning(params, _LEARN_EVERY):
+            if statistics.loss > 0:  # documents of next to no tokens tell nothing of priors
+                alpha = np.clip(alpha * statistics.gains / statistics.loss, SMALLEST, LARGEST)
+            if self.extra is None:
+                gain, loss = symmetric_minka_terms(statistics.words, eta)
+                if gain > 0 and loss > 0:
+                    eta = float(np.clip(eta * gain / loss, SMALLEST, LARGEST))
+        docs = np.concatenate(statistics.local)
+        words = self.with_prior(statistics.words)
+        return LDAParams(words, docs, alpha, eta, params.age + 1)

@@ -1,0 +1,1 @@
+"""How good topics are, and which belong together."""
