@@ -22,8 +22,8 @@ from report import machine, rst_table, text_table, write
 
 from skem import BernoulliMixtureEM, GaussianMixtureEM
 from skem.em import RowBlocks
+from skem.mixture._patterns import pattern_order
 from skem.mixture.bernoulli._model import BernoulliModel, BernoulliParams
-from skem.mixture.gaussian.model._missing import pattern_order
 from skem.mixture.gaussian.model._model import GaussianModel
 
 RANKS = ("together", "near", "far", "farthest")

@@ -75,21 +75,19 @@ def fit_from_starts(
     several = len(starts) > 1
     at_once = several and acceleration in PLAIN_FIRST and makes_maps_at_once(model, rows)
     first = 2 * SHORT_RUN if at_once else SHORT_RUN
-    runs: list[EMRun] = []
-    failure: DegenerateFitError | None = None
-    for number, params in enumerate(starts):
-        runs.append(
-            EMRun(
-                model,
-                rows,
-                params,
-                tol=tol,
-                acceleration=acceleration,
-                observer=observe(number),
-                keep_path=keep_path,
-                plain=first if at_once else 0,
-            )
+    runs = [
+        EMRun(
+            model,
+            rows,
+            params,
+            tol=tol,
+            acceleration=acceleration,
+            observer=observe(number),
+            keep_path=keep_path,
+            plain=first if at_once else 0,
         )
+        for number, params in enumerate(starts)
+    ]
     budget = first if several else max_iter
     if at_once:
         try:
@@ -100,6 +98,12 @@ def fit_from_starts(
             if not begun:
                 raise
             return _interrupted(begun)
+    return _best_by_halving(runs, budget, max_iter)
+
+
+def _best_by_halving(runs: list[EMRun], budget: int, max_iter: int) -> EMState:
+    """Run all for ``budget`` maps, the better half for twice as many, until one is at its limit."""
+    failure: DegenerateFitError | None = None
     while True:
         alive: list[EMRun] = []
         for run in runs:

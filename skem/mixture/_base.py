@@ -15,7 +15,7 @@ from skem._input import validate_data
 from skem._validation import check_positive_integer, check_weights
 from skem.em._estimator import EMEstimatorMixin
 from skem.em._rows import map_rows
-from skem.mixture.gaussian._density import patterns
+from skem.mixture._patterns import patterns
 
 _NEARER = 2.0**-64
 """Share of the way to a row whose densities overflow, at which they are compared in its place."""

@@ -5,13 +5,13 @@ Here and in `_gaussian`, parameters are in the user's units and in scikit-learn'
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
 
+from skem.mixture._patterns import patterns
 from skem.mixture.gaussian.model._covariances import log_normaliser, structure_of
 
 
@@ -109,15 +109,6 @@ def dense_covariances(covariances: NDArray, covariance_type: str, k: int, d: int
     covariances = np.asarray(covariances, dtype=np.float64)
     dense = structure.dense(covariances[None] if tied else covariances, d)
     return np.broadcast_to(dense, (k, d, d))
-
-
-def patterns(X: NDArray) -> Iterator[tuple[NDArray, NDArray]]:
-    """Pairs (observed columns as a mask, row numbers) of the patterns of missing values."""
-    known, which = np.unique(~np.isnan(X), axis=0, return_inverse=True)
-    order = np.argsort(which.ravel(), kind="stable")
-    edges = np.searchsorted(which.ravel()[order], np.arange(len(known) + 1))
-    for p, observed in enumerate(known):
-        yield observed, order[edges[p] : edges[p + 1]]
 
 
 def log_marginal_densities(X: NDArray, means: NDArray, covariances: NDArray) -> NDArray:

@@ -12,10 +12,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from skem._validation import check_numbers, check_positive_integer
 from skem.mixture._base import BaseMixture, without_subnormals
-from skem.mixture._given import check_covariances, check_names, check_shares, given_row
+from skem.mixture._given import check_names, check_shares, given_row
+from skem.mixture._patterns import pattern_order
 from skem.mixture.gaussian import _density
 from skem.mixture.gaussian.model._covariances import n_free_parameters, structure_of
-from skem.mixture.gaussian.model._missing import pattern_order
+from skem.mixture.gaussian.model._given_covariances import check_covariances
 from skem.mixture.gaussian.model._model import GaussianModel
 from skem.mixture.gaussian.model._params import GaussianParams
 

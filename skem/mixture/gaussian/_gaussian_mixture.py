@@ -25,10 +25,10 @@ from skem.mixture.gaussian.model._model import GaussianModel
 from skem.mixture.gaussian.model._params import GaussianParams
 from skem.mixture.gaussian.starts._blur import blur_message
 from skem.mixture.gaussian.starts._candidates import INIT_PARAMS
-from skem.mixture.gaussian.starts._init import TrainingData
+from skem.mixture.gaussian.starts._rows import TrainingData
+from skem.mixture.gaussian.starts._settings import Settings
 from skem.mixture.gaussian.starts._working import (
     check_batch,
-    check_goes_on,
     make_model,
     make_starts,
     to_working,
@@ -299,15 +299,17 @@ class GaussianMixtureEM(FittedGaussianMixture):
     def _fit(self, X: Any, sample_weight: Any, labels: Any) -> None:
         warm = self.warm_start and hasattr(self, "converged_")
         previous = dict(self.__dict__) if warm else {}
-        data = TrainingData(self, X, sample_weight, labels)
+        settings = Settings.of(vars(self))
+        checked = self._check_X(X, reset=True, min_samples=2)
+        data = TrainingData(settings, checked, sample_weight, labels)
         rng = check_random_state(self.random_state)
-        model = make_model(self, data, rng)
-        starts, chosen = make_starts(self, model, data, rng, previous)
+        model = make_model(settings, data, rng)
+        starts, chosen = make_starts(settings, model, data, rng, previous)
         with contextlib.ExitStack() as stack:
-            rows = stack.enter_context(data.row_blocks(self))
+            rows = stack.enter_context(data.row_blocks(settings))
             sample = None
             if chosen is not None and self.max_iter > SHORT_RUN:
-                sample = stack.enter_context(data.row_blocks(self, chosen))
+                sample = stack.enter_context(data.row_blocks(settings, chosen))
             state, attributes = self._run_em(
                 model,
                 rows,
@@ -357,6 +359,20 @@ class GaussianMixtureEM(FittedGaussianMixture):
             )
 
     # ------------------------------------------------------------------ online
+    def _check_same_model(self) -> None:
+        """Refuse batches for a fitted mixture of another covariance type or number of components.
+
+        The number is that which was asked for: components that were removed are no contradiction.
+        """
+        before = self._fitted_type, self._fitted_components
+        if before != (self.covariance_type, self.n_components):
+            raise ValueError(
+                f"partial_fit began with covariance_type={before[0]!r} and "
+                f"n_components={before[1]}, which cannot change on the way; they are "
+                f"{self.covariance_type!r} and {self.n_components} now. Set them back, or begin "
+                "anew with a clone."
+            )
+
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
         self,
@@ -394,14 +410,14 @@ class GaussianMixtureEM(FittedGaussianMixture):
     def _partial_fit(self, X: Any, sample_weight: Any, labels: Any) -> None:
         fitted = hasattr(self, "weights_")
         if fitted:
-            check_goes_on(self)
+            self._check_same_model()
             self._check_online_settings()
+        settings = Settings.of(vars(self))
         data = TrainingData(
-            self,
-            X,
+            settings,
+            self._check_X(X, reset=not fitted, min_samples=1 if fitted else 2),
             sample_weight,
             labels,
-            reset=not fitted,
             first=not fitted,
             unit=self._weight_unit if fitted else None,
         )
@@ -409,22 +425,22 @@ class GaussianMixtureEM(FittedGaussianMixture):
         begun_here = online is None and not fitted
         if online is None:
             rng = check_random_state(self.random_state)
-            model = make_model(self, data, rng, getattr(self, "_mean_of_fit", None))
+            model = make_model(settings, data, rng, getattr(self, "_mean_of_fit", None))
             model.collapse, model.moments_about_origin = "report", True
             if fitted:
-                online = StepwiseEM(model, to_working(self, model, self.__dict__))
+                online = StepwiseEM(model, to_working(model, vars(self)))
                 online.seed(
                     model.statistics_of(online.current, self._total_weight), data.total_weight
                 )
             else:
-                starts, _ = make_starts(self, model, data, rng, {})
-                with data.row_blocks(self) as rows:
+                starts, _ = make_starts(settings, model, data, rng, {})
+                with data.row_blocks(settings) as rows:
                     online = self._start_online(model, rows, starts)
         else:
             online = online.copy()
             check_batch(online.model, data)
         online.model.incomplete |= data.incomplete
-        with data.row_blocks(self) as rows:
+        with data.row_blocks(settings) as rows:
             params = self._update_online(online, rows)
         self._weight_unit = data.unit
         if begun_here:

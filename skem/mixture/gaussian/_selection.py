@@ -20,7 +20,7 @@ from skem.mixture._starts import start_threads
 from skem.mixture.gaussian._gaussian_mixture import GaussianMixtureEM
 from skem.mixture.gaussian.model._covariances import COVARIANCE_TYPES
 from skem.mixture.gaussian.starts._candidates import coordinates
-from skem.mixture.gaussian.starts._init import column_units
+from skem.mixture.gaussian.starts._units import column_units
 
 CRITERIA = ("bic", "icl", "aic")
 SYSTEMS = ("standardised", "whitened", "raw")

@@ -130,9 +130,8 @@ def minimise(
     """
     theta = objective.centre(theta)  # where steps stay
     value, gradient = objective.smooth(theta)
-    damping = first_damping
     result = Result(theta, value, np.inf, 0, [value])
-    curvature = make_curvature(damping)
+    damping, curvature = first_damping, make_curvature(first_damping)
     pairs, n_steps, n_renewals = Pairs(curvature.memory), 0, 0
     promising = tol  # decrement at which the gap is worth its price
     while result.n_iter < max_iter and not _at_rounding(result.values):
@@ -145,9 +144,8 @@ def minimise(
                 break
             promising = -slope / 2 * min(max(tol / gap, 0.1), 0.5)
         moved = _search(objective, theta, step, value, slope)
-        stuck = False
+        stuck = moved is None
         if moved is None:
-            stuck = True
             if not pairs.pairs and damping == 0:
                 break  # rounding: no step lowers the value
             pairs, damping = Pairs(curvature.memory), 0.0
@@ -172,17 +170,30 @@ def minimise(
     at_end = result.n_iter >= max_iter and not result.converged(tol)  # the last step is unproven
     if at_end or not np.isfinite(result.gap):
         step = -pairs.solve(gradient, curvature)
-        near = -float(gradient @ step) / 2 <= tol
-        if near:
-            gap = _proof(objective, theta, value, gradient, step, curvature, tol)
-        else:
-            gap = objective.gap(theta, value, step)
-        result.gap = min(result.gap, gap, objective.gap(theta, value, np.zeros_like(theta)))
+        gap = _last_gap(objective, theta, value, gradient, step, curvature, tol)
+        result.gap = min(result.gap, gap)
     if result.n_iter < max_iter and not result.converged(tol):  # at the optimum, but no proof yet
         _, gradient = objective.smooth(theta)
         gap = objective.gap(theta, value, newton_step(objective, gradient).step)
         result.gap = min(result.gap, gap)
     return result
+
+
+def _last_gap(
+    objective: Objective,
+    theta: NDArray,
+    value: float,
+    gradient: NDArray,
+    step: NDArray,
+    curvature: Curvature,
+    tol: float,
+) -> float:
+    """The gap where the steps have ended, the smaller of those by the next step and by none."""
+    if -float(gradient @ step) / 2 <= tol:
+        gap = _proof(objective, theta, value, gradient, step, curvature, tol)
+    else:
+        gap = objective.gap(theta, value, step)
+    return min(gap, objective.gap(theta, value, np.zeros_like(theta)))
 
 
 def _proof(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import scipy.linalg
@@ -207,6 +208,51 @@ def _column_penalty(objective: Objective) -> NDArray | None:
     return l2[0] if alike else None
 
 
+class _RowSpace(NamedTuple):
+    """Rows X in an orthonormal basis of their space: as many columns as rows.
+
+    With X X' = U diag(s^2) U' they are U diag(s). Columns of X are in units in which they have one
+    penalty.
+    """
+
+    design: LinearDesign
+    X: NDArray  # (n, n_columns)
+    U: NDArray  # (n, rank)
+    scale: NDArray  # (rank,)
+    units: NDArray  # (n_columns,)
+
+    @classmethod
+    def of(cls, design: LinearDesign, units: NDArray) -> _RowSpace:
+        X = np.asarray(design.X, dtype=np.float64) / units
+        squares, U = scipy.linalg.eigh(X @ X.T, check_finite=False, driver="evd")
+        keep = squares > max(squares[-1], 0.0) * len(X) * np.finfo(np.float64).eps
+        return cls(design, X, U[:, keep], np.sqrt(squares[keep]), units)
+
+    def reduced(self, n_jobs: int | None) -> LinearDesign:
+        design = self.design
+        return LinearDesign(
+            self.U * self.scale,
+            design.y,
+            design.weight if design.weight.size else None,
+            n_classes=design.n_logits + design.reference,
+            intercept=design.intercept,
+            n_jobs=n_jobs,
+            offset=design.offset,
+        )
+
+    def start(self, theta: NDArray, reduced: LinearDesign) -> NDArray:
+        """Parameters of the reduced design that give the same logits."""
+        weights, intercepts = self.design.split(theta)
+        within = ((self.design.matrix(weights) * self.units) @ self.X.T) @ self.U / self.scale
+        return reduced.join(within, intercepts)
+
+    def all_columns(self, theta: NDArray, reduced: LinearDesign) -> NDArray:
+        """Parameters of the design, of least norm, that give the same logits."""
+        weights, intercepts = reduced.split(theta)
+        whole = ((reduced.matrix(weights) / self.scale) @ self.U.T) @ self.X / self.units
+        return self.design.join(whole, intercepts)
+
+
 def _row_space(
     objective: Objective,
     theta: NDArray,
@@ -217,39 +263,17 @@ def _row_space(
     max_iter: int,
     each: Each,
 ) -> Result:
-    """Solve for weights w = X' a, where those of least norm are, and prove it for all weights.
-
-    With X X' = U diag(s^2) U', the rows in an orthonormal basis of their space are U diag(s):
-    as many columns as rows. Columns are in units in which they have one penalty.
-    """
+    """Solve for weights w = X' a, where those of least norm are, and prove it for all weights."""
     design = objective.design
     assert isinstance(design, LinearDesign)
     l2 = _column_penalty(objective)
     assert l2 is not None
     level = float(np.median(l2))
     units = np.sqrt(l2 / level) if level else np.ones(design.n_columns)
-    X = np.asarray(design.X, dtype=np.float64) / units
-    squares, U = scipy.linalg.eigh(X @ X.T, check_finite=False, driver="evd")
-    keep = squares > max(squares[-1], 0.0) * len(X) * np.finfo(np.float64).eps
-    if not keep.any():  # no row is other than zero, and so no weight
+    space = _RowSpace.of(design, units)
+    if not len(space.scale):  # no row is other than zero, and so no weight
         return _diagonal(objective)(objective, theta, tol=tol, max_iter=max_iter, each=each)
-    scale, U = np.sqrt(squares[keep]), U[:, keep]
-    weights, intercepts = design.split(theta)
-    start = ((design.matrix(weights) * units) @ X.T) @ U / scale
-    reduced = LinearDesign(
-        U * scale,
-        design.y,
-        design.weight if design.weight.size else None,
-        n_classes=design.n_logits + design.reference,
-        intercept=design.intercept,
-        n_jobs=n_jobs,
-        offset=design.offset,
-    )
-
-    def of_all_columns(theta: NDArray) -> NDArray:
-        weights, intercepts = reduced.split(theta)
-        return design.join(((reduced.matrix(weights) / scale) @ U.T) @ X / units, intercepts)
-
+    reduced = space.reduced(n_jobs)
     penalty = np.full(reduced.n_weights, level)
     problem = Objective(reduced, penalty, np.zeros_like(penalty))
     try:
@@ -257,17 +281,17 @@ def _row_space(
             solve = solver_of(choose(problem), problem, rng, n_jobs)
             inner = solve(
                 problem,
-                reduced.join(start, intercepts),
+                space.start(theta, reduced),
                 tol=tol / 2,
                 max_iter=max_iter,
                 each=lambda n_iter, value, gap, where: each(
-                    n_iter, value, gap, lambda: of_all_columns(where())
+                    n_iter, value, gap, lambda: space.all_columns(where(), reduced)
                 ),
             )
-        full = of_all_columns(inner.theta)
+        full = space.all_columns(inner.theta, reduced)
     except KeyboardInterrupt:
         if problem.best is not None:  # for whoever takes the best parameters
-            objective.smooth(of_all_columns(problem.best[1]))
+            objective.smooth(space.all_columns(problem.best[1], reduced))
         raise
     result = _diagonal(objective)(
         objective,

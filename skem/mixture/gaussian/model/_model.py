@@ -28,6 +28,7 @@ from skem.mixture.gaussian.model._covariances import (
 )
 from skem.mixture.gaussian.model._density_terms import DensityTerms, density_terms
 from skem.mixture.gaussian.model._e_step import (
+    DIFFERENCES_FROM,
     complete_statistics,
     differences_pay,
     lay_panels,
@@ -39,7 +40,7 @@ from skem.mixture.gaussian.model._e_step import (
 from skem.mixture.gaussian.model._missing import missing_statistics
 from skem.mixture.gaussian.model._moments import MomentsMixin, expand
 from skem.mixture.gaussian.model._params import GaussianParams, GaussianStatistics, Priors
-from skem.mixture.gaussian.model._several_maps import knows, several_maps
+from skem.mixture.gaussian.model._several_maps import several_maps
 
 NO_PRIORS = Priors()
 
@@ -233,7 +234,7 @@ class GaussianModel(MomentsMixin, CollapseMixin, EMModelBase):
         if n_complete == len(rows.X):
             return self._complete_statistics(params, rows)
         complete, incomplete = _split(rows, n_complete)
-        statistics = missing_statistics(self, params, incomplete, self._reference(params))
+        statistics = self._missing_statistics(params, incomplete)
         if n_complete:
             statistics = add(statistics, self._complete_statistics(params, complete))
         return statistics
@@ -257,9 +258,23 @@ class GaussianModel(MomentsMixin, CollapseMixin, EMModelBase):
             scale=self.scale,
         )
 
+    def _missing_statistics(self, params: GaussianParams, rows: Rows) -> GaussianStatistics:
+        return missing_statistics(
+            params,
+            rows,
+            structure=self.structure,
+            tied=self.tied,
+            center=self.center,
+            scale=self.scale,
+            reference=self._reference(params),
+        )
+
     @property
     def at_once(self) -> bool:
-        return knows(self)
+        kind = self.structure.name
+        few = kind == "diag" or (kind == "full" and self.d < DIFFERENCES_FROM)
+        plain = not (self.tied or self.incomplete or self.priors.any or self.moments_about_origin)
+        return few and plain and self.collapse == "report"
 
     def several_maps(self, params: GaussianParams, rows: Rows, n_maps: int) -> ManyMaps | None:
         return several_maps(self, params, rows, n_maps)

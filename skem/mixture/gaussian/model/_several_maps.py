@@ -2,35 +2,49 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from skem.em import ManyMaps, Rows
-from skem.mixture._features import kernel_rows, product_height, row_height
-from skem.mixture.gaussian.model._e_step import DIFFERENCES_FROM, steepest
+from skem.mixture._features import Features, kernel_rows, product_height, row_height
+from skem.mixture.gaussian.model._covariances import Structure
+from skem.mixture.gaussian.model._e_step import steepest
 from skem.mixture.gaussian.model._params import GaussianParams
 
-if TYPE_CHECKING:
-    from skem.mixture.gaussian.model._model import GaussianModel
+
+class Mapped(Protocol):
+    """What the loops ask of a Gaussian model."""
+
+    structure: Structure
+    features: Features
+    center: NDArray
+    scale: NDArray
+    reg: NDArray
+    base: float
+    d: int
+
+    @property
+    def at_once(self) -> bool: ...
+
+    def params(
+        self, weights: NDArray, means: NDArray, covariances: NDArray, *, share: float = 0.0
+    ) -> GaussianParams: ...
+
+    def refine(
+        self, params: GaussianParams, new: GaussianParams | None
+    ) -> GaussianParams | None: ...
+
+    def rounding_at(self, dtype: np.dtype, steepness: float, bound: float) -> float: ...
 
 
-def knows(model: GaussianModel) -> bool:
-    """Whether there is a loop: full or diagonal covariances, without priors and missing values."""
-    kind = model.structure.name
-    few = kind == "diag" or (kind == "full" and model.d < DIFFERENCES_FROM)
-    plain = not (model.tied or model.incomplete or model.priors.any or model.moments_about_origin)
-    return few and plain and model.collapse == "report"
-
-
-def several_maps(
-    model: GaussianModel, params: GaussianParams, rows: Rows, n_maps: int
-) -> ManyMaps | None:
+def several_maps(model: Mapped, params: GaussianParams, rows: Rows, n_maps: int) -> ManyMaps | None:
     """See `skem.em.EMModel.several_maps`; None where the steps have to be asked for one by one.
 
     That is so where quadratic features lose too many digits, or the next map needs the model.
     """
-    if params.theta is None or not knows(model):
+    if params.theta is None or not model.at_once:
         return None
     full = model.structure.name == "full"
     from skem.mixture.gaussian.kernels import _maps as map_kernels

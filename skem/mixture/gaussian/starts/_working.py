@@ -1,46 +1,40 @@
-"""Between what a user gives a Gaussian mixture and the model in its working coordinates."""
+"""Between what a user gives a Gaussian mixture and the model in its working units."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from skem._memory import refuse_starts_beyond_memory
+from skem._validation import check_numbers
+from skem.mixture._given import check_shares
 from skem.mixture._reach import (
     FARTHEST,
     MOST,
     check_distance,
     check_strengths,
     check_variances,
-    suspects,
 )
-from skem.mixture.gaussian.model._covariances import structure_of
+from skem.mixture.gaussian.model._given_covariances import check_covariances
 from skem.mixture.gaussian.model._model import GaussianModel
 from skem.mixture.gaussian.model._params import GaussianParams
 from skem.mixture.gaussian.starts._candidates import GaussianStarts, check_responsibilities
-from skem.mixture.gaussian.starts._init import (
-    TrainingData,
-    check_initial_values,
-    column_spread,
-    column_units,
-    make_priors,
-    shown,
-)
-
-if TYPE_CHECKING:
-    from skem.mixture.gaussian._gaussian_mixture import GaussianMixtureEM
-
+from skem.mixture.gaussian.starts._priors import make_priors
+from skem.mixture.gaussian.starts._rows import TrainingData
+from skem.mixture.gaussian.starts._settings import Settings
+from skem.mixture.gaussian.starts._suspects import suspects
+from skem.mixture.gaussian.starts._units import column_spread, column_units, shown
 
 _LARGEST_REG = 1e290
 """Variance of noise beside columns of unit variance of which a fit can still be made."""
 
 
 def make_model(
-    estimator: GaussianMixtureEM,
+    settings: Settings,
     data: TrainingData,
     rng: np.random.RandomState,
     mean_of_fit: NDArray | None = None,
@@ -49,39 +43,38 @@ def make_model(
 
     ``mean_of_fit`` is where the default mean prior of the last fit was, if that one goes on.
     """
-    structure, _ = structure_of(estimator.covariance_type)
-    d = data.X.shape[1]
+    d, structure = data.X.shape[1], settings.structure
     units = column_units(data.X, data.weight, common_scale=structure.name == "spherical")
     center, scale = units.center, units.scale
-    if units.lost.any() and estimator.reg_covar == 0 and structure.name != "spherical":
+    if units.lost.any() and settings.reg_covar == 0 and structure.name != "spherical":
         raise ValueError(
             f"Columns {shown(units.lost)} of X vary by less than 1e-140, so that their variances "
             "are no normal numbers. Change their units."
         )
     protected = None
     if data.labels is not None:
-        protected = data.labelled(estimator.n_components)
-        if estimator.collapse == "remove":
+        protected = data.labelled(settings.n_components)
+        if settings.collapse == "remove":
             raise ValueError(
                 "collapse='remove' cannot be used with labels: removing a component would "
                 "renumber the others. Use collapse='restart' or 'report'."
             )
-    priors = make_priors(estimator, structure, center, scale)
-    if priors.mean is not None and estimator.mean_prior is None and mean_of_fit is not None:
+    priors = make_priors(settings, center, scale)
+    if priors.mean is not None and settings.mean_prior is None and mean_of_fit is not None:
         priors = replace(priors, mean=(mean_of_fit - center) * scale)
     with np.errstate(over="ignore"):
         priors = priors.per(data.unit)
-        reg = np.full(d, float(estimator.reg_covar)) * scale**2
+        reg = np.full(d, float(settings.reg_covar)) * scale**2
     check_variances(reg, "reg_covar", most=_LARGEST_REG)
     check_strengths(priors.strengths, data.unit)
     return GaussianModel(
-        estimator.covariance_type,
+        settings.covariance_type,
         center=center,
         scale=scale,
         reg=reg,
         priors=priors,
         dtype=data.X.dtype,
-        collapse=estimator.collapse,
+        collapse=settings.collapse,
         rng=rng,
         protected=protected,
         row_weight=min(1.0 / data.unit, data.total_weight / data.n_rows),
@@ -111,7 +104,7 @@ def check_batch(model: GaussianModel, data: TrainingData) -> None:
 
 
 def make_starts(
-    estimator: GaussianMixtureEM,
+    settings: Settings,
     model: GaussianModel,
     data: TrainingData,
     rng: np.random.RandomState,
@@ -122,39 +115,60 @@ def make_starts(
     Also the rows that they were made of, where these are a sample.
     """
     if previous:
-        return [_go_on(estimator, model, previous)], None
-    given = _in_working_units(model, check_initial_values(estimator, model.d))
+        return [_go_on(settings, model, previous)], None
+    given = _in_working_units(model, _initial_values(settings, model.d))
     named = {"means_init": given["means"]} if "means" in given else {}
     if "covariances" in given:
         named["precisions_init"] = model.structure.variances(given["covariances"])
     model.suspects = suspects(model.priors, data.total_weight, named)
-    refuse_starts_beyond_memory(estimator.n_init, _bytes_of_a_start(estimator, model))
+    refuse_starts_beyond_memory(settings.n_init, _bytes_of_a_start(settings, model))
     if len(given) == 3:
         return [_given_params(model, given, None)], None
-    if not isinstance(estimator.init_params, str) and not callable(estimator.init_params):
-        init = check_responsibilities(estimator.init_params, len(data.X), estimator.n_components)
+    if not isinstance(settings.init_params, str) and not callable(settings.init_params):
+        init = check_responsibilities(settings.init_params, len(data.X), settings.n_components)
         init = init if data.order is None else init[data.order]
     else:
-        init = estimator.init_params
+        init = settings.init_params
     starts = GaussianStarts(
         model,
         data.X,
         weight=data.weight,
         labels=data.labels,
-        n_components=estimator.n_components,
+        n_components=settings.n_components,
         init_params=init,
         rng=rng,
         order=data.order,
-        n_jobs=estimator.n_jobs,
+        n_jobs=settings.n_jobs,
     )
-    n_starts = estimator.n_init
+    n_starts = settings.n_init
     if starts.deterministic:
-        n_starts = estimator.n_init if callable(init) and estimator.n_components > 1 else 1
+        n_starts = settings.n_init if callable(init) and settings.n_components > 1 else 1
     elif init in ("kmeans", "k-means++"):
-        n_starts = max(2 if starts.sample is None else 3, estimator.n_init)
+        n_starts = max(2 if starts.sample is None else 3, settings.n_init)
     n_starts += starts.has_labelled_start
     made = starts.make_all(n_starts)
     return [_given_params(model, given, start) for start in made], starts.sample
+
+
+def _initial_values(settings: Settings, d: int) -> dict[str, NDArray]:
+    """Initial weights, means and covariances that the user gave, by name; internal shapes."""
+    k = settings.n_components
+    given: dict[str, NDArray] = {}
+    if settings.weights_init is not None:
+        given["weights"] = check_shares(settings.weights_init, "weights_init", (k,))
+    if settings.means_init is not None:
+        given["means"] = check_numbers(
+            settings.means_init, "means_init", (k, d), ("n_components", "n_features")
+        )
+    if settings.precisions_init is not None:
+        precisions = check_covariances(
+            settings.precisions_init, "precisions_init", settings.covariance_type, k, d
+        )
+        with np.errstate(over="ignore"):  # which is refused where the units of X are known
+            given["covariances"] = settings.structure.precision(
+                settings.structure.factor(precisions)
+            )
+    return given
 
 
 def _in_working_units(model: GaussianModel, given: dict[str, NDArray]) -> dict[str, NDArray]:
@@ -171,30 +185,28 @@ def _in_working_units(model: GaussianModel, given: dict[str, NDArray]) -> dict[s
     return given
 
 
-def _bytes_of_a_start(estimator: GaussianMixtureEM, model: GaussianModel) -> float:
+def _bytes_of_a_start(settings: Settings, model: GaussianModel) -> float:
     """About what the parameters of a start take."""
     d = model.d
     numbers = 5 * d * d if model.structure.name == "full" else 6 * d
-    return 8.0 * numbers * estimator.n_components
+    return 8.0 * numbers * settings.n_components
 
 
-def _go_on(
-    estimator: GaussianMixtureEM, model: GaussianModel, previous: dict[str, Any]
-) -> GaussianParams:
+def _go_on(settings: Settings, model: GaussianModel, previous: dict[str, Any]) -> GaussianParams:
     """The parameters of the last fit, as a start."""
     k, d = previous.get("_fitted_components"), previous["means_"].shape[1]
-    if (k, d) != (estimator.n_components, model.d):
+    if (k, d) != (settings.n_components, model.d):
         raise ValueError(
             f"warm_start=True, but the last fit had {k} components in {d} dimensions and this one "
-            f"has {estimator.n_components} in {model.d}. Set warm_start=False."
+            f"has {settings.n_components} in {model.d}. Set warm_start=False."
         )
     before = previous["_fitted_type"]
-    if before != estimator.covariance_type:
+    if before != settings.covariance_type:
         raise ValueError(
             f"warm_start=True, but the last fit had covariance_type={before!r} and this one has "
-            f"{estimator.covariance_type!r}. Set warm_start=False."
+            f"{settings.covariance_type!r}. Set warm_start=False."
         )
-    return to_working(estimator, model, previous)
+    return to_working(model, previous)
 
 
 def _given_params(
@@ -208,9 +220,7 @@ def _given_params(
     return model.params(parts["weights"], parts["means"], parts["covariances"])
 
 
-def to_working(
-    estimator: GaussianMixtureEM, model: GaussianModel, fitted: Mapping[str, Any]
-) -> GaussianParams:
+def to_working(model: GaussianModel, fitted: Mapping[str, Any]) -> GaussianParams:
     """Fitted attributes as parameters of the model."""
     covariances = np.asarray(fitted["covariances_"], dtype=np.float64)
     return model.params(
@@ -218,20 +228,6 @@ def to_working(
         (np.asarray(fitted["means_"], dtype=np.float64) - model.center) * model.scale,
         model.structure.rescale(covariances[None] if model.tied else covariances, model.scale),
     )
-
-
-def check_goes_on(estimator: GaussianMixtureEM) -> None:
-    """Refuse batches for a fitted mixture of another covariance type or number of components.
-
-    The number is that which was asked for: components that were removed are no contradiction.
-    """
-    before = estimator._fitted_type, estimator._fitted_components
-    if before != (estimator.covariance_type, estimator.n_components):
-        raise ValueError(
-            f"partial_fit began with covariance_type={before[0]!r} and n_components={before[1]}, "
-            f"which cannot change on the way; they are {estimator.covariance_type!r} and "
-            f"{estimator.n_components} now. Set them back, or begin anew with a clone."
-        )
 
 
 def _shares(weights: ArrayLike) -> NDArray:
