@@ -1,4 +1,4 @@
-"""The one place that uses scikit-learn's private helpers."""
+"""The one place that uses private helpers of scikit-learn and joblib."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from numbers import Integral
 from typing import Any
 
+import joblib
 import numpy as np
 from sklearn import base
 from sklearn.utils import _param_validation
@@ -19,6 +20,7 @@ __all__ = [
     "Interval",
     "StrOptions",
     "fit_context",
+    "n_jobs_was_set",
     "openmp_threads",
 ]
 
@@ -37,6 +39,15 @@ class Interval(_param_validation.Interval):
         if isinstance(val, (bool, np.bool_)) or not super().is_satisfied_by(val):
             return False
         return self.type is Integral or not isinstance(val, int) or abs(val) <= sys.float_info.max
+
+
+def n_jobs_was_set() -> bool:
+    """Whether a context of joblib says how many jobs there are.
+
+    It reports one job both where nothing is set and where one job was asked for.
+    """
+    config = getattr(joblib.parallel._backend, "config", {})
+    return isinstance(config.get("n_jobs"), int)
 
 
 def fit_context(*, prefer_skip_nested_validation: bool) -> Callable[[Callable], Callable]:

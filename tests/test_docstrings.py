@@ -7,10 +7,10 @@ import re
 import pytest
 from numpydoc.validate import validate
 
-# `skem.em` is for authors of models and is described as a whole in the design page of the docs.
 PUBLIC_MODULES = (
     "skem",
     "skem.datasets",
+    "skem.em",
     "skem.inspection",
     "skem.maxent",
     "skem.mixture",

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
 from skem._interrupts import plain_interrupts
-from skem._sklearn import openmp_threads
+from skem._sklearn import n_jobs_was_set, openmp_threads
 from skem.em._model import Rows, total
 
 T = TypeVar("T")
@@ -50,9 +50,7 @@ def effective_n_jobs(n_jobs: int | None) -> int:
     if n_jobs is not None:
         return min(joblib.effective_n_jobs(int(n_jobs)), MAX_THREADS)
     backend, context_n_jobs = joblib.parallel.get_active_backend(prefer="threads")
-    # joblib reports 1 both for "nothing set" and for an explicit n_jobs=1.
-    config = getattr(joblib.parallel._backend, "config", {})
-    if isinstance(config.get("n_jobs"), int):
+    if n_jobs_was_set():
         return backend.effective_n_jobs(context_n_jobs)
     if backend.nesting_level and threading.current_thread() is not threading.main_thread():
         return 1  # one of joblib's own threads: the others have the other cores

@@ -12,7 +12,7 @@ from torch.testing import assert_close
 from skem.deep.modules.language_model import LanguageModel
 from skem.deep.modules.recurrent import CELLS
 from skem.deep.modules.softmax import AdaptiveSoftmax, FullSoftmax
-from skem.deep.sequences._segments import Documents, Segments
+from skem.deep.sequences._segments import NextTokens, Segments
 from skem.deep.training._net import Net
 
 V, E, H, T, B = 5, 4, 6, 8, 3
@@ -300,7 +300,7 @@ def gradient_of_an_epoch(model, segments):
 def test_the_expected_gradient_of_random_truncation_is_the_full_one(cell, offsets):
     """Monte Carlo, 600 epochs: within 4 standard errors, where fixed truncation is 10 off."""
     model = tiny(cell=cell, scale=2.0)
-    given = Documents(TEXT, torch.tensor(offsets), start=0)
+    given = NextTokens(TEXT, torch.tensor(offsets), start=0)
 
     def segments(**options):
         return Segments(given, 2, bptt=3, layout="documents", **options)
@@ -309,7 +309,8 @@ def test_the_expected_gradient_of_random_truncation_is_the_full_one(cell, offset
         return gradient_of_an_epoch(model, found) * found.size
 
     full, cut = scaled(segments(truncation="none")), scaled(segments(truncation="fixed"))
-    drawn = segments(truncation="random", stride=1)
+    drawn = segments(truncation="random")
+    drawn.stride = 1
     gradients = torch.stack([scaled(drawn) for _ in range(600)])
     # along what truncation leaves out, and then every weight alone
     direction = functional.normalize(full - cut, dim=0)
@@ -323,7 +324,7 @@ def test_the_expected_gradient_of_random_truncation_is_the_full_one(cell, offset
 
 def test_random_truncation_leaves_the_forward_values_as_they_are():
     model = tiny()
-    given = Documents(TEXT, torch.tensor([0, 10]), start=0)
+    given = NextTokens(TEXT, torch.tensor([0, 10]), start=0)
     totals = [
         sum(model(*s)[1][0] for s in Segments(given, 1, bptt=3, truncation=truncation))
         for truncation in ("none", "fixed", "random", "random")
@@ -436,7 +437,7 @@ def test_it_learns_through_the_net(cell):
         iterator_train__truncation="random",
         verbose=0,
     ).initialize()
-    net.partial_fit(Documents(text, torch.tensor([0, 601])))
+    net.partial_fit(NextTokens(text, torch.tensor([0, 601])))
     net.let_go()
     losses = net.history[:, "train_loss"]
     assert losses[0] == pytest.approx(math.log(V), rel=0.5)

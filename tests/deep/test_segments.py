@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from skem.deep.sequences._segments import Documents, Segments, buckets
+from skem.deep.sequences._segments import NextTokens, Segments, buckets
 
 START, END = 100, 101
 
@@ -22,18 +22,18 @@ def seeded():
 def documents(lengths, **options):
     """Documents of the tokens 0, 1, 2, ..., each token once."""
     offsets = np.cumsum([0, *lengths])
-    return Documents(np.arange(offsets[-1]), offsets, **options)
+    return NextTokens(np.arange(offsets[-1]), offsets, **options)
 
 
 def predictions(segments):
-    """Pairs of input and target, with weights, of an epoch."""
+    """Pairs of input and target of an epoch."""
     found = []
     for segment in segments:
         tokens, targets = segment.tokens, segment.targets
         weight = torch.ones(tokens.shape) if segment.weight is None else segment.weight
         for x, y, w in zip(tokens.flatten(), targets.flatten(), weight.flatten(), strict=True):
             if w:
-                found.append((int(x), int(y), float(w)))
+                found.append((int(x), int(y)))
     return found
 
 
@@ -83,7 +83,7 @@ def test_whole_documents_beside_each_other():
 def test_arrays_that_are_read_only_will_do():
     tokens = np.arange(4)
     tokens.flags.writeable = False
-    assert len(Documents(tokens, np.array([0, 4])).inputs) == 3
+    assert len(NextTokens(tokens, np.array([0, 4])).inputs) == 3
 
 
 def test_nothing_to_predict_is_refused():
@@ -99,10 +99,9 @@ LENGTHS = [7, 1, 30, 12, 12, 5, 0, 19]
 @pytest.mark.parametrize("layout", ["stream", "documents"])
 @pytest.mark.parametrize("truncation", ["none", "fixed", "random"])
 def test_an_epoch_has_every_prediction_once(truncation, layout, shuffle):
-    given = documents(LENGTHS, start=START, end=END, weight=np.arange(8) + 1.0)
+    given = documents(LENGTHS, start=START, end=END)
     segments = Segments(given, 3, shuffle, bptt=6, truncation=truncation, layout=layout)
-    of_document = torch.arange(8.0).repeat_interleave(given.lengths) + 1
-    expected = zip(*(t.tolist() for t in (given.inputs, given.targets, of_document)), strict=True)
+    expected = zip(given.inputs.tolist(), given.targets.tolist(), strict=True)
     assert sorted(predictions(segments)) == sorted(expected)
     sizes = [s.size for s in segments]
     assert sizes[0] == pytest.approx(given.n_predictions / len(segments))
@@ -183,8 +182,8 @@ def test_random_segments_have_a_mean_of_bptt_steps_and_join_with_the_chance_that
     stride,
 ):
     n, bptt = 120_001, 12
-    segments = Segments(documents([n]), 1, bptt=bptt, truncation="random", stride=stride)
-    step = segments.stride
+    segments = Segments(documents([n]), 1, bptt=bptt, truncation="random")
+    step = segments.stride = segments.stride if stride is None else stride
     lengths, joined, seen = [], {}, {}
     for segment in segments:
         count = len(segment.joins)

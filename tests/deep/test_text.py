@@ -188,9 +188,9 @@ def test_unknown_tokens():
     assert vocabulary.id_of("x") == vocabulary.unknown
     assert "a" in vocabulary
     assert "x" not in vocabulary
-    with pytest.raises(ValueError, match=r"prompt has tokens .* 'x', 'y', first in document 1"):
-        vocabulary.encode(["ab", "xy"], strict=True, name="prompt")
     closed = learned(["abba"], "char", unknown=False)
+    with pytest.raises(ValueError, match=r"prompt has tokens .* 'x', 'y', first in document 1"):
+        closed.encode(["ab", "xy"], name="prompt")
     with pytest.raises(ValueError, match=r"X has a token that is not in the vocabulary of 4: 'x'"):
         closed.encode(["ab", "", "x"])
     with pytest.raises(KeyError):

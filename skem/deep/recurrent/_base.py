@@ -108,12 +108,12 @@ class SequenceEstimatorMixin(DeepEstimatorMixin):
             **special,
         )
 
-    def _encode(self, X: Any, *, strict: bool = False) -> Sequences:
+    def _encode(self, X: Any) -> Sequences:
         """Sequences of ids of a fitted estimator's vocabulary, without start and end.
 
         Some may be empty.
         """
-        return self.vocabulary_.compact(self._read_documents(X, reset=False), strict=strict)
+        return self.vocabulary_.compact(self._read_documents(X, reset=False))
 
     # ------------------------------------------------------------------ fit
     def _hidden_sizes(self) -> tuple[int, ...]:
@@ -156,7 +156,7 @@ class SequenceEstimatorMixin(DeepEstimatorMixin):
 
     def _in_parts(
         self,
-        dataset: _segments.Documents,
+        dataset: _segments.NextTokens,
         width: int,
         device: torch.device,
         function: Callable[[Part], tuple[Tensor, ...]],

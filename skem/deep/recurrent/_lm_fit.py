@@ -108,7 +108,7 @@ class LanguageModelFitMixin(LanguageModelGenerateMixin):
 
     def _datasets(
         self, sequences: Sequences, vocabulary: Vocabulary, X_val: Any
-    ) -> tuple[_segments.Documents, _segments.Documents | None]:
+    ) -> tuple[_segments.NextTokens, _segments.NextTokens | None]:
         """Sequences to train on and, with early stopping, those that are held out."""
         train, valid = sequences, None
         if X_val is not None:
@@ -139,12 +139,12 @@ class LanguageModelFitMixin(LanguageModelGenerateMixin):
             )
         return Sequences.of_lengths(tokens[:n], [n]), Sequences(tokens[n:], [0, len(tokens) - n])
 
-    def _predictions(self, sequences: Sequences, vocabulary: Vocabulary) -> _segments.Documents:
-        return _segments.Documents(
+    def _predictions(self, sequences: Sequences, vocabulary: Vocabulary) -> _segments.NextTokens:
+        return _segments.NextTokens(
             sequences.tokens, sequences.offsets, vocabulary.start, vocabulary.end
         )
 
-    def _size_of_batches(self, train: _segments.Documents) -> int:
+    def _size_of_batches(self, train: _segments.NextTokens) -> int:
         """With 'auto' an epoch has 16 segments and more, also of few tokens."""
         if isinstance(self.batch_size, str):
             return min(max(train.n_predictions // (16 * self.bptt), 8), 64)

@@ -111,7 +111,7 @@ class LanguageModelScoreMixin(LanguageModelUseMixin):
     def _visit(self, sequences: Sequences, function: Callable[[Part, Tensor], None]) -> None:
         """Give the function the log-probabilities (T, B) of the targets of each part."""
         vocabulary, module = self.vocabulary_, self._module
-        dataset = _segments.Documents(
+        dataset = _segments.NextTokens(
             sequences.tokens, sequences.offsets, vocabulary.start, vocabulary.end
         )
 

@@ -122,7 +122,7 @@ class LanguageModelUseMixin(
         module, end = self._module, self.vocabulary_.start
         sequences, first, back = in_own_order(sequences)
         # The token after the last one is a target only, and any will do.
-        dataset = _segments.Documents(sequences.tokens, sequences.offsets, end, end)
+        dataset = _segments.NextTokens(sequences.tokens, sequences.offsets, end, end)
         out = {
             name: torch.zeros(len(back), self._n_features_out, dtype=torch.float32)
             for name in wanted

@@ -50,7 +50,7 @@ class Segment(NamedTuple):
     joins: tuple[tuple[int, float], ...]
 
 
-class Documents(Dataset):
+class NextTokens(Dataset):
     """Tokens and the tokens that follow them, document after document.
 
     Parameters
@@ -61,8 +61,6 @@ class Documents(Dataset):
         Where each one starts, and the end.
     start, end : int, default=None
         Ids of tokens to put before and after each document.
-    weight : array of shape (n_documents,), default=None
-        Of each prediction of a document; their mean should be about one.
 
     Attributes
     ----------
@@ -77,7 +75,6 @@ class Documents(Dataset):
         offsets: Any,
         start: int | None = None,
         end: int | None = None,
-        weight: Any = None,
     ):
         framed = Sequences(tokens, offsets).framed(start, end)
         full, has_any = framed.tokens, framed.lengths > 0
@@ -90,7 +87,6 @@ class Documents(Dataset):
         self.targets = torch.from_numpy(full[keep])
         self.lengths = torch.from_numpy((framed.lengths - 1).clip(min=0))
         self.starts = self.lengths.cumsum(0) - self.lengths
-        self.weight = None if weight is None else _tensor(weight).float()
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -127,7 +123,7 @@ class Segments:
 
     Parameters
     ----------
-    dataset : Documents
+    dataset : NextTokens
     batch_size : int
         Columns, at most.
     shuffle : bool, default=False
@@ -141,19 +137,16 @@ class Segments:
         See above. 'none' is always of layout 'documents'.
     layout : {'auto', 'stream', 'documents'}, default='auto'
         See above. 'auto' makes a stream of documents that are longer than 4 ``bptt`` in the mean.
-    stride : int, default=None
-        Steps between places where 'random' may cut; a quarter of ``bptt`` if None. Fewer make more
-        and shorter kernels.
 
     Raises
     ------
     ValueError
-        If there is nothing to predict, or ``bptt`` and ``stride`` do not go together.
+        If there is nothing to predict, or ``bptt`` is too short for random cuts.
     """
 
     def __init__(
         self,
-        dataset: Documents,
+        dataset: NextTokens,
         batch_size: int,
         shuffle: bool = False,
         device: torch.device | str | None = None,
@@ -161,14 +154,14 @@ class Segments:
         bptt: int = 64,
         truncation: str = "fixed",
         layout: str = "auto",
-        stride: int | None = None,
     ):
         n = dataset.n_predictions
         if not n:
             raise ValueError("There is no token to predict: all sequences are too short.")
         self.dataset, self.batch_size, self.shuffle = dataset, batch_size, shuffle
         self.bptt, self.truncation = bptt, truncation
-        self.stride = max(bptt // 4, 1) if stride is None else stride
+        # Between places where 'random' may cut: fewer make more and shorter kernels.
+        self.stride = max(bptt // 4, 1)
         if truncation == "random" and self.stride >= bptt:
             raise ValueError(
                 f"Random truncation needs a bptt above its stride, {self.stride}; got {bptt}."
@@ -232,13 +225,12 @@ class Segments:
             n = sum(end > start for end in ends)
             steps = torch.arange(start, stop)[:, None]
             index = (starts[:n] + steps).clamp_(max=most)  # after the end of a column any
-            index, own = content.of(self.dataset, index)
+            index = content.of(self.dataset, index).to(self.device)
+            valid = None
             if ends[n - 1] < stop:
-                valid = (steps < lengths[:n]).float()
-                own = valid if own is None else own * valid
-            index, own = index.to(self.device), None if own is None else own.to(self.device)
+                valid = (steps < lengths[:n]).float().to(self.device)
             tokens, targets = self.inputs[index].long(), self.targets[index].long()
-            yield Segment(tokens, targets, own, start == 0, self.size, joins)
+            yield Segment(tokens, targets, valid, start == 0, self.size, joins)
 
     def _cuts(self, n_steps: int) -> Iterator[tuple[int, int, tuple[tuple[int, float], ...]]]:
         """First step, end and joins of each segment."""
@@ -275,10 +267,9 @@ class _InDocuments(NamedTuple):
 
     documents: Tensor  # (B,)
 
-    def of(self, dataset: Documents, index: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Positions of predictions, and their weights."""
-        weight, n = dataset.weight, index.shape[1]
-        return index, None if weight is None else weight[self.documents[:n]].expand(len(index), -1)
+    def of(self, dataset: NextTokens, index: Tensor) -> Tensor:
+        """Positions of predictions."""
+        return index
 
 
 class _InStream(NamedTuple):
@@ -288,18 +279,12 @@ class _InStream(NamedTuple):
     ends: Tensor  # (n_documents,): of each in the stream
     shift: int
 
-    def of(self, dataset: Documents, index: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Positions of predictions, and their weights, at places of the stream."""
+    def of(self, dataset: NextTokens, index: Tensor) -> Tensor:
+        """Positions of predictions at places of the stream."""
         place = (index - self.shift) % dataset.n_predictions
-        if len(self.documents) == 1 and dataset.weight is None:
-            return place, None
+        if len(self.documents) == 1:
+            return place
         nth = torch.searchsorted(self.ends, place, right=True)
         document = self.documents[nth]
         from_end = self.ends[nth] - place
-        found = dataset.starts[document] + dataset.lengths[document] - from_end
-        return found, None if dataset.weight is None else dataset.weight[document]
-
-
-def _tensor(x: Any) -> Tensor:
-    """A copy of what is no tensor: torch warns of arrays that are read only."""
-    return x if isinstance(x, Tensor) else torch.tensor(x)
+        return dataset.starts[document] + dataset.lengths[document] - from_end

@@ -122,7 +122,7 @@ class Vocabulary:
             raise KeyError(token)
         return i
 
-    def encode(self, X: Any, *, strict: bool = False, name: str = "X") -> Sequences:
+    def encode(self, X: Any, *, name: str = "X") -> Sequences:
         """Ids of documents, without start and end.
 
         A token that reads '<unk>' is the unknown one, if there is one.
@@ -130,8 +130,6 @@ class Vocabulary:
         Parameters
         ----------
         X : Documents, or anything that `read` takes
-        strict : bool, default=False
-            Refuse tokens that are not in the vocabulary even if there is an unknown token.
         name : str, default='X'
             What errors call the documents.
 
@@ -142,16 +140,16 @@ class Vocabulary:
         Raises
         ------
         ValueError
-            If a token is not in the vocabulary, and there is no unknown token (or ``strict``); if a
+            If a token is not in the vocabulary, and there is no unknown token; if a
             token is one that stands for the start or the end of documents.
         TypeError
             If X has strings where there were integers in training, or the other way round, or text
             where there were lists of tokens.
         """
-        found = self.compact(X, strict=strict, name=name)
+        found = self.compact(X, name=name)
         return Sequences(found.tokens.astype(np.int64), found.offsets)
 
-    def compact(self, X: Any, *, strict: bool = False, name: str = "X") -> Sequences:
+    def compact(self, X: Any, *, name: str = "X") -> Sequences:
         """The same as `encode`, with ids of the smallest type that holds them."""
         documents = X if isinstance(X, Documents) else read(X, self.tokenizer)
         self._check_kind(documents, name)
@@ -159,7 +157,7 @@ class Vocabulary:
         table = np.array([self._ids.get(token, -1) for token in documents.types], dtype=np.int64)
         absent = table < 0
         if absent.any():
-            if strict or self.unknown is None:
+            if self.unknown is None:
                 self._refuse(documents, absent, name)
             table[absent] = self.unknown
         return documents.sequences.mapped(table.astype(id_type(self.size)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable
 from numbers import Integral, Real
 from typing import Any
@@ -17,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from skem._input import validate_data
 from skem._sklearn import Interval, fit_context
 from skem._validation import check_positive_integer, check_weights, unchanged_on_error
+from skem._warnings import warn_user
 from skem.maxent.distribution._density import Density, attributes
 from skem.maxent.distribution._facts import (
     Given,
@@ -265,12 +265,11 @@ class MaxEntDistribution(DensityMixin, BaseEstimator):
             self.points_ = points[:, 0] if setting.support.flat else points
             self.probabilities_ = densities[0].probability
         if not self.converged_:
-            warnings.warn(
+            warn_user(
                 f"The fit did not converge in max_iter={self.max_iter} Newton steps: the dual is "
                 f"an estimated {self.optimality_gap_:.3g} nats above its minimum. Increase "
                 "max_iter, or check whether the constraints are nearly impossible.",
                 ConvergenceWarning,
-                stacklevel=4,
             )
 
     def _check_X(self, X: ArrayLike, *, reset: bool = False) -> NDArray:

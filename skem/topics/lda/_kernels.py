@@ -15,7 +15,7 @@ import numpy as np
 
 from skem._compiled import VECTORISE
 from skem._kernel_cache import njit
-from skem.topics._fold_in import gather
+from skem.topics._fold_in_kernels import gather
 from skem.topics._kernels import add, dot, least, log_likelihood, longest
 
 

@@ -130,7 +130,11 @@ class LatentDirichletAllocationVB(LDADocuments):
     """
 
     _parameter_constraints: dict = {
-        **EMEstimatorMixin._parameter_constraints,
+        **{
+            name: allowed
+            for name, allowed in EMEstimatorMixin._parameter_constraints.items()
+            if name != "acceleration"
+        },
         "n_components": [Interval(Integral, 1, None, closed="left")],
         "doc_topic_prior": [Real, "array-like", None],
         "topic_word_prior": [Interval(Real, 0, None, closed="neither"), "array-like", None],
@@ -141,7 +145,6 @@ class LatentDirichletAllocationVB(LDADocuments):
         "doc_tol": [Interval(Real, 0, None, closed="left")],
         "random_state": ["random_state"],
     }
-    del _parameter_constraints["acceleration"]
 
     acceleration = None
     _fixed_online = ("doc_topic_prior", "topic_word_prior", "inference", "learn_priors")

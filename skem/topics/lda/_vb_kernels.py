@@ -21,7 +21,7 @@ import math
 import numpy as np
 
 from skem._kernel_cache import njit
-from skem.topics._fold_in import gather
+from skem.topics._fold_in_kernels import gather
 from skem.topics._kernels import dot, least, log_likelihood, longest, mix, spread
 from skem.topics.lda._kernels import digamma, dirichlet_terms, exp_log_expectation
 

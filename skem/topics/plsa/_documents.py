@@ -38,7 +38,7 @@ class PLSADocuments(BaseTopicModel):
 
     def _fold_in(self, counts: Counts, unit: int) -> NDArray:
         """Mixtures of documents that are divided by 2 ** unit."""
-        from skem.topics._fold_in import fold_in
+        from skem.topics._fold_in_kernels import fold_in
 
         counts, prior = divided(counts, unit), prior_of_documents(self._doc_exponents, unit)
         k, dtype = len(self.components_), self.components_.dtype

@@ -61,7 +61,7 @@ class OnlinePLSAModel(EMModelBase):
         self.word_prior = np.where(word_prior == 0, beforehand, word_prior)
 
     def expected_statistics(self, params: TopicParams, rows: Rows) -> TopicStatistics:
-        from skem.topics._fold_in import fold_in
+        from skem.topics._fold_in_kernels import fold_in
         from skem.topics._kernels import e_step
 
         counts: Counts = rows.X

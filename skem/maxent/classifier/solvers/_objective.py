@@ -62,7 +62,6 @@ class Objective:
         self.l1 = np.concatenate([l1, np.zeros(n_free)])
         self.signs = np.zeros(design.n_params)
         self.signs[: design.n_weights] = 0.0 if signs is None else signs
-        self.n_evaluations = 0
         self.best: tuple[float, NDArray] | None = None  # lowest F so far, and where
 
     @property
@@ -96,7 +95,6 @@ class Objective:
 
     def smooth(self, theta: NDArray) -> tuple[float, NDArray]:
         """F without the absolute values, and its gradient."""
-        self.n_evaluations += 1
         loss, gradient = self.design.evaluate(theta)
         total = self.design.total_weight
         value = loss / total + float(self.l2 @ (theta * theta)) / 2

@@ -155,8 +155,7 @@ def _on_box(problem: Problem) -> Solved:
         solved = minimise(problem, domain)
         white = np.append(solved.mean, solved.state.log_z)
         if before is not None and np.abs(white - before).max() <= 1e-10 * (1 + np.abs(white).max()):
-            finer = minimise(problem, domain)
-            return finer
+            return solved
         before, domain = white, domain.finer()
     raise ValueError(
         "The density on the box could not be integrated to 1e-10: it is too concentrated, or a "
