@@ -7,10 +7,10 @@ import re
 import pytest
 from numpydoc.validate import validate
 
+# `skem.em` is for authors of models and is described as a whole in the design page of the docs.
 PUBLIC_MODULES = (
     "skem",
     "skem.datasets",
-    "skem.em",
     "skem.inspection",
     "skem.maxent",
     "skem.mixture",
@@ -42,7 +42,7 @@ def public_objects():
         module = importlib.import_module(module_name)
         for name in module.__all__:
             value = getattr(module, name)
-            if not inspect.ismodule(value):
+            if inspect.isclass(value) or inspect.isroutine(value):
                 paths.add(f"{value.__module__}.{value.__qualname__}")
     return sorted(paths)
 

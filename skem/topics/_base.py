@@ -81,7 +81,7 @@ class BaseTopicModel(
         return counts, weight
 
     def fit_transform(
-        self, X: Any, y: Any = None, *, sample_weight: ArrayLike | None = None
+        self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None
     ) -> NDArray:
         """Fit topics, and give p(z|d) of the training documents.
 

@@ -314,8 +314,8 @@ class VAEUseMixin(DeepEstimatorMixin, ClassNamePrefixFeaturesOutMixin, Transform
         self,
         X: Any,
         y: Any = None,
-        *,
         sample_weight: ArrayLike | None = None,
+        *,
         labels: ArrayLike | None = None,
     ) -> float:
         """Mean of `score_samples`, in nats per row: higher is better.

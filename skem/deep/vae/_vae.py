@@ -271,8 +271,8 @@ class VAETransformer(VAEFitMixin, BaseEstimator):
         self,
         X: Any,
         y: Any = None,
-        *,
         sample_weight: ArrayLike | None = None,
+        *,
         labels: ArrayLike | None = None,
     ) -> VAETransformer:
         """Train encoder and decoder.
@@ -346,8 +346,8 @@ class VAETransformer(VAEFitMixin, BaseEstimator):
         self,
         X: Any,
         y: Any = None,
-        *,
         sample_weight: ArrayLike | None = None,
+        *,
         labels: ArrayLike | None = None,
     ) -> Any:
         """Fit, and return the posterior means of the same rows.

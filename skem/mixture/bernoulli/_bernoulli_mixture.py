@@ -242,7 +242,7 @@ class BernoulliMixtureEM(BernoulliRows):
 
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
-        self, X: ArrayLike, y: Any = None, *, sample_weight: ArrayLike | None = None
+        self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None
     ) -> BernoulliMixtureEM:
         """Update the fit with a batch of rows by stepwise EM (Cappé and Moulines 2009).
 

@@ -257,8 +257,8 @@ class GaussianMixtureEM(FittedGaussianMixture):
         self,
         X: ArrayLike,
         y: Any = None,
-        *,
         sample_weight: ArrayLike | None = None,
+        *,
         labels: ArrayLike | None = None,
     ) -> GaussianMixtureEM:
         """Fit the mixture.
@@ -378,8 +378,8 @@ class GaussianMixtureEM(FittedGaussianMixture):
         self,
         X: ArrayLike,
         y: Any = None,
-        *,
         sample_weight: ArrayLike | None = None,
+        *,
         labels: ArrayLike | None = None,
     ) -> GaussianMixtureEM:
         """Update the fit with a batch of rows by stepwise EM (Cappé and Moulines 2009).

@@ -186,7 +186,7 @@ class LatentDirichletAllocationVB(LDADocuments):
     @with_callbacks
     @fit_context(prefer_skip_nested_validation=True)
     def fit(
-        self, X: Any, y: Any = None, *, sample_weight: ArrayLike | None = None
+        self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None
     ) -> LatentDirichletAllocationVB:
         """Fit topics to documents.
 
@@ -323,7 +323,7 @@ class LatentDirichletAllocationVB(LDADocuments):
     # ------------------------------------------------------------------ partial_fit
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
-        self, X: Any, y: Any = None, *, sample_weight: ArrayLike | None = None
+        self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None
     ) -> LatentDirichletAllocationVB:
         """Update the fit with a batch of documents: online variational inference.
 

@@ -188,7 +188,7 @@ class PLSA(PLSADocuments):
     # ------------------------------------------------------------------ fit
     @with_callbacks
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: Any = None, *, sample_weight: ArrayLike | None = None) -> PLSA:
+    def fit(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> PLSA:
         """Fit topics to documents.
 
         Parameters
@@ -312,7 +312,7 @@ class PLSA(PLSADocuments):
 
     # ------------------------------------------------------------------ partial_fit
     @fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X: Any, y: Any = None, *, sample_weight: ArrayLike | None = None) -> PLSA:
+    def partial_fit(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> PLSA:
         """Update the fit with a batch of documents by stepwise EM (Cappé and Moulines 2009).
 
         p(z|d) of the batch is fitted first, and not kept. New words get a small probability in all
