@@ -9,14 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skem.em._model import Rows, add, scale
+from skem.em._acceleration import Geometry
+from skem.em._model import EMModel, Rows, add, check_declares, scale
 
 _DIRECTIONS = 6
 """Random directions, beside the EM step, in which a gradient is compared with differences."""
 
 
 def check_model(
-    model: Any, rows: Rows, params: Any, *, rtol: float = 1e-6, random_state: int = 0
+    model: EMModel, rows: Rows, params: Any, *, rtol: float = 1e-6, random_state: int = 0
 ) -> None:
     """Test that a user's model has the properties that the engine relies on.
 
@@ -45,7 +46,10 @@ def check_model(
 
 
 class _Checks:
-    def __init__(self, model: Any, rows: Rows, params: Any, rtol: float, rng: np.random.Generator):
+    def __init__(
+        self, model: EMModel, rows: Rows, params: Any, rtol: float, rng: np.random.Generator
+    ):
+        check_declares(model)
         self.model, self.rows, self.params, self.rtol, self.rng = model, rows, params, rtol, rng
         self.name = type(model).__name__
         self.statistics = model.expected_statistics(params, rows)
@@ -57,8 +61,8 @@ class _Checks:
         self.weights()
         new = self.map()
         self.coordinates()
-        if getattr(self.model, "geometry", None) is not None:
-            self.geometry(new)
+        if self.model.geometry is not None:
+            self.geometry(self.model.geometry(self.statistics, self.params, new), new)
 
     def fail(self, what: str) -> None:
         raise AssertionError(f"{self.name}: {what}")
@@ -108,7 +112,7 @@ class _Checks:
             self.fail("maximize changed the parameters that it was given, in place.")
         value = self.bound_at(new)
         allowed = self.model.rounding(self.statistics, self.params)
-        if getattr(self.model, "monotone", True) and not value >= self.bound - 2 * allowed:
+        if self.model.monotone and not value >= self.bound - 2 * allowed:
             self.fail(
                 f"an EM map lowered the bound by {self.bound - value:.3g} (rounding error "
                 f"{allowed:.3g})."
@@ -128,8 +132,7 @@ class _Checks:
                 f"than {allowed:.3g}."
             )
 
-    def geometry(self, new: Any) -> None:
-        geometry = self.model.geometry(self.statistics, self.params, new)
+    def geometry(self, geometry: Geometry, new: Any) -> None:
         x = self.vector(self.params)
         step = self.vector(new) - x
         gradient = np.asarray(geometry.gradient)

@@ -17,7 +17,8 @@ from skem._interrupts import interrupts_later
 from skem._sklearn import Interval, StrOptions
 from skem._warnings import warn_user
 from skem.em._acceleration import ACCELERATIONS
-from skem.em._online import StepwiseEM
+from skem.em._model import EMModel
+from skem.em._online import M, StepwiseEM
 from skem.em._rows import RowSource
 from skem.em._starts import SHORT_RUN, fit_from_starts
 from skem.em._state import EMState
@@ -60,15 +61,15 @@ class EMEstimatorMixin(CallbackSupportMixin):
         "verbose_interval": [Interval(Integral, 1, None, closed="left")],
     }
 
-    def _acceleration_name(self, model: Any) -> str | None:
+    def _acceleration_name(self, model: EMModel) -> str | None:
         """The acceleration asked for; 'auto' is what was measured best for such a model."""
         if self.acceleration != "auto":
             return self.acceleration
-        return "quasi-newton" if hasattr(model, "geometry") else "squarem"
+        return "squarem" if model.geometry is None else "quasi-newton"
 
     def _run_em(
         self,
-        model: Any,
+        model: EMModel,
         rows: RowSource,
         starts: Iterable[Any],
         *,
@@ -142,7 +143,7 @@ class EMEstimatorMixin(CallbackSupportMixin):
                     "with a clone."
                 )
 
-    def _start_online(self, model: Any, rows: RowSource, starts: Iterable[Any]) -> StepwiseEM:
+    def _start_online(self, model: M, rows: RowSource, starts: Iterable[Any]) -> StepwiseEM[M]:
         """Online EM from the best of the starts after a short run on the first batch."""
         state = fit_from_starts(
             model,
@@ -216,7 +217,7 @@ def _same(before: Any, now: Any) -> bool:
 class _FitObserver:
     """Prints and calls back for one start of a fit."""
 
-    def __init__(self, estimator: Any, model: Any, start: int, callbacks: IterationCallbacks):
+    def __init__(self, estimator: Any, model: EMModel, start: int, callbacks: IterationCallbacks):
         self._estimator = estimator
         self._model = model
         self._start = start

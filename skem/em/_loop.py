@@ -9,7 +9,7 @@ import numpy as np
 
 from skem._interrupts import plain_interrupts
 from skem.em._acceleration import ACCELERATIONS, Acceleration, Map, make_acceleration
-from skem.em._model import ManyMaps
+from skem.em._model import EMModel, ManyMaps, check_declares
 from skem.em._rows import RowBlocks, RowSource
 from skem.em._state import (
     BoundDecreasedError,
@@ -33,11 +33,9 @@ _AGAINST = 20
 with far rows at most two running."""
 
 
-def makes_maps_at_once(model: Any, rows: Any) -> bool:
+def makes_maps_at_once(model: EMModel, rows: Any) -> bool:
     """Whether the model can make several EM maps of these rows in one call (`several_maps`)."""
-    return (
-        getattr(model, "at_once", False) and isinstance(rows, RowBlocks) and rows.single is not None
-    )
+    return model.at_once and isinstance(rows, RowBlocks) and rows.single is not None
 
 
 class EMRun:
@@ -65,7 +63,7 @@ class EMRun:
 
     def __init__(
         self,
-        model: Any,
+        model: EMModel,
         rows: RowSource,
         params: Any,
         *,
@@ -75,18 +73,18 @@ class EMRun:
         keep_path: bool = False,
         plain: int = 0,
     ):
+        check_declares(model)
         if acceleration is not None and acceleration not in ACCELERATIONS:
             raise ValueError(
                 f"acceleration must be None or one of {sorted(ACCELERATIONS)}, got "
                 f"{acceleration!r}."
             )
-        if acceleration == "quasi-newton" and not hasattr(model, "geometry"):
+        if acceleration == "quasi-newton" and model.geometry is None:
             raise ValueError(
                 f"acceleration='quasi-newton' needs a model with a method `geometry`, which "
                 f"{type(model).__name__} does not have. Use 'squarem' or None."
             )
         self.model = model
-        self._monotone = getattr(model, "monotone", True)
         self.rows = rows
         self.tol = tol
         self.observer = observer
@@ -100,8 +98,8 @@ class EMRun:
         if self.state.n_iter >= self._plain:
             self._acceleration = make_acceleration(self._acceleration_name)
         self._gap: GapEstimator | DriftEstimator = GapEstimator()
-        if not self._monotone:
-            self._gap = DriftEstimator(getattr(self.model, "settled_after", 0))
+        if not self.model.monotone:
+            self._gap = DriftEstimator(self.model.settled_after)
         self._candidate: Any = None  # where an acceleration wants to go on, instead of params
         self._rounding = 0.0  # of the last bound
         self._size: float | None = None  # of the last EM step, if the last map was plain
@@ -197,7 +195,7 @@ class EMRun:
 
     def _no_step_left(self, rounding: float) -> bool:
         """Whether the last map has stood still; never of the first, which nothing confirms."""
-        still = self.state.gap <= STILL * rounding and self._monotone
+        still = self.state.gap <= STILL * rounding and self.model.monotone
         return still and len(self.state.bounds) > 1
 
     def _step(self) -> None:
@@ -214,7 +212,7 @@ class EMRun:
         self._candidate = None
         rounding = model.rounding(statistics, params)
         self._check(bound, rounding)
-        state.bounds.append(max([bound, *state.bounds[-1:]]) if self._monotone else bound)
+        state.bounds.append(max([bound, *state.bounds[-1:]]) if self.model.monotone else bound)
         if state.path is not None:
             state.path.append(params)
         try:
@@ -239,17 +237,14 @@ class EMRun:
     def _maximize(self, statistics: Any, params: Any) -> tuple[Any, Any]:
         """M step, on finer statistics where the model asks for them; and the statistics."""
         model = self.model
-        refine = getattr(model, "refine", None)
-        if refine is None:
-            return statistics, model.maximize(statistics, params)
         try:
             new = model.maximize(statistics, params)
         except DegenerateFitError:
-            finer = refine(params, None)
+            finer = model.refine(params, None)
             if finer is None:
                 raise
         else:
-            finer = refine(params, new)
+            finer = model.refine(params, new)
             if finer is None:
                 return statistics, new
         statistics = self.rows.reduce(lambda rows: model.expected_statistics(finer, rows))
@@ -263,7 +258,7 @@ class EMRun:
             )
         fall = self.state.bounds[-1] - bound if self.state.bounds else 0.0
         before, self._rounding = self._rounding, rounding
-        if fall > rounding + before and self._monotone:
+        if fall > rounding + before and self.model.monotone:
             raise BoundDecreasedError(
                 f"EM iteration {self.state.n_iter} lowered the bound of "
                 f"{type(self.model).__name__} by {fall:.3g} (rounding error "
@@ -273,8 +268,7 @@ class EMRun:
 
     def _repair(self) -> bool:
         """Let the model mend its parameters (a collapsed component); the trace begins anew."""
-        repair = getattr(self.model, "repair", None)
-        mended = None if repair is None else repair(self.state)
+        mended = self.model.repair(self.state)
         self.state.failure = None
         if mended is None:
             return False
@@ -290,7 +284,7 @@ class EMRun:
     def _map(self, statistics: Any, params: Any) -> Map | None:
         """The EM map that was just taken, in the model's coordinates; None if nobody asks."""
         model = self.model
-        geometry = getattr(model, "geometry", None)
+        geometry = model.geometry
         if geometry is None and self._acceleration is None:
             return None
         return Map(
@@ -328,7 +322,7 @@ class EMRun:
     def _compare_with_gain(self, size: float | None, rounding: float, *, plain: bool) -> None:
         """Refuse a gradient that says the last plain map had no step to take, though it rose."""
         bounds, last, self._size = self.state.bounds, self._size, size
-        if not plain or last is None or size is None or len(bounds) < 2 or not self._monotone:
+        if not plain or last is None or size is None or len(bounds) < 2 or not self.model.monotone:
             return
         gain = bounds[-1] - bounds[-2]
         against = self._n_against + 1 if size < -rounding else 0

@@ -9,12 +9,15 @@ A model is three pure functions. `Statistics` of two sets of rows add, whatever 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+from skem.em._acceleration import Geometry
+from skem.em._state import EMState
 
 Params = TypeVar("Params")
 S = TypeVar("S", bound=tuple)
@@ -64,12 +67,25 @@ class EMModel(Protocol[Params]):
     entry per row: p(z|d) of PLSA, the variational parameters of LDA) come back from the E step
     and become part of the next ``params``.
 
-    A model may have more: ``geometry`` for the quasi-Newton acceleration; ``repair`` for what has
-    collapsed; ``refine(params, new)``, which gives the same parameters in a form whose statistics
-    are more precise, where the new ones need them, else None; and ``several_maps(params, rows,
-    n_maps) -> ManyMaps or None``, which makes up to n_maps plain EM maps of one block in one call;
-    it is asked for where ``at_once`` is true.
+    What a model can do beyond E step and M step is declared by `EMModelBase`, from which a model
+    derives, and is off there.
     """
+
+    @property
+    def monotone(self) -> bool:
+        """Whether the bound never falls; if not, the engine does not check or accelerate."""
+
+    @property
+    def settled_after(self) -> int:
+        """EM maps before which a model that is not monotone must not be stopped."""
+
+    @property
+    def at_once(self) -> bool:
+        """Whether `several_maps` can make maps of rows that are one block."""
+
+    @property
+    def geometry(self) -> Callable[[Any, Params, Params], Geometry] | None:
+        """Gradient and information at (statistics, params, new), for quasi-Newton, or None."""
 
     def expected_statistics(self, params: Params, rows: Rows) -> Any:
         """E step on one block of rows: its expected sufficient statistics."""
@@ -92,15 +108,79 @@ class EMModel(Protocol[Params]):
     def from_vector(self, vector: NDArray, params: Params) -> Params:
         """Inverse of `to_vector`; ``params`` gives shapes."""
 
+    def several_maps(self, params: Params, rows: Rows, n_maps: int) -> ManyMaps | None:
+        """Up to n_maps plain EM maps of one block in one call, or None."""
+
+    def refine(self, params: Params, new: Params | None) -> Params | None:
+        """The same parameters in a form whose statistics are more precise, if ``new`` needs it."""
+
+    def repair(self, state: EMState) -> Params | None:
+        """Other parameters to go on from where something has collapsed, or None."""
+
+    def ready(self, statistics: Any) -> bool:
+        """Whether there are enough data for an M step (online EM)."""
+
 
 class EMModelBase:
-    """Defaults for what most models share: no prior, rounding of a well-conditioned sum."""
+    """Defaults for what most models share: no prior, rounding of a well-conditioned sum.
+
+    It also declares what a model can do beyond E step and M step, all of it off: a model that can
+    do more overrides it.
+    """
+
+    geometry: ClassVar[Any] = None
+
+    @property
+    def monotone(self) -> bool:
+        return True
+
+    @property
+    def settled_after(self) -> int:
+        return 0
+
+    @property
+    def at_once(self) -> bool:
+        return False
+
+    def several_maps(self, params: Any, rows: Rows, n_maps: int) -> ManyMaps | None:
+        return None
+
+    def refine(self, params: Any, new: Any) -> Any:
+        return None
+
+    def repair(self, state: EMState) -> Any:
+        return None
+
+    def ready(self, statistics: Any) -> bool:
+        return True
 
     def bound(self, statistics: Any, params: Any) -> float:
         return float(statistics.log_likelihood / statistics.weight)
 
     def rounding(self, statistics: Any, params: Any) -> float:
         return 64 * np.finfo(np.float64).eps * max(1.0, abs(self.bound(statistics, params)))
+
+
+_DECLARED = (
+    *("monotone", "settled_after", "at_once", "geometry"),
+    *("several_maps", "refine", "repair", "ready"),
+)
+
+
+def check_declares(model: EMModel) -> None:
+    """Refuse a model that does not say what it can do.
+
+    Raises
+    ------
+    TypeError
+        It says what is missing.
+    """
+    missing = [name for name in _DECLARED if not hasattr(model, name)]
+    if missing:
+        raise TypeError(
+            f"{type(model).__name__} does not declare {', '.join(missing)}. Derive it from "
+            "skem.em.EMModelBase, which has defaults for them."
+        )
 
 
 def add(a: S, b: S) -> S:

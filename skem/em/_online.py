@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from numpy.typing import NDArray
 
-from skem.em._model import scale
+from skem.em._model import EMModel, check_declares, scale
 
 # Batches, of those that a fit counts as, beside which a new one weighs next to nothing.
 _MOST = 2.0**53
 
 
-class StepwiseEM:
+M = TypeVar("M", bound=EMModel)
+
+
+class StepwiseEM(Generic[M]):
     r"""Online EM on batches of rows.
 
     The statistics of batch t, per unit of weight, enter a running mean,
@@ -25,7 +28,7 @@ class StepwiseEM:
     Parameters
     ----------
     model : EMModel
-        Its ``ready(statistics)``, where it has one, says whether every component has seen enough
+        Its ``ready(statistics)`` says whether every component has seen enough
         data for an M step; until then statistics are only gathered (Liang and Klein 2009).
     params : Any
         The start.
@@ -47,13 +50,14 @@ class StepwiseEM:
 
     def __init__(
         self,
-        model: Any,
+        model: M,
         params: Any,
         *,
         exponent: float = 0.6,
         offset: float = 2.0,
         average_from: int = 10,
     ):
+        check_declares(model)
         self.model = model
         self.current = params
         self.exponent = exponent
@@ -88,7 +92,7 @@ class StepwiseEM:
             self.weight = statistics.weight
             self.n_batches = max(1, round(min(statistics.weight / batch_weight, _MOST)))
 
-    def copy(self) -> StepwiseEM:
+    def copy(self) -> StepwiseEM[M]:
         """A copy that can be updated without touching this one."""
         return copy.copy(self)
 
@@ -99,8 +103,7 @@ class StepwiseEM:
         self._mean = batch if self._mean is None else mix(self._mean, batch, step)
         self.n_batches += 1
         self.weight += statistics.weight
-        ready = getattr(self.model, "ready", None)
-        if ready is None or ready(self.statistics):
+        if self.model.ready(self.statistics):
             self.current = self.model.maximize(self.statistics, self.current)
             self._n_updates += 1
             if self._n_updates >= self.average_from:

@@ -11,6 +11,7 @@ from typing import Any
 
 from skem._interrupts import plain_interrupts
 from skem.em._loop import EMRun, makes_maps_at_once
+from skem.em._model import EMModel
 from skem.em._rows import RowSource, one_blas_thread
 from skem.em._state import DegenerateFitError, EMState, Observer
 
@@ -30,7 +31,7 @@ WORK_OF_A_THREAD = 1 << 16
 
 
 def fit_from_starts(
-    model: Any,
+    model: EMModel,
     rows: RowSource,
     starts: Iterable[Any],
     *,
@@ -168,7 +169,7 @@ def _interrupted(runs: list[EMRun]) -> EMState:
 
 
 def _best_on_sample(
-    model: Any, sample: RowSource, starts: list[Any], tol: float, acceleration: str | None
+    model: EMModel, sample: RowSource, starts: list[Any], tol: float, acceleration: str | None
 ) -> Any:
     """Parameters of the best start after a short run of each on a sample of the rows."""
     best: EMState | None = None

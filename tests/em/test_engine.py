@@ -471,3 +471,12 @@ def test_quasi_newton_learns_no_more_information_than_the_complete_data_have(obs
         assert proposal is None
     else:
         np.testing.assert_allclose(proposal, x + expected * gradient)
+
+
+def test_a_model_that_does_not_declare_what_it_can_do_is_refused():
+    class Bare:
+        def expected_statistics(self, params, rows):
+            raise AssertionError
+
+    with pytest.raises(TypeError, match=r"Bare does not declare monotone.*EMModelBase"):
+        EMRun(Bare(), RowBlocks(np.zeros((3, 1))), None, tol=1e-3)

@@ -264,7 +264,7 @@ class BernoulliMixtureEM(BernoulliRows):
             self._check_goes_on(len(getattr(self, "weights_", ())))
             unit = None if first else self._weight_unit
             data = self._training_data(X, sample_weight, reset=first, first=first, unit=unit)
-            online: StepwiseEM | None = getattr(self, "_online", None)
+            online: StepwiseEM[BernoulliModel] | None = getattr(self, "_online", None)
             if online is None:
                 model = self._make_model(data, masked=True)
                 if first:

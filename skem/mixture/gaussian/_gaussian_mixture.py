@@ -421,7 +421,7 @@ class GaussianMixtureEM(FittedGaussianMixture):
             first=not fitted,
             unit=self._weight_unit if fitted else None,
         )
-        online: StepwiseEM | None = getattr(self, "_online", None)
+        online: StepwiseEM[GaussianModel] | None = getattr(self, "_online", None)
         begun_here = online is None and not fitted
         if online is None:
             rng = check_random_state(self.random_state)

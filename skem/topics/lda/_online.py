@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from skem.em import Rows
+from skem.em import EMModelBase, Rows
 from skem.topics._counts import Counts
 from skem.topics._limits import counts_of_type
 from skem.topics.lda._model import CVB0Model, LDAModel, LDAParams, LDAStatistics, VBModel
@@ -23,7 +23,7 @@ class SharedStatistics(NamedTuple):
     loss: float
 
 
-class OnlineLDAModel:
+class OnlineLDAModel(EMModelBase):
     """An `LDAModel` for stepwise EM (Hoffman et al. 2010; Foulds et al. 2013).
 
     Parameters
