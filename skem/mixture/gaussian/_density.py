@@ -59,7 +59,7 @@ def log_component_densities(
     n, d = X.shape
     precisions_cholesky = np.asarray(precisions_cholesky, dtype=np.float64)
     factors = precisions_cholesky[None] if tied else precisions_cholesky
-    if structure.name != "full":
+    if not structure.correlated:
         return _log_diagonal_densities(X, means, factors)
     result = np.empty((n, len(means)))
     log_det = structure.log_det_factor(factors, d)

@@ -67,7 +67,7 @@ class FittedGaussianMixture(BaseMixture):
         """Fitted attributes in the user's units and in the dtype of X."""
         structure = model.structure
         covariances = structure.rescale(params.covariances, 1 / model.scale)
-        if structure.name == "full":
+        if structure.correlated:
             factors = _density.refine_factors(covariances, params.factors * model.scale)
             choleskys = factors.swapaxes(-1, -2)
         else:
@@ -77,7 +77,7 @@ class FittedGaussianMixture(BaseMixture):
             "precisions_": structure.precision(factors),
             "precisions_cholesky_": choleskys,
         }
-        check_range(attributes, structure.name == "full", model.dtype)
+        check_range(attributes, structure.correlated, model.dtype)
         if model.tied:
             attributes = {name: value[0] for name, value in attributes.items()}
         attributes["weights_"] = params.weights
@@ -97,7 +97,7 @@ class FittedGaussianMixture(BaseMixture):
 
     @property
     def _full(self) -> bool:
-        return structure_of(self._type)[0].name == "full"
+        return structure_of(self._type)[0].correlated
 
     def _row_order(self, X: NDArray) -> NDArray | None:
         return pattern_order(X) if self._full else None
@@ -277,7 +277,7 @@ class FittedGaussianMixture(BaseMixture):
         d = means.shape[1]
         structure, _ = structure_of(self.covariance_type)
         variances = np.diagonal(structure.dense(covariances, d), axis1=1, axis2=2).mean(axis=0)
-        if structure.name == "spherical":
+        if structure.common_scale:
             variances = np.full(d, variances.mean())
         variances = np.maximum(variances, np.finfo(np.float64).tiny)
         scale = 2.0 ** -np.round(np.log2(variances) / 2)  # powers of two, which round nothing

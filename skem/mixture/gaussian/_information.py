@@ -44,11 +44,11 @@ def gradient(model: GaussianModel, rows: RowSource, params: GaussianParams) -> N
     scatter = (
         structure.unpack(statistics.squares, model.d) - own + expand * structure.diagonal(model.reg)
     )
-    if structure.name == "full":
+    if structure.correlated:
         slope = (precisions @ scatter @ precisions - expand * precisions) / 2
         slope = slope * (2 - np.eye(model.d))
     else:
-        n = model.d if structure.name == "spherical" else 1
+        n = structure.directions(model.d)
         slope = (precisions**2 * scatter - n * expand * precisions) / 2
     ratio = counts / np.maximum(params.weights, 1e-300)
     return np.concatenate(
@@ -62,14 +62,14 @@ def gradient(model: GaussianModel, rows: RowSource, params: GaussianParams) -> N
 
 def _vech(matrices: NDArray, model: GaussianModel) -> NDArray:
     """Free entries of symmetric matrices (k, structure), as (k, n_entries)."""
-    if model.structure.name != "full":
+    if not model.structure.correlated:
         return matrices.reshape(len(matrices), -1)
     i, j = np.tril_indices(model.d)
     return matrices[:, i, j]
 
 
 def _unvech(entries: NDArray, model: GaussianModel) -> NDArray:
-    if model.structure.name != "full":
+    if not model.structure.correlated:
         return entries.reshape(len(entries), *model.structure.shape(model.d))
     i, j = np.tril_indices(model.d)
     matrices = np.empty((len(entries), model.d, model.d))

@@ -52,7 +52,7 @@ class CollapseMixin:
         components collapse together.
         """
         starved = counts < self.row_weight
-        if self.structure.name != "full":
+        if not self.structure.correlated:
             at_floor = self._at_floor_of_columns(params)
         else:
             at_floor = self._at_floor_of_directions(params, counts)

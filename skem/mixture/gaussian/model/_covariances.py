@@ -42,7 +42,16 @@ class NotPositiveDefiniteError(ValueError):
 
 
 class Full:
+    """A matrix."""
+
     name = "full"
+    correlated = True  # columns of a component may be: covariances are matrices
+    common_scale = False  # columns must have one unit
+    has_loop = True  # for several EM maps in one call
+
+    def directions(self, d: int) -> int:
+        """Columns that share a variance."""
+        return 1
 
     def features(self, d: int) -> Features:
         return feat.product_features(d)
@@ -208,7 +217,23 @@ class Full:
 
 
 class Diagonal:
+    """A variance for each column."""
+
     name = "diag"
+    correlated = False
+    common_scale = False
+    has_loop = True
+
+    def directions(self, d: int) -> int:
+        return 1
+
+    def of_columns(self, squares: NDArray) -> NDArray:
+        """Squares of the columns (..., d) as those of the structure."""
+        return squares
+
+    def on_columns(self, factors: NDArray, d: int) -> NDArray:
+        """Factors as those of the columns, (k or 1, d)."""
+        return factors
 
     def features(self, d: int) -> Features:
         return feat.square_features(d)
@@ -304,7 +329,20 @@ class Diagonal:
 
 
 class Spherical(Diagonal):
+    """One variance for all columns."""
+
     name = "spherical"
+    common_scale = True
+    has_loop = False
+
+    def directions(self, d: int) -> int:
+        return d
+
+    def of_columns(self, squares: NDArray) -> NDArray:
+        return squares.sum(-1)
+
+    def on_columns(self, factors: NDArray, d: int) -> NDArray:
+        return np.repeat(factors[:, None], d, axis=1)
 
     def features(self, d: int) -> Features:
         return feat.squared_norm_features(d)

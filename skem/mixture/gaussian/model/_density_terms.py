@@ -49,11 +49,11 @@ def density_terms(
     from skem.mixture.gaussian.kernels import _parameters as parameter_kernels
 
     d = means.shape[1]
-    if structure.name == "full" and d <= SMALL:
+    if structure.correlated and d <= SMALL:
         return DensityTerms(
             *parameter_kernels.full_terms(weights, means, covariances, factors, reg, base, shared)
         )
-    if structure.name == "diag":
+    if not (structure.correlated or structure.common_scale):
         log_constants, steepness, theta = parameter_kernels.diagonal_terms(
             weights, means, factors, reg, base, shared
         )
@@ -68,10 +68,10 @@ def density_terms(
     )
     steepness = np.square(factors).reshape(len(factors), -1).sum(-1)
     relative = np.zeros(len(factors))
-    if structure.name == "full":
+    if structure.correlated:
         deviations = np.sqrt(np.diagonal(covariances, axis1=1, axis2=2))
         relative = np.square(factors * deviations[:, None, :]).sum((1, 2))
-    if structure.name == "full" and shared:
+    if structure.correlated and shared:
         linear = means @ factors[0].T
         constant = log_constants - np.square(linear).sum(-1) / 2
     else:

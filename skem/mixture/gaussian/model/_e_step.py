@@ -25,7 +25,7 @@ from skem.mixture._features import (
     kernel_rows,
     linear_e_step,
 )
-from skem.mixture.gaussian.model._covariances import Structure
+from skem.mixture.gaussian.model._covariances import Full, Structure
 from skem.mixture.gaussian.model._params import GaussianParams, GaussianStatistics
 
 # Log-densities through quadratic features lose eps * d * |W|^2 nats to cancellation, or
@@ -107,7 +107,7 @@ def complete_statistics(
         log_likelihood, counts, sums, squares, pairs = _by_differences(
             params, rows, structure, tied, center, scale
         )
-    elif tied and structure.name == "full":
+    elif tied and structure.correlated:
         log_likelihood, moments = _whitened(params, rows, center, scale)
         counts, sums, pairs = moments[:, 0], moments[:, 1:], len(moments) * len(rows.X)
         squares = structure.pack(scatter(rows, structure, center, scale)[None])
@@ -173,7 +173,7 @@ def _by_differences(
     common = params.log_constants.astype(dtype), params.means.astype(dtype)
     units = center.astype(dtype), scale.astype(dtype)
     height = block_height(n, max(64, min(1024, _PART // d)))
-    if structure.name == "full":
+    if isinstance(structure, Full):
         panels = params.panels
         if panels is None:
             panels = lay_panels(params.factors, panel_edges(d), dtype)
@@ -181,15 +181,11 @@ def _by_differences(
             X, weight, labels, *common, panels, panel_edges(d), *units, height, _kernels.CUT
         )
     else:
-        factors = params.factors
-        if structure.name == "spherical":
-            factors = np.repeat(factors[:, None], d, axis=1)
-        factors = np.ascontiguousarray(factors, dtype=dtype)
+        factors = np.ascontiguousarray(structure.on_columns(params.factors, d), dtype=dtype)
         log_likelihood, counts, sums, squares, pairs = diagonal_kernels.centred_diagonal_e_step(
             X, weight, labels, *common, factors, *units, height, _kernels.CUT
         )
-    if structure.name == "spherical":
-        squares = squares.sum(-1)
+        squares = structure.of_columns(squares)
     if tied:
         squares = squares.sum(0, keepdims=True)
     return log_likelihood, counts, sums, structure.pack(squares), pairs

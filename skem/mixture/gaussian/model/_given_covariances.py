@@ -33,7 +33,7 @@ def check_covariances(
         shape, axes = (k, *shape), ("n_components", *axes)
     values = check_numbers(covariances, name, shape, axes)
     values = values[None] if tied else values
-    if structure.name == "full":
+    if structure.correlated:
         transposed = values.swapaxes(-1, -2)
         size = np.abs(values).max(axis=(-1, -2))
         crooked = np.abs(values - transposed).max(axis=(-1, -2)) > 1e-5 * size

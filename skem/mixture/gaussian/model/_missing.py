@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from skem.em import Rows
 from skem.mixture._features import block_height, kernel_rows
 from skem.mixture._patterns import pattern_edges
-from skem.mixture.gaussian.model._covariances import Structure, log_normaliser
+from skem.mixture.gaussian.model._covariances import Diagonal, Full, Structure, log_normaliser
 from skem.mixture.gaussian.model._params import GaussianParams, GaussianStatistics
 
 # Numbers that the kernels keep of a part of the rows: a MiB of float64.
@@ -37,10 +37,11 @@ def missing_statistics(
 ) -> GaussianStatistics:
     """E step on rows with missing values, with moments about ``reference`` (k, d)."""
     n = len(rows.X)
-    step = _by_pattern if structure.name == "full" else _by_column
-    log_likelihood, counts, sums, squares, pairs = step(params, rows, structure, center, scale)
-    if structure.name == "spherical":
-        squares = squares.sum(-1)
+    if isinstance(structure, Full):
+        found = _by_pattern(params, rows, structure, center, scale)
+    else:
+        found = _by_column(params, rows, structure, center, scale)
+    log_likelihood, counts, sums, squares, pairs = found
     shift = params.means - reference
     mixed = structure.symmetric(sums, shift)
     square = structure.square(shift)
@@ -54,7 +55,7 @@ def missing_statistics(
 
 
 def _by_pattern(
-    params: GaussianParams, rows: Rows, structure: Structure, center: NDArray, scale: NDArray
+    params: GaussianParams, rows: Rows, structure: Full, center: NDArray, scale: NDArray
 ) -> tuple:
     from skem.mixture.gaussian.kernels import _missing as missing_kernels
 
@@ -76,16 +77,14 @@ def _by_pattern(
 
 
 def _by_column(
-    params: GaussianParams, rows: Rows, structure: Structure, center: NDArray, scale: NDArray
+    params: GaussianParams, rows: Rows, structure: Diagonal, center: NDArray, scale: NDArray
 ) -> tuple:
     from skem.mixture.gaussian.kernels import _missing_diagonal as missing_diagonal_kernels
 
-    factors = params.factors
-    if structure.name == "spherical":
-        factors = np.repeat(factors[:, None], len(center), axis=1)
+    factors = structure.on_columns(params.factors, len(center))
     log_scale = np.log(scale)
     of_columns = log_normaliser(len(center)) + log_scale.sum() + np.log(factors).sum(axis=1)
-    return missing_diagonal_kernels.missing_diagonal_e_step(
+    *sums, squares, pairs = missing_diagonal_kernels.missing_diagonal_e_step(
         *kernel_rows(rows, np.float64),  # whatever X is
         params.log_constants - of_columns,
         params.means,
@@ -95,6 +94,7 @@ def _by_column(
         log_scale,
         _height(len(rows.X), 2 * len(center)),
     )
+    return (*sums, structure.of_columns(squares), pairs)
 
 
 def _height(n_rows: int, row_values: int) -> int:

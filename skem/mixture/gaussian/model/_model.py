@@ -161,7 +161,7 @@ class GaussianModel(MomentsMixin, CollapseMixin, EMModelBase):
             dtype = self.dtype
             if loss_of_differences(dtype, max(steepness, moments_for), self.d) >= 1:
                 dtype = np.dtype(np.float64)
-            if structure.name == "full":
+            if structure.correlated:
                 panels = lay_panels(factors, panel_edges(self.d), dtype)
         return GaussianParams(
             weights,
@@ -184,7 +184,7 @@ class GaussianModel(MomentsMixin, CollapseMixin, EMModelBase):
         numbers. None is a new covariance that is not positive definite.
         """
         steepness = np.inf if new is None else new.steepness
-        whitened = self.tied and self.structure.name == "full"
+        whitened = self.tied and self.structure.correlated
         if params.theta is None or whitened:  # these lose the root of what features lose
             if (
                 params.dtype == np.float64
@@ -205,8 +205,8 @@ class GaussianModel(MomentsMixin, CollapseMixin, EMModelBase):
 
         Where they lose too many in float32, they are still faster in float64 than differences.
         """
-        tied = self.tied and self.structure.name == "full"
-        differs = self.structure.name == "full" and not (self.tied or self.moments_about_origin)
+        tied = self.tied and self.structure.correlated
+        differs = self.structure.correlated and not (self.tied or self.moments_about_origin)
         if differs and differences_pay(self.d, share):
             return None
         for dtype in dict.fromkeys([self.dtype, np.dtype(np.float64)]):
@@ -271,10 +271,9 @@ class GaussianModel(MomentsMixin, CollapseMixin, EMModelBase):
 
     @property
     def at_once(self) -> bool:
-        kind = self.structure.name
-        few = kind == "diag" or (kind == "full" and self.d < DIFFERENCES_FROM)
+        few = not self.structure.correlated or self.d < DIFFERENCES_FROM
         plain = not (self.tied or self.incomplete or self.priors.any or self.moments_about_origin)
-        return few and plain and self.collapse == "report"
+        return few and plain and self.structure.has_loop and self.collapse == "report"
 
     def several_maps(self, params: GaussianParams, rows: Rows, n_maps: int) -> ManyMaps | None:
         return several_maps(self, params, rows, n_maps)
@@ -288,7 +287,7 @@ class GaussianModel(MomentsMixin, CollapseMixin, EMModelBase):
         steepness = max(params.steepness, self._cancelled(params, params.means) / self.d)
         if params.theta is None and not self.incomplete:
             steepness = np.sqrt(steepness)
-        elif self.tied and self.structure.name == "full" and not self.incomplete:
+        elif self.tied and self.structure.correlated and not self.incomplete:
             whitened = np.square(params.means @ params.factors[0].T).sum(-1).max() / self.d
             of_moments = np.finfo(np.float64).eps * steepness / eps
             steepness = np.sqrt(steepness) + whitened + of_moments
@@ -305,7 +304,7 @@ class GaussianModel(MomentsMixin, CollapseMixin, EMModelBase):
 
         That is far more than their sum where ``a`` is long and the covariance longest along it.
         """
-        if self.structure.name != "full":
+        if not self.structure.correlated:
             return 0.0
         whole = self.structure.whiten(np.abs(params.factors), np.abs(a))
         return float(np.square(whole).sum(-1).max())
@@ -359,8 +358,7 @@ class GaussianModel(MomentsMixin, CollapseMixin, EMModelBase):
             degrees = degrees + priors.mean_rows * (k if self.tied else 1) / weight
         if priors.scatter is not None:
             degrees = degrees + priors.scatter_rows / weight
-        if structure.name == "spherical":
-            degrees = degrees * d  # one variance, d directions
+        degrees = degrees * structure.directions(d)  # that share a variance
         move = new.means - params.means
         pull = structure.square(move)
         pull = pull * expand(strength, pull)

@@ -45,7 +45,7 @@ class MomentsMixin:
         counts = np.maximum(statistics.counts, 10 * np.finfo(np.float64).tiny)
         weights = np.maximum(statistics.counts + priors.concentration - 1, 0.0)
         weights = weights / weights.sum()
-        if structure.name == "full" and priors.mean is None and priors.scatter is None:
+        if structure.correlated and priors.mean is None and priors.scatter is None:
             from skem.mixture.gaussian.kernels import _parameters as parameter_kernels
 
             shift, covariances = parameter_kernels.moments_to_covariances(
@@ -126,7 +126,7 @@ class MomentsMixin:
         if priors.scatter is not None:
             degrees += priors.scatter_rows
         group = counts.sum(keepdims=True) if self.tied else counts
-        n = self.d if structure.name == "spherical" else 1
+        n = structure.directions(self.d)
         squares = params.covariances * n * expand(group + degrees, params.covariances)
         squares = squares - expand(group, squares) * structure.diagonal(self.reg)
         squares = squares + (own.sum(0, keepdims=True) if self.tied else own)
@@ -141,12 +141,12 @@ class MomentsMixin:
         """
         free = np.maximum(n_rows - 1, 0)
         free = free.sum(keepdims=True) if self.tied else free
-        needed = self.d if self.structure.name == "full" else 1
+        needed = self.d if self.structure.correlated else 1
         return (free >= needed) | (self.priors.scatter is not None)
 
     def _well_determined(self, covariance: NDArray) -> bool:
         values = covariance
-        if self.structure.name == "full":
+        if self.structure.correlated:
             values = np.linalg.eigvalsh(covariance)
         return bool(values.min() > 1e-8 * values.max() and values.max() > 1e-24)
 

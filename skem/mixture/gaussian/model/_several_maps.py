@@ -46,7 +46,7 @@ def several_maps(model: Mapped, params: GaussianParams, rows: Rows, n_maps: int)
     """
     if params.theta is None or not model.at_once:
         return None
-    full = model.structure.name == "full"
+    full = model.structure.correlated
     from skem.mixture.gaussian.kernels import _maps as map_kernels
 
     dtype = params.theta.dtype

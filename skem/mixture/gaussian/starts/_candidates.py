@@ -82,7 +82,7 @@ class GaussianStarts:
         if by_name:
             known = labels if labels is None or order is None else labels[order]
             n = len(X) if order is None else len(order)
-            d = 1 if model.structure.name == "full" else X.shape[1]  # full: d values a parameter
+            d = 1 if model.structure.correlated else X.shape[1]  # full: d values a parameter
             self.rows = sample_rows(n, rng, known, d)
         rows: Any = self.rows if order is None else order[self.rows]
         self.Z = Z = np.array(X[rows], dtype=np.float64)

@@ -36,7 +36,7 @@ def make_priors(settings: Settings, center: NDArray, scale: NDArray) -> Priors:
         axes = ("n_features",) * len(shape)
         value = check_numbers(settings.covariance_prior, "covariance_prior", shape, axes)
         try:
-            if structure.name == "full" and not np.allclose(value, value.T):
+            if structure.correlated and not np.allclose(value, value.T):
                 raise NotPositiveDefiniteError(0)
             structure.factor(value[None])
         except NotPositiveDefiniteError:
@@ -44,8 +44,7 @@ def make_priors(settings: Settings, center: NDArray, scale: NDArray) -> Priors:
         with np.errstate(over="ignore"):
             scatter = structure.rescale(value[None], scale)[0]
         check_variances(structure.variances(scatter[None]), "covariance_prior")
-        if structure.name == "spherical":
-            scatter = scatter * d
+        scatter = scatter * structure.directions(d)
         if degrees is None:
             degrees = d + 2.0
         elif degrees <= d - 1:
@@ -65,7 +64,7 @@ def make_priors(settings: Settings, center: NDArray, scale: NDArray) -> Priors:
 
 def check_size(settings: Settings, d: int) -> None:
     """Refuse a model whose parameters would not fit into the memory of the machine."""
-    if settings.structure.name != "full":
+    if not settings.structure.correlated:
         return
     covariance_type, n_components = settings.covariance_type, settings.n_components
     refuse_beyond_memory(

@@ -55,7 +55,7 @@ class TrainingData:
         self.weight = in_unit(weight, self.unit, len(X))
         self.labels = check_labels(labels, len(X), settings.n_components)
         kept = kept_rows(self.weight)
-        by_pattern = pattern_order(X, kept, by_pattern=settings.structure.name == "full")
+        by_pattern = pattern_order(X, kept, by_pattern=settings.structure.correlated)
         self.incomplete = by_pattern is not None
         self.order = by_pattern if self.incomplete else kept
         self.n_rows = len(X) if self.order is None else len(self.order)

@@ -44,9 +44,9 @@ def make_model(
     ``mean_of_fit`` is where the default mean prior of the last fit was, if that one goes on.
     """
     d, structure = data.X.shape[1], settings.structure
-    units = column_units(data.X, data.weight, common_scale=structure.name == "spherical")
+    units = column_units(data.X, data.weight, common_scale=structure.common_scale)
     center, scale = units.center, units.scale
-    if units.lost.any() and settings.reg_covar == 0 and structure.name != "spherical":
+    if units.lost.any() and settings.reg_covar == 0 and not structure.common_scale:
         raise ValueError(
             f"Columns {shown(units.lost)} of X vary by less than 1e-140, so that their variances "
             "are no normal numbers. Change their units."
@@ -188,7 +188,7 @@ def _in_working_units(model: GaussianModel, given: dict[str, NDArray]) -> dict[s
 def _bytes_of_a_start(settings: Settings, model: GaussianModel) -> float:
     """About what the parameters of a start take."""
     d = model.d
-    numbers = 5 * d * d if model.structure.name == "full" else 6 * d
+    numbers = 5 * d * d if model.structure.correlated else 6 * d
     return 8.0 * numbers * settings.n_components
 
 
