@@ -2,35 +2,65 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import reprlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from numbers import Integral, Real
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 
 from skem._callbacks import CallbackSupportMixin, IterationCallbacks
 from skem._interrupts import interrupts_later
 from skem._sklearn import Interval, StrOptions
+from skem._validation import unchanged_on_error
 from skem._warnings import warn_user
 from skem.em._acceleration import ACCELERATIONS
 from skem.em._model import EMModel
-from skem.em._online import M, StepwiseEM
+from skem.em._online import StepwiseEM
 from skem.em._rows import RowSource
 from skem.em._starts import SHORT_RUN, fit_from_starts
 from skem.em._state import EMState
 
 
+class TrainingData(Protocol):
+    """Validated rows of a fit or of a batch."""
+
+    total_weight: float  # sum of the weights, in the unit below
+    unit: float  # what the weights were divided by, see `unit_of`
+
+    def row_blocks(self, chosen: NDArray | None = None) -> AbstractContextManager[RowSource]:
+        """All of the rows, or those with these numbers, as the engine takes them."""
+
+
+class Problem(NamedTuple):
+    """What a fit is to solve."""
+
+    data: Any  # TrainingData
+    model: EMModel
+    starts: list
+    sample: NDArray | None = None  # numbers of rows for the short runs, where they are many
+    max_iter: int | None = None  # of the estimator if None
+
+
 class EMEstimatorMixin(CallbackSupportMixin):
-    """Runs the engine for an estimator and reports how the fit went.
+    """`fit` and `partial_fit` of every estimator that is fitted by EM, and what they report.
 
     The estimator has the parameters ``tol``, ``max_iter``, ``acceleration``, ``n_jobs``,
-    ``verbose`` and ``verbose_interval``, and a method ``_attributes(model, params)`` that gives
-    its fitted attributes as a dict: they are computed in full before the first one is set, so a
-    failed fit leaves the estimator as it was.
+    ``verbose`` and ``verbose_interval``. It says what is its own by these methods:
+
+    - ``_training_data(X, sample_weight, *, first, unit, **given)`` validates rows, of a fit or the
+      first batch, or of a later one, whose weights are in the unit of the first.
+    - ``_problem(data, online=False)`` makes the model and its starts; ``online`` is for the first
+      batch of `partial_fit`.
+    - ``_attributes(model, params)`` gives fitted attributes as a dict: they are computed in full
+      before the first one is set, so a failed fit leaves the estimator as it was.
+    - ``_online_model(data)`` makes the model of batches, and its parameters, after a fit.
     """
 
     tol: float
@@ -45,7 +75,12 @@ class EMEstimatorMixin(CallbackSupportMixin):
     _weight_unit: float  # what the weights were divided by, see `unit_of`
     _attributes: Callable[[Any, Any], dict[str, Any]]
 
+    _training_data: Callable[..., Any]
+    _problem: Callable[..., Problem]
+    _online_model: Callable[[Any], tuple[Any, Any]]
+
     _keep_path = False
+    _stale: tuple[str, ...] = ()  # attributes that another fit may not set again
     _fixed_online: tuple[str, ...] = ()  # parameters that cannot change between batches
 
     _parameter_constraints: dict = {
@@ -67,23 +102,48 @@ class EMEstimatorMixin(CallbackSupportMixin):
             return self.acceleration
         return "squarem" if model.geometry is None else "quasi-newton"
 
+    # ------------------------------------------------------------------ fit
+    def _fit_em(self, X: Any, sample_weight: Any, **given: Any) -> None:
+        """`fit`: all is computed before the first attribute is set."""
+        with unchanged_on_error(self):
+            data = self._training_data(X, sample_weight, first=True, unit=None, **given)
+            problem = self._problem(data)
+            with contextlib.ExitStack() as stack:
+                rows = stack.enter_context(data.row_blocks())
+                sample = None
+                if problem.sample is not None and self.max_iter > SHORT_RUN:
+                    sample = stack.enter_context(data.row_blocks(problem.sample))
+                state, attributes = self._run_em(problem, rows, sample, X, sample_weight)
+                attributes |= self._more_attributes(problem, state, rows)
+            for name in ("_online", *self._stale):
+                self.__dict__.pop(name, None)
+            self.__dict__.update(
+                attributes, _total_weight=data.total_weight, _weight_unit=data.unit
+            )
+            self._say_how_it_ended(state, data)
+
+    def _more_attributes(self, problem: Problem, state: EMState, rows: RowSource) -> dict[str, Any]:
+        """Attributes that are known at the end of a fit only."""
+        return {}
+
+    def _say_how_it_ended(self, state: EMState, data: Any) -> None:
+        """Warnings of a fit."""
+        self._warn_if_not_converged(state)
+
     def _run_em(
         self,
-        model: EMModel,
+        problem: Problem,
         rows: RowSource,
-        starts: Iterable[Any],
-        *,
-        n_starts: int,
-        X: Any = None,
-        sample_weight: Any = None,
-        max_iter: int | None = None,
-        sample: RowSource | None = None,
+        sample: RowSource | None,
+        X: Any,
+        sample_weight: Any,
     ) -> tuple[EMState, dict[str, Any]]:
         """Run the engine; return the best run and all fitted attributes, none of them set yet."""
-        max_iter = self.max_iter if max_iter is None else max_iter
+        max_iter = self.max_iter if problem.max_iter is None else problem.max_iter
+        model = problem.model
         callbacks = IterationCallbacks(
             self,
-            n_starts=n_starts,
+            n_starts=1 if sample is not None else len(problem.starts),
             max_iter=max_iter,
             X=X,
             metadata=None if sample_weight is None else {"sample_weight": sample_weight},
@@ -91,7 +151,7 @@ class EMEstimatorMixin(CallbackSupportMixin):
         state = fit_from_starts(
             model,
             rows,
-            starts,
+            problem.starts,
             tol=self.tol,
             max_iter=max_iter,
             acceleration=self._acceleration_name(model),
@@ -115,14 +175,55 @@ class EMEstimatorMixin(CallbackSupportMixin):
         callbacks.finish(attributes)
         return state, attributes
 
-    def _check_goes_on(self, n_fitted: int) -> None:
-        """Refuse batches for a fit of another number of components (0: none), or other settings."""
-        if n_fitted not in (0, self.n_components):
+    # ------------------------------------------------------------------ partial_fit
+    def _partial_fit_em(self, X: Any, sample_weight: Any, **given: Any) -> None:
+        """`partial_fit`: one step of online EM, after a short fit of the first batch."""
+        with unchanged_on_error(self):
+            first = not hasattr(self, "n_iter_")
+            if not first:
+                self._check_goes_on()
+                self._check_online_settings()
+            unit = None if first else self._weight_unit
+            data = self._training_data(X, sample_weight, first=first, unit=unit, **given)
+            online = getattr(self, "_online", None)
+            if online is not None:
+                online = online.copy()
+                self._admit(online, data)
+            elif first:
+                online = self._begin_online(data)
+            else:
+                model, params = self._online_model(data)
+                online = StepwiseEM(model, params)
+                online.seed(model.statistics_of(params, self._total_weight), data.total_weight)
+            with data.row_blocks() as rows:
+                params = self._update_online(online, rows)
+            self._weight_unit = data.unit
+            self._after_batch(online, params, data, first=first)
+
+    def _check_goes_on(self) -> None:
+        """Refuse batches for a fit of another number of components."""
+        n_fitted = self._n_fitted()
+        if n_fitted != self.n_components:
             raise ValueError(
                 f"n_components={self.n_components} cannot go on from the fitted model, which has "
                 f"{n_fitted}. Set it back, or begin anew with a clone."
             )
-        self._check_online_settings()
+
+    def _n_fitted(self) -> int:
+        """Components of the fitted model."""
+        raise NotImplementedError
+
+    def _begin_online(self, data: Any) -> StepwiseEM:
+        """Online EM from the best start after a short run on the first batch."""
+        problem = self._problem(data, online=True)
+        with data.row_blocks() as rows:
+            return StepwiseEM(problem.model, self._short_fit(problem, rows).params)
+
+    def _admit(self, online: StepwiseEM, data: Any) -> None:
+        """Look at another batch before it is taken in."""
+
+    def _after_batch(self, online: StepwiseEM, params: Any, data: Any, *, first: bool) -> None:
+        """Attributes and warnings beside those of each fit."""
 
     def _check_online_settings(self) -> None:
         """Refuse to go on with batches under other parameters than those of the running statistics.
@@ -143,17 +244,16 @@ class EMEstimatorMixin(CallbackSupportMixin):
                     "with a clone."
                 )
 
-    def _start_online(self, model: M, rows: RowSource, starts: Iterable[Any]) -> StepwiseEM[M]:
-        """Online EM from the best of the starts after a short run on the first batch."""
-        state = fit_from_starts(
-            model,
+    def _short_fit(self, problem: Problem, rows: RowSource) -> EMState:
+        """The best of the starts after a short run on the first batch."""
+        return fit_from_starts(
+            problem.model,
             rows,
-            starts,
+            problem.starts,
             tol=max(self.tol, 1e-3),
             max_iter=10 * SHORT_RUN,
-            acceleration=self._acceleration_name(model),
+            acceleration=self._acceleration_name(problem.model),
         )
-        return StepwiseEM(model, state.params)
 
     def _update_online(self, online: StepwiseEM, rows: RowSource) -> Any:
         """One step of online EM; sets the fitted attributes and returns the parameters.

@@ -200,6 +200,49 @@ class CountBlocks:
             pass
 
 
+class TrainingCounts:
+    """Documents of positive weight, validated.
+
+    Parameters
+    ----------
+    counts : Counts
+        Divided by 2 ** ``power``.
+    weight : ndarray of shape (n,) or None
+        Divided by ``unit``.
+    unit : float
+    power : int
+    n_jobs : int or None
+
+    Attributes
+    ----------
+    sizes : ndarray of shape (n,)
+        Tokens of each document, times its weight.
+    total_weight : float
+        Their sum.
+    """
+
+    def __init__(
+        self,
+        counts: Counts,
+        weight: NDArray | None,
+        *,
+        unit: float = 1.0,
+        power: int = 0,
+        n_jobs: int | None,
+    ):
+        self.counts, self.weight = counts, weight
+        self.unit, self.power, self.n_jobs = unit, power, n_jobs
+        with np.errstate(over="ignore"):  # which is refused where the unit is known
+            self.sizes = counts.sizes() if weight is None else weight * counts.sizes()
+            self.total_weight = float(self.sizes.sum())
+
+    def row_blocks(self, chosen: NDArray | None = None) -> CountBlocks:
+        """The documents, cut into blocks."""
+        counts = self.counts if chosen is None else self.counts.chosen(chosen)
+        weight = self.weight if chosen is None or self.weight is None else self.weight[chosen]
+        return CountBlocks(counts, weight, self.n_jobs)
+
+
 def each_block(
     counts: Counts, function: Callable[[slice, Counts], Any], n_jobs: int | None
 ) -> None:

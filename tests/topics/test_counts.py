@@ -138,6 +138,7 @@ def test_nothing_has_the_size_of_all_entries_times_topics(estimator):
     counts = sp.csr_array((data, indices, np.arange(n + 1) * row), shape=(n, p))
     quietly(estimator.fit, sp.csr_array(X))  # compiles
     estimator.transform(X[:2])
+    estimator.score(X[:2])
     tracemalloc.start()
     quietly(estimator.fit, counts)
     estimator.transform(counts)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 from sklearn.decomposition import NMF
 
-from skem.topics import PLSA, _fold_in, _kernels
+from skem.topics import PLSA, _fold_in_kernels, _kernels
 from tests.topics.corpora import X, corpora, free_energy, plsa_map, quietly, random_topics
 
 FLOOR = 1e-6
@@ -226,7 +226,7 @@ def test_folding_in_reaches_the_maximum(data, temperature, exponent):
     start = np.full(k, 1 / k)
     theta = np.empty((1, k))
     words = np.flatnonzero(x).astype(np.int32)
-    _fold_in.fold_in(
+    _fold_in_kernels.fold_in(
         x[words], words, np.array([0, len(words)]), topics.T ** (1 / temperature), start,
         np.full(k, exponent), FLOOR, 1 / temperature, 1e-9, 20_000, theta,
     )  # fmt: skip
@@ -262,7 +262,7 @@ def test_folding_in_ends_within_its_tolerance(data, tol):
     values = []
     for limit in (tol, 1e-12):
         theta = np.empty((1, k))
-        _fold_in.fold_in(
+        _fold_in_kernels.fold_in(
             counts[0], words, np.array([0, len(words)]), topics.T.copy(), np.full(k, 1 / k),
             np.zeros(k), FLOOR, 1.0, limit, 50_000, theta,
         )  # fmt: skip

@@ -9,12 +9,11 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils import check_random_state
 
 from skem._memory import refuse_starts_beyond_memory
 from skem._sklearn import Interval, StrOptions, fit_context
-from skem._validation import as_numbers, unchanged_on_error
-from skem.em import EMState, StepwiseEM
+from skem._validation import as_numbers
+from skem.em import StepwiseEM
 from skem.mixture._given import check_names, check_probabilities, check_shares
 from skem.mixture._reach import check_strengths
 from skem.mixture.bernoulli._model import (
@@ -159,7 +158,7 @@ class BernoulliMixtureEM(BernoulliRows):
         self.verbose = verbose
         self.verbose_interval = verbose_interval
 
-    def _make_model(self, data: BinaryData, *, masked: bool | None = None) -> BernoulliModel:
+    def _make_model(self, data: BinaryData, *, masked: bool) -> BernoulliModel:
         beta = as_numbers(self.beta_prior)
         if (
             beta is None
@@ -179,7 +178,7 @@ class BernoulliMixtureEM(BernoulliRows):
         return BernoulliModel(
             data.X.shape[1],
             threshold=self._threshold,
-            masked=data.masked if masked is None else masked,
+            masked=masked,
             beta=(float(a), float(b)),
             concentration=concentration,
             dtype=data.dtype,
@@ -231,9 +230,6 @@ class BernoulliMixtureEM(BernoulliRows):
             "probabilities_": params.probabilities.astype(model.dtype),
         }
 
-    def _finish(self, model: BernoulliModel, state: EMState, data: BinaryData) -> None:
-        self._total_weight, self._weight_unit = data.total_weight, data.unit
-
     def _probabilities(self) -> NDArray:
         return np.clip(np.asarray(self.probabilities_, np.float64), MARGIN, 1 - MARGIN)
 
@@ -259,35 +255,25 @@ class BernoulliMixtureEM(BernoulliRows):
         -------
         self : BernoulliMixtureEM
         """
-        with unchanged_on_error(self):
-            first = not hasattr(self, "weights_")
-            self._check_goes_on(len(getattr(self, "weights_", ())))
-            unit = None if first else self._weight_unit
-            data = self._training_data(X, sample_weight, reset=first, first=first, unit=unit)
-            online: StepwiseEM[BernoulliModel] | None = getattr(self, "_online", None)
-            if online is None:
-                model = self._make_model(data, masked=True)
-                if first:
-                    rng = check_random_state(self.random_state)
-                    starts = self._make_starts(model, data, rng)
-                    with self._row_blocks(data) as rows:
-                        online = self._start_online(model, rows, starts)
-                else:
-                    params = BernoulliParams(
-                        np.asarray(self.weights_, np.float64), self._probabilities()
-                    )
-                    online = StepwiseEM(model, params)
-                    online.seed(model.statistics_of(params, self._total_weight), data.total_weight)
-            else:
-                online = online.copy()
-                online.model = copy.copy(online.model)
-                online.model.threshold = np.full(online.model.d, self._threshold)
-            with self._row_blocks(data) as rows:
-                self._update_online(online, rows)
-            self._weight_unit = data.unit
-            if first:
-                self._warn_of_codes(data)
+        self._partial_fit_em(X, sample_weight)
         return self
+
+    def _n_fitted(self) -> int:
+        return len(self.weights_)
+
+    def _online_model(self, data: BinaryData) -> tuple[BernoulliModel, BernoulliParams]:
+        weights = np.asarray(self.weights_, np.float64)
+        return self._make_model(data, masked=True), BernoulliParams(weights, self._probabilities())
+
+    def _admit(self, online: StepwiseEM[BernoulliModel], data: BinaryData) -> None:
+        online.model = copy.copy(online.model)
+        online.model.threshold = np.full(online.model.d, self._threshold)
+
+    def _after_batch(
+        self, online: StepwiseEM, params: BernoulliParams, data: BinaryData, *, first: bool
+    ) -> None:
+        if first:
+            self._warn_of_codes(data)
 
     @classmethod
     def from_parameters(

@@ -19,16 +19,15 @@ from skem._validation import (
     check_positive_integer,
     check_weights,
     in_unit,
-    unchanged_on_error,
     unit_of,
 )
 from skem._warnings import warn_user
 from skem.em import EMState, RowBlocks
-from skem.em._estimator import EMEstimatorMixin
+from skem.em._estimator import EMEstimatorMixin, Problem
 from skem.mixture._base import BaseMixture, float_type
 from skem.mixture._features import plain_features
 from skem.mixture._weights import kept_rows
-from skem.mixture.bernoulli._model import BernoulliModel, log_joint_coefficients
+from skem.mixture.bernoulli._model import log_joint_coefficients
 
 # Types of X that stay as they are; others become the first.
 _TYPES = ["f8", "f4", "f2", "?", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8"]
@@ -41,7 +40,7 @@ _STEP = 4096
 class BernoulliRows(BaseMixture):
     """What estimators of binary rows share: validation, `fit` and log densities.
 
-    A subclass gives ``_make_model(data)``, ``_make_starts(model, data, rng)`` and
+    A subclass gives ``_make_model(data, masked=)``, ``_make_starts(model, data, rng)`` and
     ``_probabilities()`` of shape (n_components, n_features or 1).
     """
 
@@ -115,40 +114,28 @@ class BernoulliRows(BaseMixture):
             If a column holds two values that both count as ones, or all of X counts as zeros:
             codes such as 1 and 2 need another ``binarize``.
         """
-        with unchanged_on_error(self):
-            data = self._training_data(X, sample_weight, reset=True, first=True)
-            rng = check_random_state(self.random_state)
-            model = self._make_model(data)
-            starts = self._make_starts(model, data, rng)
-            with self._row_blocks(data) as rows:
-                state, attributes = self._run_em(
-                    model, rows, starts, n_starts=len(starts), X=X, sample_weight=sample_weight
-                )
-            self.__dict__.pop("_online", None)
-            self.__dict__.update(attributes)
-            self._finish(model, state, data)
-            self._warn_if_not_converged(state)
-            self._warn_of_codes(data)
+        self._fit_em(X, sample_weight)
         return self
 
-    def _finish(self, model: BernoulliModel, state: EMState, data: BinaryData) -> None:
-        """Set what a subclass adds to the fitted attributes."""
+    def _problem(self, data: BinaryData, *, online: bool = False) -> Problem:
+        rng = check_random_state(self.random_state)
+        model = self._make_model(data, masked=online or data.masked)
+        return Problem(data, model, self._make_starts(model, data, rng))
+
+    def _say_how_it_ended(self, state: EMState, data: BinaryData) -> None:
+        self._warn_if_not_converged(state)
+        self._warn_of_codes(data)
 
     def _training_data(
-        self,
-        X: ArrayLike,
-        sample_weight: ArrayLike | None,
-        *,
-        reset: bool,
-        first: bool,
-        unit: float | None = None,
+        self, X: ArrayLike, sample_weight: ArrayLike | None, *, first: bool, unit: float | None
     ) -> BinaryData:
         """Validated rows and weights."""
-        X = self._check_X(X, reset=reset, min_samples=2 if first else 1)
+        X = self._check_X(X, reset=first, min_samples=2 if first else 1)
         weight = check_weights(sample_weight, X, np.float64)
-        data = BinaryData(X, weight, unit)
-        k = getattr(self, "n_components", 1)
-        if first and data.n_rows < k:
+        k = getattr(self, "n_components", None)  # which three coins do not have
+        work = plain_features(X.shape[1]).work(2 if k is None else k)
+        data = BinaryData(X, weight, unit, work=work, n_jobs=self.n_jobs)
+        if first and k is not None and data.n_rows < k:
             raise ValueError(
                 f"Expected n_samples >= n_components but got n_components = {k}, n_samples = "
                 f"{data.n_rows}. Lower n_components."
@@ -164,17 +151,6 @@ class BernoulliRows(BaseMixture):
     def _warn_of_codes(self, data: BinaryData) -> None:
         if self.binarize is not None:
             _warn_of_codes(data, self._threshold, getattr(self, "feature_names_in_", None))
-
-    def _row_blocks(self, data: BinaryData) -> RowBlocks:
-        """The rows, cut into blocks."""
-        work = plain_features(data.X.shape[1]).work(getattr(self, "n_components", 2))
-        return RowBlocks(
-            data.X,
-            sample_weight=data.weight,
-            row_values=work,
-            order=data.order,
-            n_jobs=self.n_jobs,
-        )
 
     def _log_joint(self, X: NDArray) -> NDArray:
         log_weights, log_zero, log_odds = log_joint_coefficients(
@@ -221,9 +197,21 @@ class BinaryData:
         In that unit.
     n_known : ndarray of shape (n_features,)
         Rows in which the column is known.
+    work : int
+        Numbers that an E step makes of a row.
+    n_jobs : int or None
     """
 
-    def __init__(self, X: NDArray, weight: NDArray | None, unit: float | None = None):
+    def __init__(
+        self,
+        X: NDArray,
+        weight: NDArray | None,
+        unit: float | None = None,
+        *,
+        work: int,
+        n_jobs: int | None,
+    ):
+        self.work, self.n_jobs = work, n_jobs
         self.unit = unit_of(weight) if unit is None else unit
         self.X, self.weight = X, in_unit(weight, self.unit, len(X))
         self.order = kept_rows(self.weight)
@@ -242,6 +230,16 @@ class BinaryData:
     def dtype(self) -> np.dtype:
         """The type in which to compute."""
         return float_type(self.X)
+
+    def row_blocks(self, chosen: NDArray | None = None) -> RowBlocks:
+        """The rows, cut into blocks."""
+        return RowBlocks(
+            self.X,
+            sample_weight=self.weight,
+            row_values=self.work,
+            order=self.order if chosen is None else chosen,
+            n_jobs=self.n_jobs,
+        )
 
     def parts(self) -> Iterator[NDArray]:
         """The rows that are kept, a few at a time."""

@@ -13,7 +13,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from skem._memory import refuse_starts_beyond_memory
 from skem._validation import as_numbers
-from skem.em import EMState
+from skem.em import EMState, RowSource
+from skem.em._estimator import Problem
 from skem.mixture.bernoulli._model import MARGIN, BernoulliModel, BernoulliParams
 from skem.mixture.bernoulli._rows import BernoulliRows, BinaryData, known, parts_of
 
@@ -146,11 +147,11 @@ class ThreeCoinMixture(BernoulliRows):
         self.verbose = verbose
         self.verbose_interval = verbose_interval
 
-    def _make_model(self, data: BinaryData) -> BernoulliModel:
+    def _make_model(self, data: BinaryData, *, masked: bool) -> BernoulliModel:
         return BernoulliModel(
             data.X.shape[1],
             threshold=self._threshold,
-            masked=data.masked,
+            masked=masked,
             shared=True,
             dtype=data.dtype,
         )
@@ -173,23 +174,28 @@ class ThreeCoinMixture(BernoulliRows):
         pi, p, q = _coins(params)
         return {"pi_": pi, "p_": p, "q_": q, "weights_": params.weights.astype(model.dtype)}
 
-    def _finish(self, model: BernoulliModel, state: EMState, data: BinaryData) -> None:
-        path = [*(state.path or []), state.params]
-        self.history_ = np.array([_coins(params) for params in path])
+    def _more_attributes(self, problem: Problem, state: EMState, rows: RowSource) -> dict[str, Any]:
+        data, d = problem.data, problem.data.X.shape[1]
+        history = np.array([_coins(params) for params in [*(state.path or []), state.params]])
         weights = itertools.repeat(None) if data.weight is None else parts_of(data.weight)
-        shares = np.zeros(model.d + 1)
+        shares = np.zeros(d + 1)
         for part, weight in zip(parts_of(data.X), weights, strict=False):
-            shares += np.bincount(known(part).sum(axis=1), weights=weight, minlength=model.d + 1)
-        self.information_ = np.sum(
+            shares += np.bincount(known(part).sum(axis=1), weights=weight, minlength=d + 1)
+        information = np.sum(
             [
-                share * coin_information(self.pi_, self.p_, self.q_, m)
+                share * coin_information(*_coins(state.params), m)
                 for m, share in enumerate(shares / shares.sum())
                 if share
             ],
             axis=0,
         )
-        self.information_rank_ = int(np.linalg.matrix_rank(self.information_, tol=None))
-        self.identifiable_ = self.information_rank_ == 3
+        rank = int(np.linalg.matrix_rank(information, tol=None))
+        return {
+            "history_": history,
+            "information_": information,
+            "information_rank_": rank,
+            "identifiable_": rank == 3,
+        }
 
     def _probabilities(self) -> NDArray:
         return np.clip(np.array([[self.p_], [self.q_]]), MARGIN, 1 - MARGIN)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import copy
 from numbers import Integral, Real
 from typing import Any
 
@@ -13,11 +13,9 @@ from sklearn.utils import check_random_state
 from skem._callbacks import with_callbacks
 from skem._interrupts import interrupts_later
 from skem._sklearn import Interval, StrOptions, fit_context
-from skem._validation import unchanged_on_error
 from skem._warnings import warn_user
-from skem.em import StepwiseEM
-from skem.em._estimator import EMEstimatorMixin
-from skem.em._starts import SHORT_RUN
+from skem.em import EMState, RowSource, StepwiseEM
+from skem.em._estimator import EMEstimatorMixin, Problem
 from skem.mixture.gaussian._fitted import FittedGaussianMixture
 from skem.mixture.gaussian._information import gaussian_standard_errors
 from skem.mixture.gaussian.model._covariances import COVARIANCE_TYPES
@@ -190,6 +188,7 @@ class GaussianMixtureEM(FittedGaussianMixture):
         "standard_errors": ["boolean"],
     }
 
+    _stale = ("standard_errors_",)
     _fixed_online = (
         "reg_covar",
         "weight_concentration_prior",
@@ -292,51 +291,41 @@ class GaussianMixtureEM(FittedGaussianMixture):
         UserWarning
             If ``reg_covar`` decides the fit of a column, which is in small units.
         """
-        with unchanged_on_error(self):
-            self._fit(X, sample_weight, labels)
+        self._fit_em(X, sample_weight, labels=labels)
         return self
 
-    def _fit(self, X: Any, sample_weight: Any, labels: Any) -> None:
-        warm = self.warm_start and hasattr(self, "converged_")
-        previous = dict(self.__dict__) if warm else {}
+    def _training_data(
+        self, X: Any, sample_weight: Any, *, first: bool, unit: float | None, labels: Any
+    ) -> TrainingData:
+        rows = self._check_X(X, reset=first, min_samples=2 if first else 1)
         settings = Settings.of(vars(self))
-        checked = self._check_X(X, reset=True, min_samples=2)
-        data = TrainingData(settings, checked, sample_weight, labels)
+        return TrainingData(settings, rows, sample_weight, labels, first=first, unit=unit)
+
+    def _problem(self, data: TrainingData, *, online: bool = False) -> Problem:
+        previous = vars(self) if self.warm_start and hasattr(self, "converged_") else None
         rng = check_random_state(self.random_state)
-        model = make_model(settings, data, rng)
-        starts, chosen = make_starts(settings, model, data, rng, previous)
-        with contextlib.ExitStack() as stack:
-            rows = stack.enter_context(data.row_blocks(settings))
-            sample = None
-            if chosen is not None and self.max_iter > SHORT_RUN:
-                sample = stack.enter_context(data.row_blocks(settings, chosen))
-            state, attributes = self._run_em(
-                model,
-                rows,
-                starts,
-                n_starts=1 if sample is not None else len(starts),
-                X=X,
-                sample_weight=sample_weight,
-                sample=sample,
-            )
-            if self.standard_errors:
-                with interrupts_later() as noted:
-                    kind = self.covariance_type
-                    errors = gaussian_standard_errors(model, rows, state.params, kind)
-                scaled = {name: error / data.unit**0.5 for name, error in errors.items()}
-                attributes["standard_errors_"] = scaled
-                state.interrupted |= noted.pressed
-        counts = state.params.weights * data.total_weight
-        attributes["collapsed_"] = model.collapsed(state.params, counts)
-        attributes["_blur"] = self._blur_of(model, state.params)
-        for name in ("standard_errors_", "_online"):
-            self.__dict__.pop(name, None)
-        self.__dict__.update(
-            attributes,
-            _total_weight=data.total_weight,
-            _weight_unit=data.unit,
-            _mean_of_fit=model.center,
-        )
+        model = make_model(data, rng, online=online)
+        starts, sample = make_starts(model, data, rng, previous)
+        return Problem(data, model, starts, sample)
+
+    def _more_attributes(self, problem: Problem, state: EMState, rows: RowSource) -> dict[str, Any]:
+        model: Any = problem.model
+        counts = state.params.weights * problem.data.total_weight
+        more = {
+            "collapsed_": model.collapsed(state.params, counts),
+            "_blur": self._blur_of(model, state.params),
+            "_mean_of_fit": model.center,
+        }
+        if self.standard_errors:
+            with interrupts_later() as noted:
+                kind = self.covariance_type
+                errors = gaussian_standard_errors(model, rows, state.params, kind)
+            scaled = {name: error / problem.data.unit**0.5 for name, error in errors.items()}
+            more["standard_errors_"] = scaled
+            state.interrupted |= noted.pressed
+        return more
+
+    def _say_how_it_ended(self, state: EMState, data: TrainingData) -> None:
         self._warn_if_not_converged(state)
         self._warn_of_blur()
         self._warn_if_collapsed()
@@ -359,20 +348,6 @@ class GaussianMixtureEM(FittedGaussianMixture):
             )
 
     # ------------------------------------------------------------------ online
-    def _check_same_model(self) -> None:
-        """Refuse batches for a fitted mixture of another covariance type or number of components.
-
-        The number is that which was asked for: components that were removed are no contradiction.
-        """
-        before = self._fitted_type, self._fitted_components
-        if before != (self.covariance_type, self.n_components):
-            raise ValueError(
-                f"partial_fit began with covariance_type={before[0]!r} and "
-                f"n_components={before[1]}, which cannot change on the way; they are "
-                f"{self.covariance_type!r} and {self.n_components} now. Set them back, or begin "
-                "anew with a clone."
-            )
-
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
         self,
@@ -403,47 +378,39 @@ class GaussianMixtureEM(FittedGaussianMixture):
         -------
         self : GaussianMixtureEM
         """
-        with unchanged_on_error(self):
-            self._partial_fit(X, sample_weight, labels)
+        self._partial_fit_em(X, sample_weight, labels=labels)
         return self
 
-    def _partial_fit(self, X: Any, sample_weight: Any, labels: Any) -> None:
-        fitted = hasattr(self, "weights_")
-        if fitted:
-            self._check_same_model()
-            self._check_online_settings()
-        settings = Settings.of(vars(self))
-        data = TrainingData(
-            settings,
-            self._check_X(X, reset=not fitted, min_samples=1 if fitted else 2),
-            sample_weight,
-            labels,
-            first=not fitted,
-            unit=self._weight_unit if fitted else None,
-        )
-        online: StepwiseEM[GaussianModel] | None = getattr(self, "_online", None)
-        begun_here = online is None and not fitted
-        if online is None:
-            rng = check_random_state(self.random_state)
-            model = make_model(settings, data, rng, getattr(self, "_mean_of_fit", None))
-            model.collapse, model.moments_about_origin = "report", True
-            if fitted:
-                online = StepwiseEM(model, to_working(model, vars(self)))
-                online.seed(
-                    model.statistics_of(online.current, self._total_weight), data.total_weight
-                )
-            else:
-                starts, _ = make_starts(settings, model, data, rng, {})
-                with data.row_blocks(settings) as rows:
-                    online = self._start_online(model, rows, starts)
-        else:
-            online = online.copy()
-            check_batch(online.model, data)
-        online.model.incomplete |= data.incomplete
-        with data.row_blocks(settings) as rows:
-            params = self._update_online(online, rows)
-        self._weight_unit = data.unit
-        if begun_here:
+    def _check_goes_on(self) -> None:
+        """Refuse batches for a fitted mixture of another covariance type or number of components.
+
+        The number is that which was asked for: components that were removed are no contradiction.
+        """
+        before = self._fitted_type, self._fitted_components
+        if before != (self.covariance_type, self.n_components):
+            raise ValueError(
+                f"partial_fit began with covariance_type={before[0]!r} and "
+                f"n_components={before[1]}, which cannot change on the way; they are "
+                f"{self.covariance_type!r} and {self.n_components} now. Set them back, or begin "
+                "anew with a clone."
+            )
+
+    def _online_model(self, data: TrainingData) -> tuple[GaussianModel, GaussianParams]:
+        rng = check_random_state(self.random_state)
+        mean_of_fit = getattr(self, "_mean_of_fit", None)
+        model = make_model(data, rng, mean_of_fit, online=True)
+        return model, to_working(model, vars(self))
+
+    def _admit(self, online: StepwiseEM[GaussianModel], data: TrainingData) -> None:
+        check_batch(online.model, data)
+        if data.incomplete and not online.model.incomplete:
+            online.model = copy.copy(online.model)
+            online.model.incomplete = True
+
+    def _after_batch(
+        self, online: StepwiseEM[GaussianModel], params: Any, data: TrainingData, *, first: bool
+    ) -> None:
+        if first:
             self._blur = self._blur_of(online.model, params)
             self._warn_of_blur()
         self.collapsed_ = online.model.collapsed(params, params.weights * online.weight)

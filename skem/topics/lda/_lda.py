@@ -11,10 +11,10 @@ from sklearn.utils import check_random_state
 
 from skem._callbacks import with_callbacks
 from skem._sklearn import Interval, StrOptions, fit_context
-from skem._validation import check_numbers, unchanged_on_error
-from skem.em import StepwiseEM
-from skem.em._estimator import EMEstimatorMixin
-from skem.topics._counts import CountBlocks, Counts
+from skem._validation import check_numbers
+from skem.em import EMState, StepwiseEM
+from skem.em._estimator import EMEstimatorMixin, Problem
+from skem.topics._counts import Counts, TrainingCounts
 from skem.topics._priors import check_prior, check_range
 from skem.topics._starts import INITS, initial_topics, matched
 from skem.topics._units import check_tokens, range_of
@@ -219,26 +219,24 @@ class LatentDirichletAllocationVB(LDADocuments):
             If X holds fractions, such as tf-idf, that do not outweigh the priors, and all topics,
             or half of them, are alike.
         """
-        with unchanged_on_error(self):
-            counts, weight = self._training_counts(X, sample_weight, reset=True)
-            check_tokens(counts, weight)
-            start = self._start(counts, weight, check_random_state(self.random_state))
-            with CountBlocks(counts, weight, self.n_jobs) as blocks:
-                state, attributes = self._run_em(
-                    self._make_model(self._word_prior(counts.n_features)[1]),
-                    blocks,
-                    [start],
-                    n_starts=1,
-                    X=X,
-                    sample_weight=sample_weight,
-                )
-            self.__dict__.pop("_online", None)
-            sizes = counts.sizes()
-            total = float(sizes.sum() if weight is None else weight @ sizes)
-            self.__dict__.update(attributes, _total_weight=total)
-            self._warn_if_not_converged(state)
-            warn_if_alike(self.components_, total / len(counts.data))
+        self._fit_em(X, sample_weight)
         return self
+
+    def _training_data(
+        self, X: Any, sample_weight: ArrayLike | None, *, first: bool, unit: float | None
+    ) -> TrainingCounts:
+        counts, weight = self._training_counts(X, sample_weight, reset=first)
+        check_tokens(counts, weight)
+        return TrainingCounts(counts, weight, n_jobs=self.n_jobs)
+
+    def _problem(self, data: TrainingCounts, *, online: bool = False) -> Problem:
+        start = self._start(data.counts, data.weight, check_random_state(self.random_state))
+        _, extra = self._word_prior(data.counts.n_features)
+        return Problem(data, self._make_model(extra), [start])
+
+    def _say_how_it_ended(self, state: EMState, data: TrainingCounts) -> None:
+        self._warn_if_not_converged(state)
+        warn_if_alike(self.components_, data.total_weight / len(data.counts.data))
 
     def _make_model(self, extra: NDArray | None, max_doc_iter: int | None = None) -> LDAModel:
         steps = self.max_doc_iter if max_doc_iter is None else max_doc_iter
@@ -340,42 +338,33 @@ class LatentDirichletAllocationVB(LDADocuments):
         -------
         self : LatentDirichletAllocationVB
         """
-        with unchanged_on_error(self):
-            first = not hasattr(self, "components_")
-            self._check_goes_on(len(getattr(self, "components_", ())))
-            counts, weight = self._training_counts(X, sample_weight, reset=first)
-            check_tokens(counts, weight)
-            online: StepwiseEM | None = getattr(self, "_online", None)
-            with CountBlocks(counts, weight, self.n_jobs) as blocks:
-                if online is not None:
-                    online = online.copy()
-                else:
-                    online = self._begin_online(counts, weight, blocks, first=first)
-                self._update_online(online, blocks)
-            if first:
-                warn_if_alike(self.components_, self._total_weight / len(counts.data))
+        self._partial_fit_em(X, sample_weight)
         return self
 
-    def _begin_online(
-        self, counts: Counts, weight: NDArray | None, blocks: CountBlocks, *, first: bool
-    ) -> StepwiseEM:
-        """Online inference after a fit, or after a short fit of the first batch."""
-        if first:
-            _, extra = self._word_prior(counts.n_features)
-            start = self._start(counts, weight, check_random_state(self.random_state))
-            params = self._start_online(self._make_model(extra), blocks, [start]).current
-            order = self._order(params)
-            words, alpha = np.ascontiguousarray(params.words[:, order]), params.alpha[order]
-            params = params._replace(words=words, alpha=alpha, docs=params.docs[:0])
-            return StepwiseEM(OnlineLDAModel(self._make_model(extra, NEW_STEPS)), params)
+    def _n_fitted(self) -> int:
+        return len(self.components_)
+
+    def _begin_online(self, data: TrainingCounts) -> StepwiseEM:
+        """Online inference after a short fit of the first batch."""
+        problem = self._problem(data, online=True)
+        with data.row_blocks() as rows:
+            params = self._short_fit(problem, rows).params
+        order = self._order(params)
+        words, alpha = np.ascontiguousarray(params.words[:, order]), params.alpha[order]
+        params = params._replace(words=words, alpha=alpha, docs=params.docs[:0])
+        _, extra = self._word_prior(data.counts.n_features)
+        return StepwiseEM(OnlineLDAModel(self._make_model(extra, NEW_STEPS)), params)
+
+    def _online_model(self, data: TrainingCounts) -> tuple[OnlineLDAModel, LDAParams]:
         prior = np.asarray(self.topic_word_prior_)  # of the fit, whatever has been set since
         eta = float(prior.min())
         model = OnlineLDAModel(self._make_model((prior - eta).T if prior.ndim else None, NEW_STEPS))
         words = np.ascontiguousarray(np.maximum(self.topic_counts_.T - eta, 0.0))
         docs = np.empty((0, len(self.components_)), words.dtype)
-        params = LDAParams(words, docs, self.doc_topic_prior_, eta, 100)
-        online = StepwiseEM(model, params)
-        sizes = counts.sizes()
-        seen = model.statistics_of(params, self._total_weight)
-        online.seed(seen, float(sizes.sum() if weight is None else weight @ sizes))
-        return online
+        return model, LDAParams(words, docs, self.doc_topic_prior_, eta, 100)
+
+    def _after_batch(
+        self, online: StepwiseEM, params: LDAParams, data: TrainingCounts, *, first: bool
+    ) -> None:
+        if first:
+            warn_if_alike(self.components_, self._total_weight / len(data.counts.data))

@@ -58,6 +58,10 @@ class PLSAModel(EMModelBase):
         Weights of the documents, whose priors they weigh too.
     unit : float
         What the weights were divided by.
+    sizes : ndarray of shape (n,), default=None
+        Tokens of each document, times its weight.
+    power : int
+        Counts were divided by 2 ** power.
     """
 
     def __init__(
@@ -68,7 +72,10 @@ class PLSAModel(EMModelBase):
         word_prior: NDArray,
         weight: NDArray | None,
         unit: float = 1.0,
+        sizes: NDArray | None = None,
+        power: int = 0,
     ):
+        self.sizes, self.power = sizes, power
         self.temperature = temperature
         self.doc_prior = doc_prior
         self.word_prior = word_prior

@@ -51,12 +51,19 @@ class OnlinePLSAModel(EMModelBase):
         Tokens of the first batch, times the weights of their documents.
     shape : tuple
         (p, k).
+    power : int
+        Counts are divided by 2 ** power.
     """
 
     def __init__(
-        self, doc_prior: NDArray, word_prior: NDArray, size: float, shape: tuple[int, int]
+        self,
+        doc_prior: NDArray,
+        word_prior: NDArray,
+        size: float,
+        shape: tuple[int, int],
+        power: int,
     ):
-        self.doc_prior = doc_prior
+        self.doc_prior, self.power = doc_prior, power
         beforehand = _BEFOREHAND * size / (shape[0] * shape[1])
         self.word_prior = np.where(word_prior == 0, beforehand, word_prior)
 

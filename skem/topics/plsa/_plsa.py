@@ -13,10 +13,10 @@ from sklearn.utils import check_random_state
 from skem._callbacks import with_callbacks
 from skem._memory import refuse_starts_beyond_memory
 from skem._sklearn import Interval, StrOptions, fit_context
-from skem._validation import check_numbers, in_unit, unchanged_on_error, unit_of
+from skem._validation import check_numbers, in_unit, unit_of
 from skem.em import EMState, StepwiseEM
-from skem.em._estimator import EMEstimatorMixin
-from skem.topics._counts import CountBlocks, Counts
+from skem.em._estimator import EMEstimatorMixin, Problem
+from skem.topics._counts import Counts, TrainingCounts
 from skem.topics._limits import at_least
 from skem.topics._priors import exponents_of
 from skem.topics._starts import INITS, initial_topics, matched
@@ -217,53 +217,58 @@ class PLSA(PLSADocuments):
         ConvergenceWarning
             If the bound is more than ``tol`` below its estimated limit after ``max_iter`` steps.
         """
-        with unchanged_on_error(self):
-            counts, weight = self._training_counts(X, sample_weight, reset=True)
-            unit, self._count_power = unit_of(weight), common_power(counts)
-            weight = in_unit(weight, unit, counts.shape[0])
-            counts = divided(counts, self._count_power)
-            rng = check_random_state(self.random_state)
-            doc_prior, word_prior = self._exponents(self.n_components, counts.n_features, unit)
-            make = functools.partial(
-                PLSAModel, doc_prior=doc_prior, word_prior=word_prior, weight=weight, unit=unit
-            )
-            starts = self._starts(counts, weight, rng)
-            temperature, max_iter = self.temperature, self.max_iter
-            if isinstance(temperature, str):
-                temperature, start, max_iter = held_out_temperature(
-                    lambda t: make(temperature=t),
-                    counts,
-                    weight,
-                    starts[0],
-                    hidden_share=self.validation_fraction,
-                    tol=self.tol,
-                    max_iter=self.max_iter,
-                    rng=rng,
-                    n_jobs=self.n_jobs,
-                )
-                starts = [start]
-            model = make(temperature=temperature)
-            self._sizes = counts.sizes() if weight is None else weight * counts.sizes()
-            with CountBlocks(counts, weight, self.n_jobs) as blocks:
-                given = {"X": X, "sample_weight": sample_weight, "max_iter": max_iter}
-                state, attributes = self._run_em(
-                    model, blocks, starts, n_starts=len(starts), **given
-                )
-            self.__dict__.pop("_online", None)
-            total = float(self._sizes.sum())
-            self.__dict__.update(attributes, _total_weight=total, _weight_unit=unit)
-            del self._sizes
-            self._say_how_it_ended(state)
+        self._fit_em(X, sample_weight)
         return self
 
-    def _say_how_it_ended(self, state: EMState) -> None:
+    def _training_data(
+        self, X: Any, sample_weight: ArrayLike | None, *, first: bool, unit: float | None
+    ) -> TrainingCounts:
+        counts, weight = self._training_counts(X, sample_weight, reset=first)
+        unit = unit_of(weight) if unit is None else unit
+        weight = in_unit(weight, unit, counts.shape[0])
+        power = common_power(counts) if first else self._count_power
+        counts = divided(counts, power)
+        return TrainingCounts(counts, weight, unit=unit, power=power, n_jobs=self.n_jobs)
+
+    def _problem(self, data: TrainingCounts, *, online: bool = False) -> Problem:
+        counts, weight = data.counts, data.weight
+        rng = check_random_state(self.random_state)
+        doc_prior, word_prior = self._exponents(self.n_components, data)
+        make = functools.partial(
+            PLSAModel,
+            doc_prior=doc_prior,
+            word_prior=word_prior,
+            weight=weight,
+            unit=data.unit,
+            sizes=data.sizes,
+            power=data.power,
+        )
+        starts = self._starts(counts, weight, rng)
+        temperature, max_iter = 1.0 if online else self.temperature, self.max_iter
+        if isinstance(temperature, str):
+            temperature, start, max_iter = held_out_temperature(
+                lambda t: make(temperature=t),
+                counts,
+                weight,
+                starts[0],
+                hidden_share=self.validation_fraction,
+                tol=self.tol,
+                max_iter=self.max_iter,
+                rng=rng,
+                n_jobs=self.n_jobs,
+            )
+            starts = [start]
+        return Problem(data, make(temperature=temperature), starts, max_iter=max_iter)
+
+    def _say_how_it_ended(self, state: EMState, data: TrainingCounts) -> None:
         if self.temperature != "held-out" or state.interrupted:  # which stops before the limit
             self._warn_if_not_converged(state)
 
-    def _exponents(self, k: int, p: int, unit: float) -> tuple[NDArray, NDArray]:
-        """Exponents of the priors beside weights divided by ``unit`` and counts in their unit."""
+    def _exponents(self, k: int, data: TrainingCounts) -> tuple[NDArray, NDArray]:
+        """Exponents of the priors beside weights and counts in their units."""
         priors = {name: getattr(self, name) for name in self._fixed_online}
-        return exponents_of(priors, k, p, unit=unit, power=self._count_power)
+        p = data.counts.n_features
+        return exponents_of(priors, k, p, unit=data.unit, power=data.power)
 
     def _starts(
         self, counts: Counts, weight: NDArray | None, rng: np.random.RandomState
@@ -293,14 +298,15 @@ class PLSA(PLSADocuments):
         if isinstance(params, TopicParams):
             prior, temperature, order = params.topic_prior, 1.0, slice(None)
         else:
-            prior, temperature = self._sizes @ params.mixtures, model.temperature
+            prior, temperature = model.sizes @ params.mixtures, model.temperature
             order = self._order(prior)
         prior = prior / prior.sum()
         return {
             "components_": np.ascontiguousarray(params.topics.T[order]),
             "topic_prior_": at_least(prior[order].astype(params.topics.dtype)),
             "temperature_": float(temperature),
-            "_doc_exponents": np.ldexp(model.doc_prior, self._count_power),
+            "_doc_exponents": np.ldexp(model.doc_prior, model.power),
+            "_count_power": model.power,
         }
 
     def _order(self, prior: NDArray) -> Any:
@@ -340,56 +346,32 @@ class PLSA(PLSADocuments):
             raise ValueError(
                 f"partial_fit needs temperature=1, got {self.temperature!r}. Use fit, or set it."
             )
-        with unchanged_on_error(self):
-            first = not hasattr(self, "components_")
-            self._check_goes_on(len(getattr(self, "components_", ())))
-            counts, weight = self._training_counts(X, sample_weight, reset=first)
-            unit = unit_of(weight) if first else self._weight_unit
-            weight = in_unit(weight, unit, counts.shape[0])
-            if first:
-                self._count_power = common_power(counts)
-            counts = divided(counts, self._count_power)
-            check_batch(counts, weight)
-            online = getattr(self, "_online", None)
-            with CountBlocks(counts, weight, self.n_jobs) as blocks:
-                if online is not None:
-                    online = online.copy()
-                else:
-                    online = self._begin_online(counts, weight, blocks, unit, first=first)
-                self._update_online(online, blocks)
-            self._weight_unit = unit
+        self._partial_fit_em(X, sample_weight)
         return self
 
-    def _begin_online(
-        self,
-        counts: Counts,
-        weight: NDArray | None,
-        blocks: CountBlocks,
-        unit: float,
-        *,
-        first: bool,
-    ) -> StepwiseEM:
-        """Online EM after a fit, or after a short fit of the first batch."""
-        k = self.n_components if first else len(self.components_)
-        doc_prior, word_prior = self._exponents(k, counts.n_features, unit)
-        sizes = counts.sizes() if weight is None else weight * counts.sizes()
-        batch = float(sizes.sum())
-        model = OnlinePLSAModel(doc_prior, word_prior, batch, (counts.n_features, k))
-        if first:
-            rng = check_random_state(self.random_state)
-            whole = PLSAModel(
-                temperature=1.0,
-                doc_prior=doc_prior,
-                word_prior=word_prior,
-                weight=weight,
-                unit=unit,
-            )
-            starts = self._starts(counts, weight, rng)
-            begun = self._start_online(whole, blocks, starts)
-            topics, prior = TopicParams.of(begun.current, sizes)
-            order = self._order(prior)
-            return StepwiseEM(model, model.after_fit(topics.T[order], prior[order], batch))
-        total = self._total_weight
-        online = StepwiseEM(model, model.after_fit(self.components_, self.topic_prior_, total))
-        online.seed(model.statistics_of(online.current, total), batch)
-        return online
+    def _n_fitted(self) -> int:
+        return len(self.components_)
+
+    def _begin_online(self, data: TrainingCounts) -> StepwiseEM:
+        """Online EM after a short fit of the first batch."""
+        self._admit(None, data)
+        problem = self._problem(data, online=True)
+        with data.row_blocks() as rows:
+            found = self._short_fit(problem, rows)
+        topics, prior = TopicParams.of(found.params, data.sizes)
+        order = self._order(prior)
+        model = self._batch_model(self.n_components, data)
+        start = model.after_fit(topics.T[order], prior[order], data.total_weight)
+        return StepwiseEM(model, start)
+
+    def _online_model(self, data: TrainingCounts) -> tuple[OnlinePLSAModel, TopicParams]:
+        self._admit(None, data)
+        model = self._batch_model(len(self.components_), data)
+        return model, model.after_fit(self.components_, self.topic_prior_, self._total_weight)
+
+    def _batch_model(self, k: int, data: TrainingCounts) -> OnlinePLSAModel:
+        shape = (data.counts.n_features, k)
+        return OnlinePLSAModel(*self._exponents(k, data), data.total_weight, shape, data.power)
+
+    def _admit(self, online: StepwiseEM | None, data: TrainingCounts) -> None:
+        check_batch(data.counts, data.weight)

@@ -69,6 +69,8 @@ class GaussianModel(MomentsMixin, CollapseMixin, EMModelBase):
         Whether values are missing.
     varies : ndarray of bool
         Which columns are not constant.
+    moments_about_origin : bool
+        Whether statistics of different parameters are to be mixed (online EM).
     """
 
     def __init__(
@@ -86,6 +88,7 @@ class GaussianModel(MomentsMixin, CollapseMixin, EMModelBase):
         row_weight: float = 1.0,
         incomplete: bool = False,
         varies: NDArray | None = None,
+        moments_about_origin: bool = False,
     ):
         self.structure, self.tied = structure_of(covariance_type)
         self.center, self.scale, self.reg = center, scale, reg
@@ -100,7 +103,7 @@ class GaussianModel(MomentsMixin, CollapseMixin, EMModelBase):
         self.d = len(center)
         self.base = log_normaliser(self.d) + float(np.log(scale).sum())
         self.suspects = ""  # what may be the cause if a covariance is not positive definite
-        self.moments_about_origin = False  # statistics of different parameters can be mixed
+        self.moments_about_origin = moments_about_origin
         self.features: Features = (
             plain_features(self.d) if self.tied else self.structure.features(self.d)
         )

@@ -24,6 +24,7 @@ class TrainingData:
 
     Attributes
     ----------
+    settings : Settings
     X : ndarray of shape (n_samples, n_features)
     unit : float
         Of the weights, see `unit_of`.
@@ -49,6 +50,7 @@ class TrainingData:
         first: bool = True,
         unit: float | None = None,
     ):
+        self.settings = settings
         self.X = X
         weight = check_weights(sample_weight, X, np.float64)  # until they are in their unit
         self.unit = unit_of(weight) if unit is None else unit
@@ -72,9 +74,9 @@ class TrainingData:
         weights = np.bincount(self.labels + 1, weights=self.weight, minlength=n_components + 1)
         return np.flatnonzero(weights[1:])
 
-    def row_blocks(self, settings: Settings, chosen: NDArray | None = None) -> RowBlocks:
+    def row_blocks(self, chosen: NDArray | None = None) -> RowBlocks:
         """The rows, or those at the chosen places of their order, cut into blocks."""
-        d = self.X.shape[1]
+        d, settings = self.X.shape[1], self.settings
         features = plain_features(d) if settings.tied else settings.structure.features(d)
         order = self.order
         if chosen is not None:

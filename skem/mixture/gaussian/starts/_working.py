@@ -34,15 +34,18 @@ _LARGEST_REG = 1e290
 
 
 def make_model(
-    settings: Settings,
     data: TrainingData,
     rng: np.random.RandomState,
     mean_of_fit: NDArray | None = None,
+    *,
+    online: bool = False,
 ) -> GaussianModel:
     """The model in working coordinates, priors and regularisation included.
 
-    ``mean_of_fit`` is where the default mean prior of the last fit was, if that one goes on.
+    ``mean_of_fit`` is where the default mean prior of the last fit was, if that one goes on;
+    ``online`` is for batches, whose statistics are of different parameters.
     """
+    settings = data.settings
     d, structure = data.X.shape[1], settings.structure
     units = column_units(data.X, data.weight, common_scale=structure.common_scale)
     center, scale = units.center, units.scale
@@ -74,7 +77,8 @@ def make_model(
         reg=reg,
         priors=priors,
         dtype=data.X.dtype,
-        collapse=settings.collapse,
+        collapse="report" if online else settings.collapse,
+        moments_about_origin=online,
         rng=rng,
         protected=protected,
         row_weight=min(1.0 / data.unit, data.total_weight / data.n_rows),
@@ -104,17 +108,17 @@ def check_batch(model: GaussianModel, data: TrainingData) -> None:
 
 
 def make_starts(
-    settings: Settings,
     model: GaussianModel,
     data: TrainingData,
     rng: np.random.RandomState,
-    previous: dict[str, Any],
+    previous: Mapping[str, Any] | None,
 ) -> tuple[list[GaussianParams], NDArray | None]:
     """Parameters to start from, with what the user gave in its place.
 
     Also the rows that they were made of, where these are a sample.
     """
-    if previous:
+    settings = data.settings
+    if previous is not None:
         return [_go_on(settings, model, previous)], None
     given = _in_working_units(model, _initial_values(settings, model.d))
     named = {"means_init": given["means"]} if "means" in given else {}
@@ -192,7 +196,7 @@ def _bytes_of_a_start(settings: Settings, model: GaussianModel) -> float:
     return 8.0 * numbers * settings.n_components
 
 
-def _go_on(settings: Settings, model: GaussianModel, previous: dict[str, Any]) -> GaussianParams:
+def _go_on(settings: Settings, model: GaussianModel, previous: Mapping[str, Any]) -> GaussianParams:
     """The parameters of the last fit, as a start."""
     k, d = previous.get("_fitted_components"), previous["means_"].shape[1]
     if (k, d) != (settings.n_components, model.d):
