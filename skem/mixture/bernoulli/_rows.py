@@ -17,16 +17,13 @@ from skem._input import validate_data
 from skem._sklearn import Interval, fit_context
 from skem._validation import (
     check_positive_integer,
-    check_weights,
-    in_unit,
-    unit_of,
 )
 from skem._warnings import warn_user
-from skem.em import EMState, RowBlocks
+from skem.em import EMState
 from skem.em._estimator import EMEstimatorMixin, Problem
 from skem.mixture._base import BaseMixture, float_type
 from skem.mixture._features import plain_features
-from skem.mixture._weights import kept_rows
+from skem.mixture._rows import TrainingRows
 from skem.mixture.bernoulli._model import log_joint_coefficients
 
 # Types of X that stay as they are; others become the first.
@@ -131,15 +128,16 @@ class BernoulliRows(BaseMixture):
     ) -> BinaryData:
         """Validated rows and weights."""
         X = self._check_X(X, reset=first, min_samples=2 if first else 1)
-        weight = check_weights(sample_weight, X, np.float64)
         k = getattr(self, "n_components", None)  # which three coins do not have
-        work = plain_features(X.shape[1]).work(2 if k is None else k)
-        data = BinaryData(X, weight, unit, work=work, n_jobs=self.n_jobs)
-        if first and k is not None and data.n_rows < k:
-            raise ValueError(
-                f"Expected n_samples >= n_components but got n_components = {k}, n_samples = "
-                f"{data.n_rows}. Lower n_components."
-            )
+        data = BinaryData(
+            X,
+            sample_weight,
+            unit,
+            n_components=1 if k is None else k,
+            first=first,
+            row_values=plain_features(X.shape[1]).work(2 if k is None else k),
+            n_jobs=self.n_jobs,
+        )
         unseen = data.n_known == 0
         if (first and self._needs_every_column and unseen.any()) or unseen.all():
             raise ValueError(
@@ -179,44 +177,17 @@ class BernoulliRows(BaseMixture):
         return X, y
 
 
-class BinaryData:
-    """Validated rows as they were given; those of weight zero are left out.
+class BinaryData(TrainingRows):
+    """Rows of any real type; NaN where missing.
 
     Attributes
     ----------
-    X : ndarray of shape (n_samples, n_features)
-        Any real type; NaN where missing.
-    unit : float
-        Of the weights, see `unit_of`.
-    weight : ndarray of shape (n_samples,) or None
-        In that unit.
-    order : ndarray of shape (n_rows,) or None
-        The rows that are kept; None is all of them.
-    n_rows : int
-    total_weight : float
-        In that unit.
     n_known : ndarray of shape (n_features,)
         Rows in which the column is known.
-    work : int
-        Numbers that an E step makes of a row.
-    n_jobs : int or None
     """
 
-    def __init__(
-        self,
-        X: NDArray,
-        weight: NDArray | None,
-        unit: float | None = None,
-        *,
-        work: int,
-        n_jobs: int | None,
-    ):
-        self.work, self.n_jobs = work, n_jobs
-        self.unit = unit_of(weight) if unit is None else unit
-        self.X, self.weight = X, in_unit(weight, self.unit, len(X))
-        self.order = kept_rows(self.weight)
-        self.n_rows = len(X) if self.order is None else len(self.order)
-        self.total_weight = float(len(X) if self.weight is None else self.weight.sum())
+    def __init__(self, X: NDArray, *given: Any, **options: Any):
+        super().__init__(X, *given, **options)
         self.n_known = np.full(X.shape[1], self.n_rows)
         if X.dtype.kind == "f":
             self.n_known = np.sum([known(part).sum(0) for part in self.parts()], axis=0)
@@ -230,16 +201,6 @@ class BinaryData:
     def dtype(self) -> np.dtype:
         """The type in which to compute."""
         return float_type(self.X)
-
-    def row_blocks(self, chosen: NDArray | None = None) -> RowBlocks:
-        """The rows, cut into blocks."""
-        return RowBlocks(
-            self.X,
-            sample_weight=self.weight,
-            row_values=self.work,
-            order=self.order if chosen is None else chosen,
-            n_jobs=self.n_jobs,
-        )
 
     def parts(self) -> Iterator[NDArray]:
         """The rows that are kept, a few at a time."""
