@@ -28,7 +28,7 @@ from tests.test_common import (
 from tests.topics.corpora import X
 
 # Counts here may be fractions that say nothing.
-pytestmark = pytest.mark.filterwarnings(r"ignore:All \d+ topics are alike:UserWarning")
+pytestmark = pytest.mark.filterwarnings(r"ignore:(All|\d+ of) \d+ topics are alike:UserWarning")
 
 ESTIMATORS = {
     "plsa": PLSA(2, random_state=0),

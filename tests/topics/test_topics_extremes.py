@@ -16,7 +16,7 @@ from skem.topics.lda import _kernels as lda_kernels
 from tests.topics.corpora import draw_corpus, quietly
 
 # Counts that are next to nothing beside priors make topics alike.
-pytestmark = pytest.mark.filterwarnings(r"ignore:All \d+ topics are alike:UserWarning")
+pytestmark = pytest.mark.filterwarnings(r"ignore:(All|\d+ of) \d+ topics are alike:UserWarning")
 
 X, _, _ = draw_corpus(n=12, p=9, k=2, n_tokens=30)
 OPTIONS = {"max_iter": 12, "tol": 0.0, "random_state": 0, "n_jobs": 1}

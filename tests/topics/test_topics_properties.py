@@ -10,7 +10,7 @@ from skem.topics import PLSA, LatentDirichletAllocationVB
 from tests.topics.corpora import corpora, quietly, random_topics
 
 # Counts here may be fractions that say nothing.
-pytestmark = pytest.mark.filterwarnings(r"ignore:All \d+ topics are alike:UserWarning")
+pytestmark = pytest.mark.filterwarnings(r"ignore:(All|\d+ of) \d+ topics are alike:UserWarning")
 
 KINDS = ("plsa", "plsa-priors", "plsa-tempered", "cvb0", "vb")
 every_kind = pytest.mark.parametrize("kind", KINDS)
