@@ -12,7 +12,6 @@ from time import perf_counter
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 
 from skem._callbacks import CallbackSupportMixin, IterationCallbacks
@@ -34,17 +33,16 @@ class TrainingData(Protocol):
     total_weight: float  # sum of the weights, in the unit below
     unit: float  # what the weights were divided by, see `unit_of`
 
-    def row_blocks(self, chosen: NDArray | None = None) -> AbstractContextManager[RowSource]:
-        """All of the rows, or those with these numbers, as the engine takes them."""
+    def row_blocks(self) -> AbstractContextManager[RowSource]:
+        """The rows as the engine takes them."""
 
 
 class Problem(NamedTuple):
     """What a fit is to solve."""
 
-    data: Any  # TrainingData
-    model: EMModel
+    model: Any  # EMModel
     starts: list
-    sample: NDArray | None = None  # numbers of rows for the short runs, where they are many
+    sample: AbstractContextManager[RowSource] | None = None  # of many rows, for the short runs
     max_iter: int | None = None  # of the estimator if None
 
 
@@ -106,15 +104,17 @@ class EMEstimatorMixin(CallbackSupportMixin):
     def _fit_em(self, X: Any, sample_weight: Any, **given: Any) -> None:
         """`fit`: all is computed before the first attribute is set."""
         with unchanged_on_error(self):
-            data = self._training_data(X, sample_weight, first=True, unit=None, **given)
+            data: TrainingData = self._training_data(
+                X, sample_weight, first=True, unit=None, **given
+            )
             problem = self._problem(data)
             with contextlib.ExitStack() as stack:
                 rows = stack.enter_context(data.row_blocks())
                 sample = None
                 if problem.sample is not None and self.max_iter > SHORT_RUN:
-                    sample = stack.enter_context(data.row_blocks(problem.sample))
+                    sample = stack.enter_context(problem.sample)
                 state, attributes = self._run_em(problem, rows, sample, X, sample_weight)
-                attributes |= self._more_attributes(problem, state, rows)
+                attributes |= self._more_attributes(problem.model, state, data, rows)
             for name in ("_online", *self._stale):
                 self.__dict__.pop(name, None)
             self.__dict__.update(
@@ -122,7 +122,9 @@ class EMEstimatorMixin(CallbackSupportMixin):
             )
             self._say_how_it_ended(state, data)
 
-    def _more_attributes(self, problem: Problem, state: EMState, rows: RowSource) -> dict[str, Any]:
+    def _more_attributes(
+        self, model: Any, state: EMState, data: Any, rows: RowSource
+    ) -> dict[str, Any]:
         """Attributes that are known at the end of a fit only."""
         return {}
 
@@ -184,7 +186,9 @@ class EMEstimatorMixin(CallbackSupportMixin):
                 self._check_goes_on()
                 self._check_online_settings()
             unit = None if first else self._weight_unit
-            data = self._training_data(X, sample_weight, first=first, unit=unit, **given)
+            data: TrainingData = self._training_data(
+                X, sample_weight, first=first, unit=unit, **given
+            )
             online = getattr(self, "_online", None)
             if online is not None:
                 online = online.copy()

@@ -236,11 +236,9 @@ class TrainingCounts:
             self.sizes = counts.sizes() if weight is None else weight * counts.sizes()
             self.total_weight = float(self.sizes.sum())
 
-    def row_blocks(self, chosen: NDArray | None = None) -> CountBlocks:
+    def row_blocks(self) -> CountBlocks:
         """The documents, cut into blocks."""
-        counts = self.counts if chosen is None else self.counts.chosen(chosen)
-        weight = self.weight if chosen is None or self.weight is None else self.weight[chosen]
-        return CountBlocks(counts, weight, self.n_jobs)
+        return CountBlocks(self.counts, self.weight, self.n_jobs)
 
 
 def each_block(

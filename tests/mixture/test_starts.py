@@ -10,7 +10,7 @@ from skem import GaussianMixtureEM
 from skem.mixture import _starts
 from skem.mixture._starts import distinct_rows
 from skem.mixture.gaussian.kernels._starts import lloyd, plus_plus
-from skem.mixture.gaussian.starts import _candidates as _gaussian_starts
+from skem.mixture.gaussian.starts import _candidates
 
 
 @settings(deadline=None, max_examples=60)
@@ -114,9 +114,9 @@ def test_wide_rows_are_fewer_where_covariances_are_not_full(monkeypatch, covaria
     monkeypatch.setattr(_starts, "MAX_VALUES", 1000)
     monkeypatch.setattr(_starts, "FEWEST", 40)
     seen = []
-    original = _gaussian_starts.distinct_rows
+    original = _candidates.distinct_rows
     monkeypatch.setattr(
-        _gaussian_starts, "distinct_rows", lambda Z, w: seen.append(len(Z)) or original(Z, w)
+        _candidates, "distinct_rows", lambda Z, w: seen.append(len(Z)) or original(Z, w)
     )
     X = np.random.default_rng(0).standard_normal((300, 4))
     GaussianMixtureEM(2, covariance_type=covariance_type, random_state=0).fit(X)

@@ -200,7 +200,7 @@ class Segments:
             return
         starts, lengths = self.dataset.starts, self.dataset.lengths
         for documents in buckets(lengths, self.batch_size, self.shuffle):
-            yield from self._cut(starts[documents], lengths[documents], _InDocuments(documents))
+            yield from self._cut(starts[documents], lengths[documents])
 
     def _stream(self) -> tuple[Tensor, Tensor, _InStream]:
         """All documents, one after the other, as columns: starts, lengths, and what is there."""
@@ -216,16 +216,21 @@ class Segments:
         return bounds[columns], sizes, moved
 
     def _cut(
-        self, starts: Tensor, lengths: Tensor, content: _InDocuments | _InStream
+        self, starts: Tensor, lengths: Tensor, stream: _InStream | None = None
     ) -> Iterator[Segment]:
-        """Columns of those starts and lengths as segments, each one made when its turn comes."""
+        """Columns of those starts and lengths as segments, each one made when its turn comes.
+
+        They are columns of the stream, or documents, whose predictions are where they stand.
+        """
         ends = lengths.tolist()
         most = self.dataset.n_predictions - 1
         for start, stop, joins in self._cuts(ends[0]):
             n = sum(end > start for end in ends)
             steps = torch.arange(start, stop)[:, None]
             index = (starts[:n] + steps).clamp_(max=most)  # after the end of a column any
-            index = content.of(self.dataset, index).to(self.device)
+            if stream is not None:
+                index = stream.of(self.dataset, index)
+            index = index.to(self.device)
             valid = None
             if ends[n - 1] < stop:
                 valid = (steps < lengths[:n]).float().to(self.device)
@@ -260,16 +265,6 @@ class Segments:
             stop = min(start + step, n_steps)
             yield start, stop, tuple(joins)
             start = stop
-
-
-class _InDocuments(NamedTuple):
-    """Columns that are documents: where their predictions are is where they stand."""
-
-    documents: Tensor  # (B,)
-
-    def of(self, dataset: NextTokens, index: Tensor) -> Tensor:
-        """Positions of predictions."""
-        return index
 
 
 class _InStream(NamedTuple):

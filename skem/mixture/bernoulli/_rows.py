@@ -117,7 +117,7 @@ class BernoulliRows(BaseMixture):
     def _problem(self, data: BinaryData, *, online: bool = False) -> Problem:
         rng = check_random_state(self.random_state)
         model = self._make_model(data, masked=online or data.masked)
-        return Problem(data, model, self._make_starts(model, data, rng))
+        return Problem(model, self._make_starts(model, data, rng))
 
     def _say_how_it_ended(self, state: EMState, data: BinaryData) -> None:
         self._warn_if_not_converged(state)

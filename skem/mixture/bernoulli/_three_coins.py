@@ -14,7 +14,6 @@ from sklearn.utils.validation import check_is_fitted
 from skem._memory import refuse_starts_beyond_memory
 from skem._validation import as_numbers
 from skem.em import EMState, RowSource
-from skem.em._estimator import Problem
 from skem.mixture.bernoulli._model import MARGIN, BernoulliModel, BernoulliParams
 from skem.mixture.bernoulli._rows import BernoulliRows, BinaryData, known, parts_of
 
@@ -174,8 +173,10 @@ class ThreeCoinMixture(BernoulliRows):
         pi, p, q = _coins(params)
         return {"pi_": pi, "p_": p, "q_": q, "weights_": params.weights.astype(model.dtype)}
 
-    def _more_attributes(self, problem: Problem, state: EMState, rows: RowSource) -> dict[str, Any]:
-        data, d = problem.data, problem.data.X.shape[1]
+    def _more_attributes(
+        self, model: BernoulliModel, state: EMState, data: BinaryData, rows: RowSource
+    ) -> dict[str, Any]:
+        d = data.X.shape[1]
         history = np.array([_coins(params) for params in [*(state.path or []), state.params]])
         weights = itertools.repeat(None) if data.weight is None else parts_of(data.weight)
         shares = np.zeros(d + 1)

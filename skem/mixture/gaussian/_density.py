@@ -1,6 +1,6 @@
 """Log-densities of Gaussian components to full precision, with missing values or without.
 
-Here and in `_gaussian`, parameters are in the user's units and in scikit-learn's shapes.
+Here and in the estimator, parameters are in the user's units and in scikit-learn's shapes.
 """
 
 from __future__ import annotations

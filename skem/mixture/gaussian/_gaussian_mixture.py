@@ -23,7 +23,7 @@ from skem.mixture.gaussian.model._model import GaussianModel
 from skem.mixture.gaussian.model._params import GaussianParams
 from skem.mixture.gaussian.starts._blur import blur_message
 from skem.mixture.gaussian.starts._candidates import INIT_PARAMS
-from skem.mixture.gaussian.starts._rows import TrainingData
+from skem.mixture.gaussian.starts._rows import GaussianRows
 from skem.mixture.gaussian.starts._settings import Settings
 from skem.mixture.gaussian.starts._working import (
     check_batch,
@@ -296,22 +296,23 @@ class GaussianMixtureEM(FittedGaussianMixture):
 
     def _training_data(
         self, X: Any, sample_weight: Any, *, first: bool, unit: float | None, labels: Any
-    ) -> TrainingData:
+    ) -> GaussianRows:
         rows = self._check_X(X, reset=first, min_samples=2 if first else 1)
         settings = Settings.of(vars(self))
-        return TrainingData(settings, rows, sample_weight, labels, first=first, unit=unit)
+        return GaussianRows(settings, rows, sample_weight, labels, first=first, unit=unit)
 
-    def _problem(self, data: TrainingData, *, online: bool = False) -> Problem:
+    def _problem(self, data: GaussianRows, *, online: bool = False) -> Problem:
         previous = vars(self) if self.warm_start and hasattr(self, "converged_") else None
         rng = check_random_state(self.random_state)
         model = make_model(data, rng, online=online)
         starts, sample = make_starts(model, data, rng, previous)
-        return Problem(data, model, starts, sample)
+        return Problem(model, starts, None if sample is None else data.row_blocks(sample))
 
-    def _more_attributes(self, problem: Problem, state: EMState, rows: RowSource) -> dict[str, Any]:
-        model: Any = problem.model
-        counts = state.params.weights * problem.data.total_weight
-        more = {
+    def _more_attributes(
+        self, model: GaussianModel, state: EMState, data: GaussianRows, rows: RowSource
+    ) -> dict[str, Any]:
+        counts = state.params.weights * data.total_weight
+        more: dict[str, Any] = {
             "collapsed_": model.collapsed(state.params, counts),
             "_blur": self._blur_of(model, state.params),
             "_mean_of_fit": model.center,
@@ -320,12 +321,12 @@ class GaussianMixtureEM(FittedGaussianMixture):
             with interrupts_later() as noted:
                 kind = self.covariance_type
                 errors = gaussian_standard_errors(model, rows, state.params, kind)
-            scaled = {name: error / problem.data.unit**0.5 for name, error in errors.items()}
+            scaled = {name: error / data.unit**0.5 for name, error in errors.items()}
             more["standard_errors_"] = scaled
             state.interrupted |= noted.pressed
         return more
 
-    def _say_how_it_ended(self, state: EMState, data: TrainingData) -> None:
+    def _say_how_it_ended(self, state: EMState, data: GaussianRows) -> None:
         self._warn_if_not_converged(state)
         self._warn_of_blur()
         self._warn_if_collapsed()
@@ -395,20 +396,20 @@ class GaussianMixtureEM(FittedGaussianMixture):
                 "anew with a clone."
             )
 
-    def _online_model(self, data: TrainingData) -> tuple[GaussianModel, GaussianParams]:
+    def _online_model(self, data: GaussianRows) -> tuple[GaussianModel, GaussianParams]:
         rng = check_random_state(self.random_state)
         mean_of_fit = getattr(self, "_mean_of_fit", None)
         model = make_model(data, rng, mean_of_fit, online=True)
         return model, to_working(model, vars(self))
 
-    def _admit(self, online: StepwiseEM[GaussianModel], data: TrainingData) -> None:
+    def _admit(self, online: StepwiseEM[GaussianModel], data: GaussianRows) -> None:
         check_batch(online.model, data)
         if data.incomplete and not online.model.incomplete:
             online.model = copy.copy(online.model)
             online.model.incomplete = True
 
     def _after_batch(
-        self, online: StepwiseEM[GaussianModel], params: Any, data: TrainingData, *, first: bool
+        self, online: StepwiseEM[GaussianModel], params: Any, data: GaussianRows, *, first: bool
     ) -> None:
         if first:
             self._blur = self._blur_of(online.model, params)

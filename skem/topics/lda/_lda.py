@@ -232,7 +232,7 @@ class LatentDirichletAllocationVB(LDADocuments):
     def _problem(self, data: TrainingCounts, *, online: bool = False) -> Problem:
         start = self._start(data.counts, data.weight, check_random_state(self.random_state))
         _, extra = self._word_prior(data.counts.n_features)
-        return Problem(data, self._make_model(extra), [start])
+        return Problem(self._make_model(extra), [start])
 
     def _say_how_it_ended(self, state: EMState, data: TrainingCounts) -> None:
         self._warn_if_not_converged(state)

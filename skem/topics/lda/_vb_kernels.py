@@ -1,6 +1,6 @@
 """Variational Bayes of latent Dirichlet allocation, document by document.
 
-Conventions are those of `_lda_kernels`; and of one document with m different words
+Conventions are those of `_kernels`; and of one document with m different words
     gathered.shape = (m, k)    rows of phi, each relative to its largest, none below `least`
     tops.shape = (m,)          logs of what they have been divided by
     lead.shape = (k,)          exp E[log theta] relative to its largest, none below `least`

@@ -258,7 +258,7 @@ class PLSA(PLSADocuments):
                 n_jobs=self.n_jobs,
             )
             starts = [start]
-        return Problem(data, make(temperature=temperature), starts, max_iter=max_iter)
+        return Problem(make(temperature=temperature), starts, max_iter=max_iter)
 
     def _say_how_it_ended(self, state: EMState, data: TrainingCounts) -> None:
         if self.temperature != "held-out" or state.interrupted:  # which stops before the limit
@@ -354,7 +354,7 @@ class PLSA(PLSADocuments):
 
     def _begin_online(self, data: TrainingCounts) -> StepwiseEM:
         """Online EM after a short fit of the first batch."""
-        self._admit(None, data)
+        check_batch(data.counts, data.weight)
         problem = self._problem(data, online=True)
         with data.row_blocks() as rows:
             found = self._short_fit(problem, rows)
@@ -365,7 +365,7 @@ class PLSA(PLSADocuments):
         return StepwiseEM(model, start)
 
     def _online_model(self, data: TrainingCounts) -> tuple[OnlinePLSAModel, TopicParams]:
-        self._admit(None, data)
+        check_batch(data.counts, data.weight)
         model = self._batch_model(len(self.components_), data)
         return model, model.after_fit(self.components_, self.topic_prior_, self._total_weight)
 
@@ -373,5 +373,5 @@ class PLSA(PLSADocuments):
         shape = (data.counts.n_features, k)
         return OnlinePLSAModel(*self._exponents(k, data), data.total_weight, shape, data.power)
 
-    def _admit(self, online: StepwiseEM | None, data: TrainingCounts) -> None:
+    def _admit(self, online: StepwiseEM, data: TrainingCounts) -> None:
         check_batch(data.counts, data.weight)

@@ -15,7 +15,7 @@ Conventions, beside those of `_kernels`:
     Z.shape = (B, d)             rows of a part of the block, z = (x - center) * scale
     edges.shape = (n_panels + 1,)    panel l holds the rows edges[l]:edges[l + 1] of W
     panels.shape = (k or 1, size)    of each component the transposed panels, (edges[l + 1], height)
-                                 each, one after the other: `_gaussian_e_step.lay_panels`
+                                 each, one after the other: `_e_step.lay_panels`
     upper.shape = (k, B)         bounds of log p(x, k), -inf once known or given up
     L.shape = (k, B)             log p(x, k) where it is known, else -inf; then responsibilities
 The moments are those about the means.

@@ -1,6 +1,6 @@
 """Compiled E step of Gaussian mixtures with diagonal covariances, by differences from the means.
 
-As in `_centred_kernels`, a component stops for a row as soon as the columns summed so far say that
+As in `_centred`, a component stops for a row as soon as the columns summed so far say that
 it does not matter; here each row goes its own way.
 
 Conventions are those of `_kernels`, and factors.shape = (k or 1, d) are 1 / sigma.

@@ -1,6 +1,6 @@
 """Compiled E step on rows with missing values (NaN) where covariances are diagonal.
 
-Conventions are those of `_missing_kernels`, and
+Conventions are those of `_missing`, and
     factors.shape = (k or 1, d)     1 / sigma
     Z.shape = M.shape = (d, B)      z = (x - center) * scale, 0 where missing; 1 where observed
 Columns are independent given the component, so that no order of the rows is needed.

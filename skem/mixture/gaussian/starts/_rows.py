@@ -14,7 +14,7 @@ from skem.mixture._rows import TrainingRows
 from skem.mixture.gaussian.starts._settings import Settings
 
 
-class TrainingData(TrainingRows):
+class GaussianRows(TrainingRows):
     """Rows in the order in which the engine sees them.
 
     Rows with missing values come last, sorted by pattern where those of one pattern share

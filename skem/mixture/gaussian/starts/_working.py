@@ -24,7 +24,7 @@ from skem.mixture.gaussian.model._model import GaussianModel
 from skem.mixture.gaussian.model._params import GaussianParams
 from skem.mixture.gaussian.starts._candidates import GaussianStarts, check_responsibilities
 from skem.mixture.gaussian.starts._priors import make_priors
-from skem.mixture.gaussian.starts._rows import TrainingData
+from skem.mixture.gaussian.starts._rows import GaussianRows
 from skem.mixture.gaussian.starts._settings import Settings
 from skem.mixture.gaussian.starts._suspects import suspects
 from skem.mixture.gaussian.starts._units import column_spread, column_units, shown
@@ -34,7 +34,7 @@ _LARGEST_REG = 1e290
 
 
 def make_model(
-    data: TrainingData,
+    data: GaussianRows,
     rng: np.random.RandomState,
     mean_of_fit: NDArray | None = None,
     *,
@@ -87,7 +87,7 @@ def make_model(
     )
 
 
-def check_batch(model: GaussianModel, data: TrainingData) -> None:
+def check_batch(model: GaussianModel, data: GaussianRows) -> None:
     """Refuse a batch whose squares, in the units of the first one, leave the range of its type.
 
     Raises
@@ -109,7 +109,7 @@ def check_batch(model: GaussianModel, data: TrainingData) -> None:
 
 def make_starts(
     model: GaussianModel,
-    data: TrainingData,
+    data: GaussianRows,
     rng: np.random.RandomState,
     previous: Mapping[str, Any] | None,
 ) -> tuple[list[GaussianParams], NDArray | None]:
