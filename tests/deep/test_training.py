@@ -346,7 +346,7 @@ def test_a_warm_start_that_does_not_fit_is_refused(factors, changed):
         ValueError, match=r"goes on from the weights of the last .* warm_start=False"
     ):
         vae.fit(X, labels=labels + 1 if changed == "labels" else labels)
-    for name in ("net_", "history_", "n_features_in_", "classes_", "_center"):
+    for name in ("net_", "history_", "n_features_in_", "classes_", "_units"):
         assert getattr(vae, name) is before[name]
 
 

@@ -135,7 +135,7 @@ def test_a_given_variance_is_in_the_users_units(factors):
     with torch.inference_mode(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         out = torch.zeros(20_000, 1)
-        drawn = module.likelihood.sample(out).numpy() * vae._scale
+        drawn = module.likelihood.sample(out).numpy() * vae.scale_
     assert drawn.var() == pytest.approx(400.0, rel=0.05)
 
 

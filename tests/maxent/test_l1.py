@@ -10,13 +10,16 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
 from skem import MaxEntClassifier
-from skem.maxent.classifier.designs._designs import LinearDesign
+from skem.maxent.classifier.designs._joint import JointDesign
+from skem.maxent.classifier.designs._linear import LinearDesign
 from skem.maxent.classifier.solvers._coordinate import coordinate_descent
 from skem.maxent.classifier.solvers._objective import Objective
-from skem.maxent.classifier.solvers._solvers import L1_SOLVERS, SMOOTH_SOLVERS, choose, solver_of
+from skem.maxent.classifier.solvers._solvers import SOLVERS, choose, solver_of
 from skem.maxent.classifier.solvers._split import split_lbfgs
 
 MINIMISERS = [coordinate_descent, split_lbfgs]
+L1_SOLVERS = [name for name, kind in SOLVERS.items() if kind.absolute]
+SMOOTH_SOLVERS = [name for name, kind in SOLVERS.items() if not kind.absolute]
 
 
 def rows(n_classes, n=120, p=12, seed=0):
@@ -242,16 +245,15 @@ def test_smooth_solvers_refuse_l1(solver):
         MaxEntClassifier(l1_ratio=0.5, solver=solver).fit(X, y)
 
 
-def test_designs_that_are_not_linear_take_the_split():
-    objective = objective_of(*rows(2))
-
-    class Other:
-        n_params, n_weights = objective.design.n_params, objective.design.n_weights
-
-    other = Objective(Other(), objective.l2[:-1], objective.l1[:-1])
-    assert choose(other) == "split-lbfgs"
-    with pytest.raises(ValueError, match="split-lbfgs"):
-        solver_of("coordinate-descent", other, None, None)
+def test_joint_designs_take_the_split():
+    X, y = rows(2)
+    pairs = np.vstack([X * (c == 0) for c in range(y.max() + 1)])
+    design = JointDesign(pairs, y, None, n_classes=y.max() + 1, intercept=True, n_jobs=1)
+    weight = np.full(design.n_weights, 0.1)
+    objective = Objective(design, weight, weight)
+    assert choose(objective) == "split-lbfgs"
+    with pytest.raises(ValueError, match="feature_function take 'auto' or one of 'split-lbfgs'"):
+        solver_of("coordinate-descent", objective, None)
 
 
 @pytest.mark.parametrize("solver", L1_SOLVERS)

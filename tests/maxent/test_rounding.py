@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sklearn.exceptions import ConvergenceWarning
 
 from skem import MaxEntClassifier
-from skem.maxent.classifier.designs._designs import LinearDesign
+from skem.maxent.classifier.designs._linear import LinearDesign
 from skem.maxent.classifier.solvers._newton_step import conjugate_gradients, newton_step
 from skem.maxent.classifier.solvers._objective import Objective
 

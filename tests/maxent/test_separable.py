@@ -11,7 +11,7 @@ from sklearn.datasets import load_breast_cancer, load_iris
 from sklearn.exceptions import ConvergenceWarning
 
 from skem import MaxEntClassifier
-from skem.maxent.classifier.designs._designs import LinearDesign
+from skem.maxent.classifier.designs._linear import LinearDesign
 from skem.maxent.classifier.solvers import _separable
 from skem.maxent.classifier.solvers._objective import Objective
 

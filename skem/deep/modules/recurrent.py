@@ -181,8 +181,7 @@ class Recurrent(nn.Module):
         noise = self.draw_noise(x.shape[1]) if noise is None else noise
         if noise.inputs is not None:
             x = x * noise.inputs
-        if state is None and lengths is None:
-            state = self.initial_state(x.shape[1])
+        state = self.initial_state(x.shape[1]) if state is None else state
         last: list[Tensor] = []
         for i, block in enumerate(self.blocks):
             mask = noise.between[i - 1] if i and noise.between else None
@@ -191,7 +190,6 @@ class Recurrent(nn.Module):
             if lengths is not None:
                 x = self._run_ragged(block, weights, x, lengths)
                 continue
-            assert state is not None
             own = state[i * self.n_states : (i + 1) * self.n_states]
             x, own = self._run_pieces(weights, x, own, joins)
             last.extend(own)

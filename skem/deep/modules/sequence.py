@@ -233,7 +233,8 @@ class SequenceTagger(nn.Module):
         """Of the steps that there are, sequence by sequence within each step, (n_tokens, K)."""
         e = self.embedding(tokens.ids)
         if self.characters is not None:
-            assert letters is not None
+            if letters is None:
+                raise ValueError("A tagger with characters needs the letters of the words.")
             features = self.characters(letters)
             e = torch.cat([e, functional.embedding(letters.word, features)], dim=2)
         outputs, _ = self.recurrent(e, lengths=tokens.lengths)

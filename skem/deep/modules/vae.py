@@ -110,7 +110,8 @@ class VAE(nn.Module):
     def _labelled(self, x: Tensor, labels: Tensor | None) -> Tensor:
         if not self.conditional:
             return x
-        assert labels is not None
+        if labels is None:
+            raise ValueError("A conditional model needs the labels of the rows.")
         one_hot = functional.one_hot(labels, self.n_classes).to(x.dtype)
         return torch.cat([x, one_hot.expand(*x.shape[:-1], self.n_classes)], dim=-1)
 

@@ -12,10 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from skem._sklearn import Interval, StrOptions
-from skem.deep.modules.draws import generator
 from skem.deep.modules.recurrent import CELLS
-from skem.deep.sequences import _segments
-from skem.deep.sequences._segments import Segments, buckets
+from skem.deep.sequences._segments import NextTokens, Segments, buckets
 from skem.deep.sequences._sequences import in_content_order, unlike_the_one_before
 from skem.deep.sequences._text import (
     TOKENIZERS,
@@ -138,17 +136,6 @@ class SequenceEstimatorMixin(DeepEstimatorMixin):
             )
         return sizes
 
-    def _held_out(self, n: int) -> tuple[NDArray, NDArray]:
-        """Numbers of documents to train on, and of those that are held out, by torch's state."""
-        n_held_out = max(1, round(self.validation_fraction * n))
-        if n_held_out >= n:
-            raise ValueError(
-                f"validation_fraction={self.validation_fraction:g} of {n} sequences leaves none "
-                "to train on. Lower it, or set early_stopping=False."
-            )
-        order = torch.randperm(n, generator=generator()).numpy()
-        return np.sort(order[n_held_out:]), np.sort(order[:n_held_out])
-
     # ------------------------------------------------------------------ use
     def _size_of_inference(self, width: int, n_steps: int) -> int:
         """Documents that go through the layers at once."""
@@ -156,7 +143,7 @@ class SequenceEstimatorMixin(DeepEstimatorMixin):
 
     def _in_parts(
         self,
-        dataset: _segments.NextTokens,
+        dataset: NextTokens,
         width: int,
         device: torch.device,
         function: Callable[[Part], tuple[Tensor, ...]],
@@ -165,7 +152,7 @@ class SequenceEstimatorMixin(DeepEstimatorMixin):
 
         Parameters
         ----------
-        dataset : Documents
+        dataset : NextTokens
         width : int
             Numbers that a layer has for one step.
         device : torch.device

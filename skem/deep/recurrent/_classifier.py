@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,16 +14,26 @@ from sklearn.utils.multiclass import check_classification_targets
 from skem._callbacks import with_callbacks
 from skem._input import refuse_masks
 from skem._sklearn import StrOptions, fit_context
-from skem._validation import check_known, check_weights, unchanged_on_error
-from skem.deep.modules.draws import OwnInitialisation
+from skem._validation import check_known, check_weights
 from skem.deep.modules.sequence import POOLINGS, SequenceClassifier
 from skem.deep.recurrent._classifier_use import ClassifierUseMixin
 from skem.deep.recurrent._labels import CONSTRAINTS
 from skem.deep.sequences._labelled import Labelled
+from skem.deep.sequences._split import held_out
 from skem.deep.sequences._text import Sequences, Vocabulary, check_lengths, distinct_sequences
-from skem.deep.training._device import resolve_device
+from skem.deep.training._base import Plan
 from skem.deep.training._distinct import repeated
-from skem.deep.training._random import draw_seed, training
+
+
+class ClassifiedTexts(NamedTuple):
+    """Sequences of an epoch with their classes, and what the numbers mean."""
+
+    sequences: Sequences
+    codes: NDArray  # (n,): numbers of classes
+    weight: NDArray | None  # (n,)
+    vocabulary: Vocabulary
+    classes: NDArray
+    prior: NDArray  # (n_classes,): shares of classes, with documents that have no tokens
 
 
 class RNNClassifier(ClassifierUseMixin, ClassifierMixin, BaseEstimator):
@@ -254,52 +264,13 @@ class RNNClassifier(ClassifierUseMixin, ClassifierMixin, BaseEstimator):
         ConvergenceWarning
             If the loss becomes NaN or infinite later; the last weights with a finite loss are kept.
         """
-        with unchanged_on_error(self):
-            self._fit(X, y, sample_weight)
+        self._fit_network(X, y, sample_weight=sample_weight)
         return self
 
-    def _fit(self, X: Any, y: Any, sample_weight: ArrayLike | None) -> None:
-        goes_on = self.warm_start and hasattr(self, "net_")
-        self._note_settings(goes_on=goes_on)
-        data = {"X": X, "y": y, "metadata": {"sample_weight": sample_weight}}
-        vocabulary, sequences, codes, weight, classes = self._training(X, y, sample_weight, goes_on)
-        sequences, codes, weight = self._epoch(sequences, codes, weight, classes)
-        shares = np.bincount(codes, weights=weight, minlength=len(classes))
-        there = np.flatnonzero(sequences.lengths)  # others say nothing but how frequent classes are
-        if not len(there):
-            check_lengths(sequences, 1)
-        sequences, codes = sequences.take(there), codes[there]
-        weight = None if weight is None else weight[there]
-        with training(draw_seed(self.random_state), resolve_device(self.device)):
-            train, valid = self._datasets(sequences, codes, weight)
-            with OwnInitialisation():
-                embedding = self._make_embedding(vocabulary)
-                recurrent = self._make_recurrent(embedding.vectors.embedding_dim)
-                module = SequenceClassifier(
-                    embedding, recurrent, len(classes), self.pooling, self.dropout
-                )
-            self._start_at_frequencies(module, codes, weight)
-            if goes_on:
-                self._load_weights(module)
-            fitted = self._train(
-                module,
-                train,
-                valid,
-                attributes=lambda net: self._fitted_attributes(
-                    net,
-                    vocabulary_=vocabulary,
-                    classes_=classes,
-                    class_prior_=shares / shares.sum(),
-                ),
-                data=data,
-            )
-        for name, value in fitted.items():
-            setattr(self, name, value)
-
-    def _training(
-        self, X: Any, y: Any, sample_weight: ArrayLike | None, goes_on: bool
-    ) -> tuple[Vocabulary, Sequences, NDArray, NDArray | None, NDArray]:
-        """Vocabulary, sequences, numbers of their classes, weights, and the classes."""
+    # ------------------------------------------------------------------ what a fit is made of
+    def _training_data(
+        self, X: Any, y: Any, *, goes_on: bool, sample_weight: ArrayLike | None
+    ) -> ClassifiedTexts:
         self._hidden_sizes()
         texts = self._read_documents(X, reset=not goes_on or not hasattr(self, "n_features_in_"))
         y = self._check_y(y, len(texts))
@@ -313,7 +284,16 @@ class RNNClassifier(ClassifierUseMixin, ClassifierMixin, BaseEstimator):
         self._check_classes(classes, goes_on)
         codes = np.searchsorted(classes, y[present])
         weight = None if weight is None else weight[present]
-        return vocabulary, sequences.take(np.flatnonzero(present)), codes, weight, classes
+        sequences = sequences.take(np.flatnonzero(present))
+        sequences, codes, weight = self._epoch(sequences, codes, weight, classes)
+        shares = np.bincount(codes, weights=weight, minlength=len(classes))
+        there = np.flatnonzero(sequences.lengths)  # others say nothing but how frequent classes are
+        if not len(there):
+            check_lengths(sequences, 1)
+        weight = None if weight is None else weight[there]
+        return ClassifiedTexts(
+            sequences.take(there), codes[there], weight, vocabulary, classes, shares / shares.sum()
+        )
 
     def _epoch(
         self, sequences: Sequences, codes: NDArray, weight: NDArray | None, classes: NDArray
@@ -342,14 +322,27 @@ class RNNClassifier(ClassifierUseMixin, ClassifierMixin, BaseEstimator):
             raise ValueError(f"X has {n} sequences, and y has {len(y)} classes. Give one for each.")
         return y
 
-    def _datasets(
-        self, sequences: Sequences, codes: NDArray, weight: NDArray | None
-    ) -> tuple[Labelled, Labelled | None]:
-        """Sequences to train on and, with early stopping, those that are held out."""
-        if not self.early_stopping:
+    def _datasets(self, data: ClassifiedTexts, plan: Plan) -> tuple[Labelled, Labelled | None]:
+        sequences, codes, weight = data[:3]
+        if not plan.holds_out:
             return Labelled(sequences, codes, weight), None
         parts = [
             Labelled(sequences.take(rows), codes[rows], None if weight is None else weight[rows])
-            for rows in self._held_out(len(sequences))
+            for rows in held_out(len(sequences), self.validation_fraction)
         ]
         return parts[0], parts[1]
+
+    def _make_module(self, data: ClassifiedTexts) -> SequenceClassifier:
+        embedding = self._make_embedding(data.vocabulary)
+        recurrent = self._make_recurrent(embedding.vectors.embedding_dim)
+        n_classes = len(data.classes)
+        module = SequenceClassifier(embedding, recurrent, n_classes, self.pooling, self.dropout)
+        self._start_at_frequencies(module, data.codes, data.weight)
+        return module
+
+    def _attributes(self, net: Any, data: ClassifiedTexts, plan: Plan) -> dict[str, Any]:
+        return super()._attributes(net, data, plan) | {
+            "vocabulary_": data.vocabulary,
+            "classes_": data.classes,
+            "class_prior_": data.prior,
+        }

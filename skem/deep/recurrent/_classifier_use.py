@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from skem.deep.recurrent._labels import LabelledSequencesMixin
-from skem.deep.sequences._labelled import Labelled
+from skem.deep.sequences._labelled import Inputs
 
 _RARE = np.finfo(np.float64).tiny  # of a class that a fit that goes on has not met again
 
@@ -43,7 +43,7 @@ class ClassifierUseMixin(LabelledSequencesMixin):
             def take(rows: Tensor, values: Tensor) -> None:
                 log_p[there[rows]] = values.numpy()
 
-            self._visit(Labelled(sequences), sequences, take)
+            self._visit(Inputs(sequences), sequences, take)
         return log_p
 
     def predict_proba(self, X: Any) -> NDArray:

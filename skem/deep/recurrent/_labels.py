@@ -20,7 +20,7 @@ from skem.deep.modules.recurrent import Recurrent
 from skem.deep.modules.sequence import Embedding
 from skem.deep.recurrent._base import RECURRENT, SequenceEstimatorMixin
 from skem.deep.sequences._documents import is_table
-from skem.deep.sequences._labelled import Labelled, LabelledBatches, inference_groups
+from skem.deep.sequences._labelled import Inputs, LabelledBatches, inference_groups
 from skem.deep.sequences._text import Documents, Sequences, Vocabulary, check_tokens, read
 from skem.deep.training._base import TRAINING
 
@@ -184,7 +184,7 @@ class LabelledSequencesMixin(SequenceEstimatorMixin):
 
     # ------------------------------------------------------------------ use
     def _visit(
-        self, dataset: Labelled, sequences: Sequences, function: Callable[[Tensor, Tensor], None]
+        self, dataset: Inputs, sequences: Sequences, function: Callable[[Tensor, Tensor], None]
     ) -> None:
         """Give the function numbers of sequences, and the log-probabilities of their labels.
 

@@ -4,23 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
+import torch
 from sklearn.base import BaseEstimator
 
 from skem._callbacks import with_callbacks
 from skem._sklearn import Interval, StrOptions, fit_context
-from skem._validation import unchanged_on_error
-from skem.deep.modules.draws import OwnInitialisation
+from skem.deep.modules.language_model import LanguageModel
 from skem.deep.recurrent._base import RECURRENT
-from skem.deep.recurrent._lm_fit import OPTIMIZERS, LanguageModelFitMixin
-from skem.deep.sequences._segments import TRUNCATIONS
-from skem.deep.training._base import TRAINING
-from skem.deep.training._device import resolve_device
-from skem.deep.training._random import draw_seed, training
+from skem.deep.recurrent._lm_generate import LanguageModelGenerateMixin
+from skem.deep.recurrent._lm_module import cutoffs_of, start_at_frequencies
+from skem.deep.sequences._segments import TRUNCATIONS, NextTokens, Segments
+from skem.deep.sequences._spelling import Spelling, learn_spelling
+from skem.deep.sequences._split import split
+from skem.deep.sequences._text import Documents, Sequences, Vocabulary, check_lengths
+from skem.deep.training._base import GOES_ON, TRAINING, WAY_OUT, Plan
+from skem.deep.training._nt_asgd import AveragedSGD, StartAveraging
+
+OPTIMIZERS = ("adam", "nt-asgd")
+_RATES = {"adam": 6e-3, "nt-asgd": 30.0}
 
 
-class RNNLanguageModel(LanguageModelFitMixin, BaseEstimator):
+class TrainingTexts(NamedTuple):
+    """Documents of a fit as sequences, and what their ids mean."""
+
+    sequences: Sequences
+    valid: Sequences | None  # that the user gave
+    vocabulary: Vocabulary
+    spelling: Spelling | None
+
+
+class RNNLanguageModel(LanguageModelGenerateMixin, BaseEstimator):
     r"""Recurrent language model: probabilities of sequences, token by token.
 
     .. math:: p(x_1 \ldots x_T) = \prod_t p(x_t | x_1 \ldots x_{t-1}), \qquad
@@ -185,6 +201,11 @@ class RNNLanguageModel(LanguageModelFitMixin, BaseEstimator):
         "learning_rate": [*TRAINING["learning_rate"], StrOptions({"auto"})],
     }
 
+    _defining: tuple[str, ...] = (
+        *LanguageModelGenerateMixin._defining,
+        *("tie_weights", "cutoffs", "unknown_token", "end_token"),
+    )
+
     def __init__(
         self,
         *,
@@ -307,8 +328,7 @@ class RNNLanguageModel(LanguageModelFitMixin, BaseEstimator):
         ConvergenceWarning
             If the loss becomes NaN or infinite later; the last weights with a finite loss are kept.
         """
-        with unchanged_on_error(self):
-            self._fit(X, X_val, goes_on=self.warm_start and hasattr(self, "net_"))
+        self._fit_network(X, X_val=X_val)
         return self
 
     @with_callbacks
@@ -335,35 +355,113 @@ class RNNLanguageModel(LanguageModelFitMixin, BaseEstimator):
             If a parameter that defines the model was another one in the call before, or documents
             and parameters do not fit each other; the estimator is left unchanged.
         """
-        with unchanged_on_error(self):
-            before = list(getattr(self, "history_", []))
-            self._partial = True
-            self._fit(X, None, goes_on=hasattr(self, "net_"))
-            del self._partial
-            self.history_ = before + [
-                row | {"epoch": len(before) + row["epoch"]} for row in self.history_
-            ]
-            self.n_iter_ = len(self.history_)
+        self._fit_network(X, partial=True)
         return self
 
-    def _fit(self, X: Any, X_val: Any, *, goes_on: bool) -> None:
-        self._note_settings(goes_on=goes_on)
-        data = {"X": X, "metadata": None if X_val is None else {"X_val": X_val}}
-        vocabulary, spelling, sequences = self._training(X, goes_on=goes_on)
-        with training(draw_seed(self.random_state), resolve_device(self.device)):
-            train, valid = self._datasets(sequences, vocabulary, X_val)
-            with OwnInitialisation():
-                module = self._make_module(vocabulary)
-            if goes_on:
-                self._load_weights(module)
-            fitted = self._train(
-                module,
-                train,
-                valid,
-                attributes=lambda net: self._fitted_attributes(
-                    net, vocabulary_=vocabulary, spelling_=spelling
-                ),
-                data=data,
+    # ------------------------------------------------------------------ what a fit is made of
+    def _training_data(self, X: Any, y: Any, *, goes_on: bool, X_val: Any = None) -> TrainingTexts:
+        self._check_parameters()
+        texts = self._read_documents(X, reset=not goes_on or not hasattr(self, "n_features_in_"))
+        if goes_on:
+            vocabulary, spelling = self.vocabulary_, self.spelling_
+        else:
+            vocabulary = self._learn_vocabulary(
+                texts, start=True, end=self._has_end(texts), unknown=self.unknown_token
             )
-        for name, value in fitted.items():
-            setattr(self, name, value)
+            spelling = learn_spelling(texts, vocabulary)
+        sequences, valid = vocabulary.compact(texts), None
+        check_lengths(sequences, 2 if vocabulary.end is None else 0)
+        if X_val is not None:
+            valid = vocabulary.compact(self._read_documents(X_val, reset=False), name="X_val")
+            check_lengths(valid, 1 if vocabulary.end is None else 0, "X_val")
+        return TrainingTexts(sequences, valid, vocabulary, spelling)
+
+    def _check_parameters(self) -> None:
+        """Refuse parameters that do not fit each other."""
+        self._hidden_sizes()
+        if self.truncation == "random" and self.bptt < 2:
+            raise ValueError("truncation='random' needs bptt of at least 2, its mean length.")
+        if self.teacher_forcing_steps and self.teacher_forcing == 1:
+            raise ValueError(
+                "teacher_forcing_steps is the fall of teacher_forcing from 1, and this is 1. Set "
+                "teacher_forcing below 1, or teacher_forcing_steps=0."
+            )
+
+    def _has_end(self, texts: Documents) -> bool:
+        """Documents of different lengths have an end to be predicted."""
+        if self.end_token != "auto":
+            return bool(self.end_token)
+        return len(np.unique(texts.sequences.lengths)) > 1
+
+    def _datasets(self, data: TrainingTexts, plan: Plan) -> tuple[NextTokens, NextTokens | None]:
+        train, valid = data.sequences, data.valid
+        if valid is None and plan.holds_out:
+            train, valid = split(train, self.validation_fraction)
+        own = self._next_tokens(train, data.vocabulary)
+        return own, None if valid is None else self._next_tokens(valid, data.vocabulary)
+
+    def _make_module(self, data: TrainingTexts) -> LanguageModel:
+        sizes, vocabulary = self._hidden_sizes(), data.vocabulary
+        module = LanguageModel(
+            vocabulary.size,
+            sizes[-1] if self.embedding_dim is None else self.embedding_dim,
+            sizes,
+            cell=self.cell,
+            tie_weights=self.tie_weights,
+            cutoffs=cutoffs_of(self.cutoffs, vocabulary.size),
+            start=vocabulary.start,
+            dropout_embedding=self.dropout_embedding,
+            dropout_input=self.dropout_input,
+            dropout_between=self.dropout_hidden,
+            dropout_weights=self.dropout_weights,
+            dropout_output=self.dropout,
+            activation_regularization=self.activation_regularization,
+            temporal_activation_regularization=self.temporal_activation_regularization,
+            teacher_forcing=self.teacher_forcing,
+            teacher_forcing_steps=self.teacher_forcing_steps,
+        )
+        start_at_frequencies(module, vocabulary)
+        return module
+
+    def _load_weights(self, module: torch.nn.Module) -> None:
+        sizes = self.vocabulary_.size, self.net_.module_.embedding.num_embeddings
+        if sizes[0] != sizes[1]:
+            raise ValueError(f"{GOES_ON} tokens. {WAY_OUT}")
+        super()._load_weights(module)
+
+    def _attributes(self, net: Any, data: TrainingTexts, plan: Plan) -> dict[str, Any]:
+        own = {"vocabulary_": data.vocabulary, "spelling_": data.spelling}
+        return super()._attributes(net, data, plan) | own
+
+    # ------------------------------------------------------------------ training
+    def _size_of_batches(self, train: NextTokens) -> int:
+        """With 'auto' an epoch has 16 segments and more, also of few tokens."""
+        if isinstance(self.batch_size, str):
+            return min(max(train.n_predictions // (16 * self.bptt), 8), 64)
+        return self.batch_size
+
+    @property
+    def _learning_rate(self) -> float:
+        rate: Any = self.learning_rate
+        return _RATES[self.optimizer] if rate == "auto" else rate
+
+    @property
+    def _schedule(self) -> Callable[[float], float] | None:
+        return super()._schedule if self.optimizer == "adam" else None
+
+    def _optimizer_options(self, device: torch.device) -> dict[str, Any]:
+        if self.optimizer == "adam":
+            return super()._optimizer_options(device)
+        return {"optimizer": AveragedSGD, "optimizer__weight_decay": self.weight_decay}
+
+    def _own_callbacks(self) -> list[tuple[str, Any]]:
+        if self.optimizer == "adam":
+            return []
+        return [("averaging", StartAveraging(self.averaging_patience))]
+
+    def _iterator_options(self, device: torch.device) -> dict[str, Any]:
+        options: dict[str, Any] = {"iterator_train__shuffle": True}
+        for name in ("iterator_train", "iterator_valid"):
+            options |= {name: Segments, f"{name}__bptt": self.bptt, f"{name}__device": device}
+        options["iterator_train__truncation"] = self.truncation
+        return options

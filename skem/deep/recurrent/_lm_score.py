@@ -13,7 +13,6 @@ from torch import Tensor
 
 from skem.deep.recurrent._base import Part, in_own_order
 from skem.deep.recurrent._lm_use import LanguageModelUseMixin
-from skem.deep.sequences import _segments
 from skem.deep.sequences._sequences import blocks
 from skem.deep.sequences._spelling import Spelling
 from skem.deep.sequences._text import Documents, Sequences
@@ -110,11 +109,7 @@ class LanguageModelScoreMixin(LanguageModelUseMixin):
 
     def _visit(self, sequences: Sequences, function: Callable[[Part, Tensor], None]) -> None:
         """Give the function the log-probabilities (T, B) of the targets of each part."""
-        vocabulary, module = self.vocabulary_, self._module
-        dataset = _segments.NextTokens(
-            sequences.tokens, sequences.offsets, vocabulary.start, vocabulary.end
-        )
-
+        module, dataset = self._module, self._next_tokens(sequences, self.vocabulary_)
         if not dataset.n_predictions:  # documents without tokens, of which no end is predicted
             return
 

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from skem.deep.modules.language_model import LanguageModel
 from skem.deep.recurrent._base import Part, SequenceEstimatorMixin, in_own_order, repeat_equal
-from skem.deep.sequences import _segments
-from skem.deep.sequences._text import Sequences
+from skem.deep.sequences._segments import NextTokens
+from skem.deep.sequences._text import Sequences, Vocabulary
 
 
 class LanguageModelUseMixin(
@@ -44,6 +44,11 @@ class LanguageModelUseMixin(
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
+
+    @staticmethod
+    def _next_tokens(sequences: Sequences, vocabulary: Vocabulary) -> NextTokens:
+        """The tokens of sequences as what is to be predicted."""
+        return NextTokens(sequences.tokens, sequences.offsets, vocabulary.start, vocabulary.end)
 
     # ------------------------------------------------------------------ next token
     def predict_proba(self, X: Any) -> NDArray:
@@ -122,7 +127,7 @@ class LanguageModelUseMixin(
         module, end = self._module, self.vocabulary_.start
         sequences, first, back = in_own_order(sequences)
         # The token after the last one is a target only, and any will do.
-        dataset = _segments.NextTokens(sequences.tokens, sequences.offsets, end, end)
+        dataset = NextTokens(sequences.tokens, sequences.offsets, end, end)
         out = {
             name: torch.zeros(len(back), self._n_features_out, dtype=torch.float32)
             for name in wanted

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,18 +11,38 @@ from sklearn.base import BaseEstimator
 
 from skem._callbacks import with_callbacks
 from skem._sklearn import StrOptions, fit_context
-from skem._validation import unchanged_on_error
-from skem.deep.modules.draws import OwnInitialisation
 from skem.deep.modules.sequence import CHARACTERS, SequenceTagger, WordCNN, WordRNN
 from skem.deep.recurrent._labels import CONSTRAINTS, COUNT
 from skem.deep.recurrent._tagger_use import TaggerUseMixin
-from skem.deep.sequences._labelled import Labelled
+from skem.deep.sequences._labelled import Labelled, Words
 from skem.deep.sequences._letters import letters_of, lowered
 from skem.deep.sequences._sequences import id_type, looked_up
+from skem.deep.sequences._split import held_out
 from skem.deep.sequences._tags import may_be_padded, read_tags
 from skem.deep.sequences._text import Documents, Sequences, Vocabulary
-from skem.deep.training._device import resolve_device
-from skem.deep.training._random import draw_seed, training
+from skem.deep.training._base import Plan
+
+
+class TaggedTexts(NamedTuple):
+    """Sequences of a fit with the tags of their tokens, and what the numbers mean."""
+
+    sequences: Sequences
+    codes: NDArray  # (n_tokens,): numbers of tags
+    weight: NDArray | None  # (n_tokens,)
+    words: Words | None
+    vocabulary: Vocabulary
+    letters: Vocabulary | None
+    classes: NDArray
+
+    def labelled(self, rows: NDArray) -> Labelled:
+        """Those sequences as batches are made of them."""
+        take = self.sequences.taken
+        return Labelled(
+            self.sequences.take(rows),
+            take(self.codes, rows),
+            None if self.weight is None else take(self.weight, rows),
+            None if self.words is None else self.words._replace(types=self.words.types.take(rows)),
+        )
 
 
 class RNNTagger(TaggerUseMixin, BaseEstimator):
@@ -280,13 +300,11 @@ class RNNTagger(TaggerUseMixin, BaseEstimator):
         ConvergenceWarning
             If the loss becomes NaN or infinite later; the last weights with a finite loss are kept.
         """
-        with unchanged_on_error(self):
-            self._fit(X, y)
+        self._fit_network(X, y)
         return self
 
-    def _fit(self, X: Any, y: Any) -> None:
-        goes_on = self.warm_start and hasattr(self, "net_")
-        self._note_settings(goes_on=goes_on)
+    # ------------------------------------------------------------------ what a fit is made of
+    def _training_data(self, X: Any, y: Any, *, goes_on: bool) -> TaggedTexts:
         self._hidden_sizes()
         texts = self._read_documents(X, reset=not goes_on or not hasattr(self, "n_features_in_"))
         tags = read_tags(y, texts.sequences.lengths, padded=may_be_padded(X))
@@ -301,25 +319,8 @@ class RNNTagger(TaggerUseMixin, BaseEstimator):
         vocabulary, letters = (
             (self.vocabulary_, self.letters_) if goes_on else self._vocabularies(texts)
         )
-        whole = self._arrays(texts, vocabulary, letters)
-        with training(draw_seed(self.random_state), resolve_device(self.device)):
-            train, valid = self._datasets(whole, texts.sequences, codes, weight)
-            with OwnInitialisation():
-                module = self._make_module(vocabulary, letters, len(classes))
-            self._start_at_frequencies(module, codes, weight)
-            if goes_on:
-                self._load_weights(module)
-            fitted = self._train(
-                module,
-                train,
-                valid,
-                attributes=lambda net: self._fitted_attributes(
-                    net, vocabulary_=vocabulary, letters_=letters, classes_=classes
-                ),
-                data={"X": X, "y": y, "metadata": None},
-            )
-        for name, value in fitted.items():
-            setattr(self, name, value)
+        sequences, words = self._arrays(texts, vocabulary, letters)
+        return TaggedTexts(sequences, codes, weight, words, vocabulary, letters, classes)
 
     def _vocabularies(self, texts: Documents) -> tuple[Vocabulary, Vocabulary | None]:
         """Words, and letters."""
@@ -328,38 +329,28 @@ class RNNTagger(TaggerUseMixin, BaseEstimator):
             return words, None
         return words, letters_of(texts)
 
-    def _datasets(
-        self,
-        arrays: tuple[Sequences, Sequences | None],
-        types: Sequences,
-        codes: NDArray,
-        weight: NDArray | None,
-    ) -> tuple[Labelled, Labelled | None]:
-        """Sequences to train on and, with early stopping, those that are held out."""
-        sequences, letters = arrays
+    def _datasets(self, data: TaggedTexts, plan: Plan) -> tuple[Labelled, Labelled | None]:
+        if not plan.holds_out:
+            return data.labelled(np.arange(len(data.sequences))), None
+        train, valid = held_out(len(data.sequences), self.validation_fraction)
+        return data.labelled(train), data.labelled(valid)
 
-        def of(rows: NDArray) -> Labelled:
-            return Labelled(
-                sequences.take(rows),
-                sequences.taken(codes, rows),
-                None if weight is None else sequences.taken(weight, rows),
-                types=None if letters is None else types.take(rows),
-                letters=letters,
-            )
-
-        if not self.early_stopping:
-            return of(np.arange(len(sequences))), None
-        train, valid = self._held_out(len(sequences))
-        return of(train), of(valid)
-
-    def _make_module(
-        self, words: Vocabulary, letters: Vocabulary | None, n_tags: int
-    ) -> SequenceTagger:
-        embedding = self._make_embedding(words)
+    def _make_module(self, data: TaggedTexts) -> SequenceTagger:
+        embedding = self._make_embedding(data.vocabulary)
         size, characters = self.embedding_dim, None
-        if letters is not None:
+        if data.letters is not None:
             kind = WordCNN if self.characters == "cnn" else WordRNN
-            characters = kind(letters.size, self.character_dim, self.character_features)
+            characters = kind(data.letters.size, self.character_dim, self.character_features)
             size += characters.output_size
         recurrent = self._make_recurrent(size)
-        return SequenceTagger(embedding, characters, recurrent, n_tags, self.dropout)
+        n_tags = len(data.classes)
+        module = SequenceTagger(embedding, characters, recurrent, n_tags, self.dropout)
+        self._start_at_frequencies(module, data.codes, data.weight)
+        return module
+
+    def _attributes(self, net: Any, data: TaggedTexts, plan: Plan) -> dict[str, Any]:
+        return super()._attributes(net, data, plan) | {
+            "vocabulary_": data.vocabulary,
+            "letters_": data.letters,
+            "classes_": data.classes,
+        }

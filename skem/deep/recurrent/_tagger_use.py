@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from skem.deep.recurrent._labels import LabelledSequencesMixin
-from skem.deep.sequences._labelled import Labelled
+from skem.deep.sequences._labelled import Inputs, Words
 from skem.deep.sequences._letters import lowered, spelled
 from skem.deep.sequences._sequences import id_type
 from skem.deep.sequences._tags import TagLists, Tags, may_be_padded, read_tags
@@ -120,10 +120,8 @@ class TaggerUseMixin(LabelledSequencesMixin):
         n_tags = len(self.classes_)
         if not len(texts):
             return np.empty(0 if likeliest else (0, n_tags)), given
-        sequences, letters = self._arrays(texts, self.vocabulary_, self.letters_)
-        dataset = Labelled(
-            sequences, types=None if letters is None else texts.sequences, letters=letters
-        )
+        sequences, words = self._arrays(texts, self.vocabulary_, self.letters_)
+        dataset = Inputs(sequences, words)
         n, lengths = len(sequences.tokens), sequences.lengths
         found = np.empty(n, id_type(n_tags)) if likeliest else np.empty((n, n_tags))
 
@@ -136,8 +134,10 @@ class TaggerUseMixin(LabelledSequencesMixin):
         return found, given
 
     def _arrays(
-        self, texts: Documents, words: Vocabulary, letters: Vocabulary | None
-    ) -> tuple[Sequences, Sequences | None]:
-        """Words of documents, and the letters of each different word."""
-        sequences = words.compact(lowered(texts) if self._as_fitted("lowercase") else texts)
-        return sequences, None if letters is None else spelled(texts, letters)
+        self, texts: Documents, vocabulary: Vocabulary, letters: Vocabulary | None
+    ) -> tuple[Sequences, Words | None]:
+        """Documents as ids of words, and with the letters of each different word."""
+        sequences = vocabulary.compact(lowered(texts) if self._as_fitted("lowercase") else texts)
+        if letters is None:
+            return sequences, None
+        return sequences, Words(texts.sequences, spelled(texts, letters))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -18,37 +19,28 @@ _SPREAD = 0.1  # by which lengths are blurred in shuffling, so that batches are 
 _VALUES = 1 << 22  # numbers that a layer may hold for one batch of inference
 
 
-class Labelled(Dataset):
-    """Sequences of ids, their classes or the tags of their tokens, and weights.
+class Words(NamedTuple):
+    """The words of sequences, letter by letter."""
+
+    types: Sequences  # the sequences, as numbers of words
+    letters: Sequences  # of each of these words
+
+
+class Inputs:
+    """Sequences of ids, with the letters of their words if there are any, for the layers.
 
     Parameters
     ----------
     sequences : Sequences
-    targets : ndarray of int of shape (n_sequences,) or (n_tokens,), default=None
-        As ids, of a type that torch indexes by.
-    weight : ndarray of the shape of targets, default=None
-    types : Sequences, default=None
-        The same sequences as numbers of words.
-    letters : Sequences, default=None
-        Of each of these words.
+    words : Words, default=None
     """
 
-    def __init__(
-        self,
-        sequences: Sequences,
-        targets: NDArray | None = None,
-        weight: NDArray | None = None,
-        *,
-        types: Sequences | None = None,
-        letters: Sequences | None = None,
-    ):
+    def __init__(self, sequences: Sequences, words: Words | None = None):
         self.tokens = torch.from_numpy(sequences.tokens)
         self.starts = torch.from_numpy(sequences.offsets[:-1])
         self.lengths = torch.from_numpy(sequences.lengths)
-        self.targets = None if targets is None else torch.from_numpy(targets)
-        self.weight = None if weight is None else torch.from_numpy(weight).float()
-        self.types = None if types is None else torch.from_numpy(types.tokens)
-        self.letters = None if letters is None else _columns(letters)
+        self._words = None if words is None else torch.from_numpy(words.types.tokens)
+        self._letters = None if words is None else _columns(words.letters)
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -62,25 +54,12 @@ class Labelled(Dataset):
         """Those sequences beside each other."""
         at = self.positions(rows)
         tokens = Tokens(self.tokens[at].long().to(device), self.lengths[rows].to(device))
-        if self.letters is None:
+        if self._words is None or self._letters is None:
             return tokens, None
-        assert self.types is not None
-        words, word = torch.unique(self.types[at], return_inverse=True)
-        ids, lengths = (t[..., words.long()] for t in self.letters)
+        words, word = torch.unique(self._words[at], return_inverse=True)
+        ids, lengths = (t[..., words.long()] for t in self._letters)
         ids = ids[: int(lengths.max())].long()
         return tokens, Letters(ids.to(device), lengths.to(device), word.to(device))
-
-    def labels(
-        self, rows: Tensor, device: torch.device, of_tokens: bool
-    ) -> tuple[Tensor, Tensor | None]:
-        """Targets and weights of those sequences, or of their tokens step by step."""
-        assert self.targets is not None
-        where = rows
-        if of_tokens:
-            at = self.positions(rows)
-            where = at[torch.arange(len(at))[:, None] < self.lengths[rows]]
-        weight = None if self.weight is None else self.weight[where].to(device)
-        return self.targets[where].long().to(device), weight
 
 
 def _columns(letters: Sequences) -> tuple[Tensor, Tensor]:
@@ -91,13 +70,47 @@ def _columns(letters: Sequences) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(letters.tokens[at]), torch.from_numpy(lengths)
 
 
+class Labelled(Inputs, Dataset):
+    """Sequences with their classes, or the tags of their tokens, and weights.
+
+    Parameters
+    ----------
+    sequences : Sequences
+    targets : ndarray of int of shape (n_sequences,) or (n_tokens,)
+        As ids, of a type that torch indexes by.
+    weight : ndarray of the shape of targets, default=None
+    words : Words, default=None
+    """
+
+    def __init__(
+        self,
+        sequences: Sequences,
+        targets: NDArray,
+        weight: NDArray | None = None,
+        words: Words | None = None,
+    ):
+        super().__init__(sequences, words)
+        self.targets = torch.from_numpy(targets)
+        self.weight = None if weight is None else torch.from_numpy(weight).float()
+
+    def labels(
+        self, rows: Tensor, device: torch.device, of_tokens: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        """Targets and weights of those sequences, or of their tokens step by step."""
+        where = rows
+        if of_tokens:
+            at = self.positions(rows)
+            where = at[torch.arange(len(at))[:, None] < self.lengths[rows]]
+        weight = None if self.weight is None else self.weight[where].to(device)
+        return self.targets[where].long().to(device), weight
+
+
 class LabelledBatches:
     """The batches of `Labelled`, of about equally long sequences: little of them is padding.
 
     Parameters
     ----------
     dataset : Labelled
-        With targets.
     batch_size : int
         Sequences, at most.
     shuffle : bool, default=False
@@ -118,7 +131,6 @@ class LabelledBatches:
         self.dataset, self.shuffle, self.of_tokens = dataset, shuffle, of_tokens
         self.device = torch.device(device)
         self._n_batches = -(-len(dataset) // batch_size)
-        assert dataset.targets is not None
         total = float(len(dataset.targets) if dataset.weight is None else dataset.weight.sum())
         self.size = total / self._n_batches
 

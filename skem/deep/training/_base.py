@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import math
 from collections.abc import Callable, Iterator
 from numbers import Integral, Real
@@ -10,77 +11,27 @@ from typing import Any
 
 import torch
 from sklearn.exceptions import ConvergenceWarning
-from skorch.callbacks import (
-    BatchScoring,
-    Callback,
-    EarlyStopping,
-    EpochScoring,
-    EpochTimer,
-    LRScheduler,
-    PassthroughScoring,
-    PrintLog,
-)
+from skorch.callbacks import EarlyStopping, EpochTimer, PrintLog
 from skorch.helper import predefined_split
 
 from skem._callbacks import CallbackSupportMixin, IterationCallbacks
 from skem._interrupts import interrupts_later, plain_interrupts
 from skem._sklearn import Interval, StrOptions
+from skem._validation import unchanged_on_error
 from skem._warnings import warn_user
-from skem.deep.modules.draws import borrowed, own_generators
+from skem.deep.modules.draws import OwnInitialisation, borrowed, own_generators
 from skem.deep.training._data import Batches
 from skem.deep.training._device import device_named, resolve_device, same_device, threads_for
 from skem.deep.training._net import DivergedError, Net
+from skem.deep.training._random import draw_seed, training
 from skem.deep.training._settings import FittedSettingsMixin
 from skem.deep.training._tasks import EpochTasks
+from skem.deep.training._user_callbacks import check_callbacks, is_scheduler
 
 
 def cosine(done: float) -> float:
     """From 1 to 0 along half a wave."""
     return 0.5 * (1 + math.cos(math.pi * done))
-
-
-def _is_scheduler(callback: Any) -> bool:
-    kind = callback[1] if isinstance(callback, tuple) else callback
-    return isinstance(kind, LRScheduler) or kind is LRScheduler
-
-
-def check_callbacks(callbacks: list | None) -> None:
-    """Refuse what skorch could not call.
-
-    Raises
-    ------
-    TypeError
-        It says which entry is wrong, and what entries may be.
-    ValueError
-        If one makes scores of predictions, which the modules do not give in training.
-    """
-    for i, given in enumerate(callbacks or []):
-        named = isinstance(given, tuple) and len(given) == 2 and isinstance(given[0], str)
-        callback = given[1] if named else given
-        kind = callback if isinstance(callback, type) else type(callback)
-        if not issubclass(kind, Callback):
-            raise TypeError(
-                f"callbacks[{i}] must be a callback of skorch, or a pair of a name and one; got "
-                f"{given!r}. Callbacks of scikit-learn go to set_callbacks."
-            )
-        if _wants_predictions(callback, kind):
-            raise ValueError(
-                f"callbacks[{i}], {kind.__name__}, makes scores of the predictions for batches, "
-                "and in training the networks give losses, and no predictions. Use "
-                "EpochScoring(function, use_caching=False) with function(net, dataset, y=None), or "
-                "on_epoch_end of a callback of your own."
-            )
-
-
-def _wants_predictions(callback: Any, kind: type) -> bool:
-    """Whether a callback of skorch makes scores of what the module predicts."""
-    if not issubclass(kind, EpochScoring):
-        return issubclass(kind, (BatchScoring, PassthroughScoring))
-    scoring = getattr(callback, "scoring", None)
-    of_predictions = getattr(scoring, "__module__", None) or ""
-    if not callable(scoring) or of_predictions.startswith("sklearn.metrics"):
-        return True
-    return bool(callback.use_caching)
 
 
 def silent(message: str) -> None:
@@ -114,13 +65,30 @@ GOES_ON = "warm_start=True goes on from the weights of the last fit, which do no
 WAY_OUT = "Give those of the last fit, or set warm_start=False."
 
 
-class DeepEstimatorMixin(FittedSettingsMixin, CallbackSupportMixin):
-    """Trains a module by `Net`; ``fit`` is wrapped in `with_callbacks`.
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """How one call of `fit` or `partial_fit` trains."""
 
-    The estimator has the parameters ``learning_rate``, ``learning_rate_schedule``,
-    ``weight_decay``, ``gradient_clip``, ``batch_size``, ``max_epochs``, ``early_stopping``,
-    ``patience``, ``warm_start``, ``device``, ``precision``, ``compile``, ``random_state``,
-    ``callbacks`` and ``verbose``.
+    goes_on: bool  # from the weights of the last fit
+    partial: bool  # with a constant learning rate, and all rows
+    n_epochs: int  # at the most
+    holds_out: bool  # rows for early stopping
+    before: list[dict[str, float]]  # epochs that the history begins with
+    seed: int
+    device: torch.device
+
+
+class DeepEstimatorMixin(FittedSettingsMixin, CallbackSupportMixin):
+    """`fit` and `partial_fit` of every estimator that is a network, trained by `Net`.
+
+    The estimator has the parameters in `TRAINING`; its ``fit`` is wrapped in `with_callbacks`. It
+    says what is its own by these methods:
+
+    - ``_training_data(X, y, *, goes_on, **given)`` validates what the user gave, and reads it.
+    - ``_datasets(data, plan)`` gives what batches are made of: to train on, and to watch or None.
+    - ``_make_module(data)`` gives a torch module with new weights, see `Net`.
+    - ``_attributes(net, data, plan)`` gives the fitted attributes as a dict: none is set before
+      the training is over.
     """
 
     learning_rate: float
@@ -139,15 +107,60 @@ class DeepEstimatorMixin(FittedSettingsMixin, CallbackSupportMixin):
     callbacks: Any
     verbose: int
     net_: Net
+    history_: list[dict[str, float]]
+
+    _training_data: Callable[..., Any]
+    _datasets: Callable[[Any, Plan], tuple[Any, Any]]
+    _make_module: Callable[[Any], torch.nn.Module]
+    _stale: tuple[str, ...] = ()  # attributes that another fit may not set again
+
+    # ------------------------------------------------------------------ fit
+    def _fit_network(self, X: Any, y: Any = None, *, partial: bool = False, **given: Any) -> None:
+        """`fit`, or one epoch of `partial_fit`: the estimator is changed when all is done."""
+        with unchanged_on_error(self):
+            goes_on = (partial or self.warm_start) and hasattr(self, "net_")
+            self._note_settings(goes_on=goes_on)
+            data = self._training_data(X, y, goes_on=goes_on, **given)
+            plan = self._plan(goes_on=goes_on, partial=partial)
+            with training(plan.seed, plan.device):
+                train, valid = self._datasets(data, plan)
+                with OwnInitialisation():
+                    module = self._make_module(data)
+                if goes_on:
+                    self._load_weights(module)
+                fitted = self._train(
+                    module,
+                    train,
+                    valid,
+                    plan,
+                    attributes=lambda net: self._attributes(net, data, plan),
+                    seen={"X": X, "y": y, "metadata": _given(given)},
+                )
+            for name in self._stale:
+                self.__dict__.pop(name, None)
+            self.__dict__.update(fitted)
+            self._after_training(data)
+
+    def _plan(self, *, goes_on: bool, partial: bool) -> Plan:
+        return Plan(
+            goes_on=goes_on,
+            partial=partial,
+            n_epochs=1 if partial else self.max_epochs,
+            holds_out=self.early_stopping and not partial,
+            before=self.history_ if partial and goes_on else [],
+            seed=draw_seed(self.random_state),
+            device=resolve_device(self.device),
+        )
 
     def _train(
         self,
         module: torch.nn.Module,
         train: Any,
         valid: Any,
+        plan: Plan,
         *,
         attributes: Callable[[Any], dict[str, Any]],
-        data: dict[str, Any],
+        seen: dict[str, Any],
     ) -> dict[str, Any]:
         """Train the module; returns the fitted attributes, none of them set yet.
 
@@ -156,16 +169,18 @@ class DeepEstimatorMixin(FittedSettingsMixin, CallbackSupportMixin):
         module : torch.nn.Module
         train, valid : Dataset
             The latter may be None.
+        plan : Plan
         attributes : callable
             From the net to the fitted attributes.
-        data : dict
+        seen : dict
             What scikit-learn's callbacks see: 'X', 'y', 'metadata'.
         """
         size = self._size_of_batches(train)
-        callbacks = IterationCallbacks(self, n_starts=1, max_iter=self._n_epochs, **data)
+        callbacks = IterationCallbacks(self, n_starts=1, max_iter=plan.n_epochs, **seen)
         tasks = [EpochTasks(callbacks, attributes)] if callbacks.active else []
-        net = self._make_net(module, valid, size, tasks).initialize()
-        self._before_training(net)
+        net = self._make_net(module, valid, size, tasks, plan).initialize()
+        if plan.partial and plan.goes_on:
+            self._take_moments(net)
         try:
             with plain_interrupts(), threads_for(module, size):
                 net.partial_fit(train)
@@ -176,15 +191,15 @@ class DeepEstimatorMixin(FittedSettingsMixin, CallbackSupportMixin):
             fitted = attributes(net)
         callbacks.finish(fitted)
         if net.interrupted_ or noted.pressed:
-            self._say_interrupted(net)
+            self._say_interrupted(net, plan)
         return fitted
 
-    def _say_interrupted(self, net: Net) -> None:
+    def _say_interrupted(self, net: Net, plan: Plan) -> None:
         """Ctrl-C, and no callback, has ended the training."""
         n_epochs = len(net.history)
         best = getattr(dict(net.callbacks_).get("early_stopping"), "best_epoch_", 0) or n_epochs
         warn_user(
-            f"Training interrupted after {n_epochs} of {self._n_epochs} epochs; the weights are "
+            f"Training interrupted after {n_epochs} of {plan.n_epochs} epochs; the weights are "
             f"those of epoch {best}. Set warm_start=True to go on from here.",
             ConvergenceWarning,
         )
@@ -196,12 +211,17 @@ class DeepEstimatorMixin(FittedSettingsMixin, CallbackSupportMixin):
         return self.batch_size
 
     def _make_net(
-        self, module: torch.nn.Module, valid: Any, batch_size: int, tasks: list[EpochTasks]
+        self,
+        module: torch.nn.Module,
+        valid: Any,
+        batch_size: int,
+        tasks: list[EpochTasks],
+        plan: Plan,
     ) -> Net:
-        device = resolve_device(self.device)
+        device = plan.device
         check_callbacks(self.callbacks)
         own = [*tasks, *(self.callbacks or [])]
-        scheduled = any(_is_scheduler(callback) for callback in own)
+        constant = plan.partial or any(is_scheduler(callback) for callback in own)
         callbacks: list[Any] = [("timer", EpochTimer()), *self._own_callbacks(), *own]
         if self.verbose:
             callbacks.append(("print_log", PrintLog()))
@@ -211,11 +231,11 @@ class DeepEstimatorMixin(FittedSettingsMixin, CallbackSupportMixin):
         return Net(
             module,
             clip=self.gradient_clip,
-            schedule=None if scheduled else self._schedule,
+            schedule=None if constant else self._schedule,
             precision=self.precision,
             **self._optimizer_options(device),
             lr=self._learning_rate,
-            max_epochs=self._n_epochs,
+            max_epochs=plan.n_epochs,
             batch_size=batch_size,
             train_split=None if valid is None else predefined_split(valid),
             **self._iterator_options(device),
@@ -231,11 +251,6 @@ class DeepEstimatorMixin(FittedSettingsMixin, CallbackSupportMixin):
     def _learning_rate(self) -> float:
         """Where the schedule starts."""
         return self.learning_rate
-
-    @property
-    def _n_epochs(self) -> int:
-        """At the most."""
-        return self.max_epochs
 
     @property
     def _schedule(self) -> Callable[[float], float] | None:
@@ -264,8 +279,16 @@ class DeepEstimatorMixin(FittedSettingsMixin, CallbackSupportMixin):
         """Callbacks that belong to the model."""
         return []
 
-    def _before_training(self, net: Net) -> None:
-        """The net is initialized, and nothing trained."""
+    def _after_training(self, data: Any) -> None:
+        """What a model learns of itself, and says, once its attributes are set."""
+
+    # ------------------------------------------------------------------ from the last fit
+    def _take_moments(self, net: Net) -> None:
+        """Go on with the moments of the optimizer."""
+        if type(net.optimizer_) is type(self.net_.optimizer_):
+            net.optimizer_.load_state_dict(self.net_.optimizer_.state_dict())
+        for group in net.optimizer_.param_groups:
+            group["lr"] = self._learning_rate
 
     def _load_weights(self, module: torch.nn.Module) -> None:
         """Go on from the last fit: its weights into a new module."""
@@ -275,10 +298,12 @@ class DeepEstimatorMixin(FittedSettingsMixin, CallbackSupportMixin):
             raise ValueError(f"{GOES_ON} sizes of layers, or kinds of model. {WAY_OUT}")
         module.load_state_dict(state)
 
-    def _fitted_attributes(self, net: Net, **others: Any) -> dict[str, Any]:
-        """What is known of a fit."""
-        history = history_of(net)
-        return {"net_": net, "history_": history, "n_iter_": len(history), **others}
+    def _attributes(self, net: Net, data: Any, plan: Plan) -> dict[str, Any]:
+        """What is known of each fit."""
+        n_before = len(plan.before)
+        own = [row | {"epoch": n_before + row["epoch"]} for row in history_of(net)]
+        history = [*plan.before, *own]
+        return {"net_": net, "history_": history, "n_iter_": len(history)}
 
     def _early_stopping(self) -> EarlyStopping:
         # No relative threshold: losses may be negative, and then a worse one would be within it.
@@ -332,6 +357,11 @@ class DeepEstimatorMixin(FittedSettingsMixin, CallbackSupportMixin):
                 if getattr(module, "foreign", False):
                     stack.enter_context(borrowed(device))
             yield device
+
+
+def _given(values: dict[str, Any]) -> dict[str, Any] | None:
+    """Those that there are."""
+    return {name: value for name, value in values.items() if value is not None} or None
 
 
 def history_of(net: Net) -> list[dict[str, float]]:

@@ -17,16 +17,14 @@ class TensorRows(Dataset):
 
     Parameters
     ----------
-    tensors : sequence of Tensor of shape (n_tensor_rows, ...) or None
-        The first one is not None.
+    first : Tensor of shape (n_tensor_rows, ...)
+    *others : Tensor of shape (n_tensor_rows, ...) or None
     rows : Tensor of int64 of shape (n_samples,), default=None
         Which of their rows, and in which order; all if None. Nothing is copied before a batch is.
     """
 
-    def __init__(self, *tensors: Tensor | None, rows: Tensor | None = None):
-        self.tensors = tensors
-        first = tensors[0]
-        assert first is not None
+    def __init__(self, first: Tensor, *others: Tensor | None, rows: Tensor | None = None):
+        self.tensors = (first, *others)
         self.device = first.device
         self.rows = None if rows is None else rows.to(self.device)
         self.n_rows = len(first if rows is None else rows)

@@ -20,7 +20,8 @@ from skem.deep.modules.vae import VAE
 from skem.deep.training._base import DeepEstimatorMixin
 from skem.deep.training._distinct import row_uniforms
 from skem.deep.training._random import draw_seed, normal_at, spread_uniform
-from skem.deep.vae._parts import UnitRows, check_codes, check_range
+from skem.deep.vae._checks import check_codes, check_range
+from skem.deep.vae._rows import UnitRows, Units
 
 # Numbers that a layer may hold for one batch of inference.
 _VALUES = 1 << 22
@@ -39,9 +40,7 @@ class VAEUseMixin(DeepEstimatorMixin, ClassNamePrefixFeaturesOutMixin, Transform
     n_features_in_: int
     classes_: NDArray
     _seed: int
-    _center: NDArray
-    _scale: NDArray
-    _dtype: np.dtype
+    _units: Units
 
     # ------------------------------------------------------------------ input
     @property
@@ -61,34 +60,17 @@ class VAEUseMixin(DeepEstimatorMixin, ClassNamePrefixFeaturesOutMixin, Transform
     def _checked(self, X: NDArray) -> UnitRows:
         check_range(X, self._as_fitted("likelihood"))
         check_codes(X, self._module.likelihood)
-        return self._inside(X)
-
-    def _inside(self, X: NDArray, rows: NDArray | None = None) -> UnitRows:
-        """Rows in the units of the columns inside."""
-        if not self._scaled:
-            return UnitRows(X, rows=rows)
-        return UnitRows(X, self._center, self._scale, rows)
-
-    def _outside(self, X: NDArray) -> NDArray:
-        """Back to the user's units, and the type that the rows of the fit had."""
-        outside = X if X.dtype == self._dtype else np.empty(X.shape, self._dtype)
-        for part in gen_batches(len(X), max(1, _VALUES // X.shape[1])):
-            outside[part] = X[part] * self._scale + self._center if self._scaled else X[part]
-        return outside
+        return self._units.inside(X)
 
     @property
     def center_(self) -> NDArray:
         """What is subtracted from each column before the encoder sees it, (n_features,)."""
-        return self._center
+        return self._units.center
 
     @property
     def scale_(self) -> NDArray:
         """What each column is divided by then, (n_features,)."""
-        return self._scale
-
-    @property
-    def _scaled(self) -> bool:
-        return bool(self._center.any() or (self._scale != 1).any())
+        return self._units.scale
 
     def _codes(self, labels: ArrayLike | None, n: int, *, need: bool) -> Tensor | None:
         """Labels as numbers of the classes of the fit."""
@@ -217,7 +199,7 @@ class VAEUseMixin(DeepEstimatorMixin, ClassNamePrefixFeaturesOutMixin, Transform
             )
         codes = self._codes(labels, len(Z), need=self._needs_labels)
         (means,) = self._batched(self._decoded, UnitRows(Z), codes)
-        return self._outside(means)
+        return self._units.outside(means)
 
     def _decoded(self, z: Tensor, c: Tensor | None) -> tuple[Tensor, ...]:
         return (self._module.likelihood.mean(self._module.decode(z, c)),)
@@ -376,7 +358,7 @@ class VAEUseMixin(DeepEstimatorMixin, ClassNamePrefixFeaturesOutMixin, Transform
                 own = draws.integers(len(mean), n, device)
                 z = mean[own] + torch.exp(0.5 * log_variance[own]) * z
             drawn = module.likelihood.sample(module.decode(z, c))
-        return self._outside(drawn.cpu().numpy())
+        return self._units.outside(drawn.cpu().numpy())
 
 
 def _log_density(

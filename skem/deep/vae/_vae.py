@@ -6,24 +6,33 @@ from collections.abc import Callable, Sequence
 from numbers import Integral, Real
 from typing import Any
 
+import numpy as np
 import torch
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
 
 from skem._callbacks import with_callbacks
+from skem._input import validate_data
 from skem._sklearn import Interval, StrOptions, fit_context
-from skem._validation import unchanged_on_error
-from skem.deep.modules.draws import OwnInitialisation
+from skem._validation import check_weights
+from skem._warnings import warn_user
 from skem.deep.modules.flows import FLOWS
-from skem.deep.training._base import TRAINING
-from skem.deep.training._device import resolve_device
+from skem.deep.modules.vae import VAE
+from skem.deep.training._base import GOES_ON, TRAINING, WAY_OUT, Plan
+from skem.deep.training._data import TensorRows
 from skem.deep.training._distinct import distinct
-from skem.deep.training._random import draw_seed, training
-from skem.deep.vae._fit import VAEFitMixin
-from skem.deep.vae._parts import ACTIVATIONS, LIKELIHOODS
+from skem.deep.vae._checks import LIKELIHOODS, check_range, read_labels
+from skem.deep.vae._networks import ACTIVATIONS, make_likelihood, network
+from skem.deep.vae._rows import TrainingRows, UnitRows, Units
+from skem.deep.vae._use import VAEUseMixin
+
+# A latent dimension is active where the posterior means vary by more than this (Burda et al. 2016).
+_ACTIVE = 0.01
+_SOME = 4000  # rows that tell that
 
 
-class VAETransformer(VAEFitMixin, BaseEstimator):
+class VAETransformer(VAEUseMixin, BaseEstimator):
     r"""Variational autoencoder: rows as points of a latent space, with a density.
 
     An encoder maps each row to a normal distribution of latent variables, q(z|x) = N(mu(x),
@@ -179,6 +188,13 @@ class VAETransformer(VAEFitMixin, BaseEstimator):
         **TRAINING,
     }
 
+    _defining: tuple[str, ...] = (
+        *("n_components", "hidden_layer_sizes", "activation", "likelihood", "variance"),
+        *("standardize", "posterior", "n_flows", "prior", "n_pseudo_inputs", "conditional"),
+        *("encoder", "decoder"),
+    )
+    _stale = ("classes_", "class_means_")
+
     def __init__(
         self,
         n_components: int = 2,
@@ -309,37 +325,7 @@ class VAETransformer(VAEFitMixin, BaseEstimator):
             If the loss becomes NaN or infinite later (the last weights with a finite loss are
             kept), or if the posterior has collapsed: no latent dimension distinguishes the rows.
         """
-        seen = {"sample_weight": sample_weight, "labels": labels}
-        data = {"X": X, "metadata": {k: v for k, v in seen.items() if v is not None} or None}
-        with unchanged_on_error(self):
-            goes_on = self.warm_start and hasattr(self, "net_")
-            self._note_settings(goes_on=goes_on)
-            X, weight, codes, classes = self._training(X, sample_weight, labels)
-            n_given = len(X)
-            rows, weight = distinct(X, weight, codes)
-            codes = None if codes is None else codes[rows]
-            if goes_on:
-                self._check_goes_on(X.shape[1], classes)
-            else:
-                self._set_units(X, rows, weight)
-            X, codes, weight = self._arranged(X, rows, codes, weight)
-            device = resolve_device(self.device)
-            self._seed = draw_seed(self.random_state)
-            with training(self._seed, device):
-                train, valid = self._datasets(X, codes, weight, device, n_given)
-                self._check_warmup(train)
-                with OwnInitialisation():
-                    module = self._make_module(X, weight, len(classes))
-                if goes_on:
-                    self._load_weights(module)
-                fitted = self._train(
-                    module,
-                    train,
-                    valid,
-                    attributes=lambda net: self._attributes(net, classes),
-                    data=data,
-                )
-            self._set_fitted(fitted, X, codes)
+        self._fit_network(X, sample_weight=sample_weight, labels=labels)
         return self
 
     def fit_transform(
@@ -370,3 +356,124 @@ class VAETransformer(VAEFitMixin, BaseEstimator):
         """
         fitted = self.fit(X, sample_weight=sample_weight, labels=labels)
         return fitted.transform(X, labels=labels)
+
+    # ------------------------------------------------------------------ what a fit is made of
+    def _training_data(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        goes_on: bool,
+        sample_weight: ArrayLike | None,
+        labels: ArrayLike | None,
+    ) -> TrainingRows:
+        self._check_parameters()
+        X = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
+        check_range(X, self.likelihood)
+        weight = check_weights(sample_weight, X)
+        needed = "conditional=True" if self.conditional else ""
+        needed = needed or ("prior='class'" if self.prior == "class" else "")
+        codes, classes = read_labels(labels, len(X), needed)
+        rows, weight = distinct(X, weight, codes)
+        codes = None if codes is None else codes[rows]
+        if goes_on:
+            self._check_goes_on(X.shape[1], classes)
+            units = self._units
+        else:
+            units = Units.of(X, rows, weight, self.likelihood, common=not self.standardize)
+        return TrainingRows.of(X, rows, codes, weight, classes, units)
+
+    def _check_parameters(self) -> None:
+        """Refuse parameters that do not fit each other."""
+        sizes = np.asarray(self.hidden_layer_sizes)
+        if sizes.ndim != 1 or (len(sizes) and (sizes.dtype.kind not in "iu" or sizes.min() < 1)):
+            raise ValueError(
+                "hidden_layer_sizes must hold integers of at least 1, such as (256,), or be (); "
+                f"got {self.hidden_layer_sizes!r}."
+            )
+        if self.conditional and self.prior == "vamp":
+            raise ValueError("conditional=True has no prior='vamp': use 'normal' or 'class'.")
+        if self.free_bits > 0 and (
+            self.n_importance_samples > 1 or self.posterior != "diag" or self.prior == "vamp"
+        ):
+            raise ValueError(
+                "free_bits needs the KL of each dimension, which n_importance_samples > 1, flows "
+                "and prior='vamp' do not have. Set free_bits=0."
+            )
+
+    def _check_goes_on(self, n_features: int, classes: NDArray) -> None:
+        """Refuse to go on from a fit of other columns or labels."""
+        known = getattr(self, "classes_", np.empty(0))
+        if n_features != len(self.center_) or not np.array_equal(classes, known):
+            raise ValueError(f"{GOES_ON} columns or labels. {WAY_OUT}")
+
+    def _datasets(self, data: TrainingRows, plan: Plan) -> tuple[TensorRows, TensorRows | None]:
+        held_out = self.validation_fraction if plan.holds_out else None
+        train, valid = data.datasets(plan.device, held_out)
+        steps = plan.n_epochs * -(-len(train) // self._size_of_batches(train))
+        if self.kl_warmup_steps >= steps and self.kl_warmup_steps:
+            raise ValueError(
+                f"kl_warmup_steps={self.kl_warmup_steps} is not shorter than the training, "
+                f"{steps} batches: the weight of KL would never reach kl_weight. Lower it, or "
+                "raise max_epochs."
+            )
+        return train, valid
+
+    def _make_module(self, data: TrainingRows) -> VAE:
+        likelihood = make_likelihood(
+            data.X,
+            data.units.scale,
+            likelihood=self.likelihood,
+            variance=self.variance,
+            binarize=self.binarize,
+        )
+        sizes = tuple(int(size) for size in self.hidden_layer_sizes)
+        n_labels = len(data.classes) if self.conditional else 0
+        inputs = likelihood.n_inputs + n_labels
+        encoder, width = network(self.encoder, "encoder", (inputs, *sizes), self.activation, None)
+        latent = (self.n_components + n_labels, *sizes[::-1])
+        decoder, _ = network(self.decoder, "decoder", latent, self.activation, likelihood.n_outputs)
+        start = likelihood.start(*data.for_start())
+        if self.decoder is None:
+            own: Any = decoder
+            own[-1].bias.data.copy_(start)
+        return VAE(
+            likelihood,
+            encoder,
+            width,
+            decoder,
+            n_components=self.n_components,
+            posterior=self.posterior,
+            n_flows=self.n_flows,
+            prior=self.prior,
+            n_pseudo_inputs=self.n_pseudo_inputs,
+            n_classes=len(data.classes),
+            conditional=self.conditional,
+            kl_weight=self.kl_weight,
+            kl_warmup_steps=self.kl_warmup_steps,
+            free_bits=self.free_bits,
+            n_importance_samples=self.n_importance_samples,
+            foreign=self.encoder is not None or self.decoder is not None,
+        )
+
+    def _attributes(self, net: Any, data: TrainingRows, plan: Plan) -> dict[str, Any]:
+        fitted = super()._attributes(net, data, plan) | {"_seed": plan.seed, "_units": data.units}
+        if len(data.classes):
+            fitted["classes_"] = data.classes
+        if self.prior == "class":
+            fitted["class_means_"] = net.module_.class_means.detach().cpu().numpy()
+        return fitted
+
+    def _after_training(self, data: TrainingRows) -> None:
+        """Count the latent dimensions that tell rows apart."""
+        some = slice(0, _SOME)
+        known = None if data.codes is None else torch.from_numpy(data.codes[some])
+        (means,) = self._batched(self._latent, UnitRows(data.X[some]), known)
+        self.active_units_ = int((means.var(axis=0) > _ACTIVE).sum())
+        if self.active_units_ == 0:
+            warn_user(
+                "The posterior has collapsed: no latent dimension tells rows apart (active_units_ "
+                "= 0). Train longer (max_epochs), lower kl_weight, or give kl_warmup_steps or "
+                "free_bits.",
+                ConvergenceWarning,
+            )

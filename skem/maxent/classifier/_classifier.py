@@ -19,13 +19,13 @@ from skem.maxent.classifier._information import standard_errors
 from skem.maxent.classifier._monitor import Monitor
 from skem.maxent.classifier._prediction import LogitPredictionMixin
 from skem.maxent.classifier._scaled_problem import Problem
-from skem.maxent.classifier._training import joint_training, linear_training
-from skem.maxent.classifier.designs._designs import LinearDesign
+from skem.maxent.classifier._training_data import TrainingData, pairs_of, rows_of
 from skem.maxent.classifier.designs._joint import JointDesign
+from skem.maxent.classifier.designs._linear import LinearDesign
 from skem.maxent.classifier.solvers._best_so_far import solve_or_keep_best
 from skem.maxent.classifier.solvers._penalties import penalties, signs_of
 from skem.maxent.classifier.solvers._separable import SeparationWatch
-from skem.maxent.classifier.solvers._solvers import SCALINGS, SOLVERS, choose, solver_of
+from skem.maxent.classifier.solvers._solvers import SOLVERS, Resources, choose, solver_of
 
 _ANY = 1e30
 """A tolerance that any point meets."""
@@ -281,18 +281,18 @@ class MaxEntClassifier(CallbackSupportMixin, LogitPredictionMixin, ClassifierMix
         """
         with unchanged_on_error(self):
             joint = self.feature_function is not None
-            data = (joint_training if joint else linear_training)(self, X, y, sample_weight, offset)
+            data = self._training_data(X, y, sample_weight, offset)
             problem = Problem(
                 data,
                 joint=joint,
-                textbook=self.solver in SCALINGS,
+                textbook=self.solver != "auto" and SOLVERS[self.solver].as_given,
                 intercept=self.fit_intercept,
                 n_jobs=self.n_jobs,
             )
             objective = problem.objective(*self._penalties(problem.given))
             name = choose(objective) if self.solver == "auto" else self.solver
             rng = check_random_state(0 if self.random_state is None else self.random_state)
-            solve = solver_of(name, objective, rng, self.n_jobs)
+            solve = solver_of(name, objective, Resources(rng, self.n_jobs))
             start = problem.scaled(self._start(data.classes, problem.given))
             watch = SeparationWatch(objective)
             monitor = Monitor(self, problem, watch, data, X=X, y=y, sample_weight=sample_weight)
@@ -321,6 +321,13 @@ class MaxEntClassifier(CallbackSupportMixin, LogitPredictionMixin, ClassifierMix
             self.__dict__.update(attributes)
             monitor.warn(result, self.tol, self.max_iter)
         return self
+
+    def _training_data(
+        self, X: Any, y: Any, sample_weight: ArrayLike | None, offset: ArrayLike | None
+    ) -> TrainingData:
+        """Rows, or with ``feature_function`` pairs of a class and a row."""
+        read = rows_of if self.feature_function is None else pairs_of
+        return read(self, X, y, sample_weight, offset)
 
     def _penalties(self, design: LinearDesign | JointDesign) -> tuple[NDArray, NDArray, NDArray]:
         """L2, L1 and signs of the weights."""

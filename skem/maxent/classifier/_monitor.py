@@ -11,7 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 from skem._callbacks import IterationCallbacks
 from skem._warnings import warn_user
 from skem.maxent.classifier._scaled_problem import Problem
-from skem.maxent.classifier._training import Training
+from skem.maxent.classifier._training_data import TrainingData
 from skem.maxent.classifier.solvers._best_so_far import INTERRUPTED
 from skem.maxent.classifier.solvers._separable import MESSAGE, SeparationWatch
 from skem.maxent.classifier.solvers._smooth import Result
@@ -25,7 +25,7 @@ class Monitor:
     estimator : MaxEntClassifier
     problem : Problem
     watch : SeparationWatch
-    data : Training
+    data : TrainingData
     X, y, sample_weight : Any
         As given to ``fit``, for callbacks.
     """
@@ -35,7 +35,7 @@ class Monitor:
         estimator: Any,
         problem: Problem,
         watch: SeparationWatch,
-        data: Training,
+        data: TrainingData,
         *,
         X: Any,
         y: Any,

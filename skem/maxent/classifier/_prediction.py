@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skem._input import validate_data
 from skem._warnings import warn_user
-from skem.maxent.classifier._training import check_offset
+from skem.maxent.classifier._training_data import check_offset
 from skem.maxent.classifier.designs._feature_function import joint_features
 from skem.maxent.classifier.designs._joint import centred
 
@@ -68,7 +68,11 @@ class LogitPredictionMixin:
 
     def _joint_logits(self, X: Any) -> NDArray:
         """Logits of all classes up to what they have in common, (n_samples, n_classes)."""
-        assert self.feature_function is not None
+        if self.feature_function is None:
+            raise ValueError(
+                "The weights are those of joint features, and feature_function has been set to "
+                "None since the fit. Set it back."
+            )
         pairs = joint_features(
             self.feature_function,
             X,

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skem.maxent.classifier._training import Training
+from skem.maxent.classifier._training_data import TrainingData
 from skem.maxent.classifier.designs._column_units import units_of
-from skem.maxent.classifier.designs._designs import LinearDesign
 from skem.maxent.classifier.designs._joint import JointDesign, centred
+from skem.maxent.classifier.designs._linear import LinearDesign
 from skem.maxent.classifier.solvers._objective import Objective
 
 
@@ -20,7 +20,7 @@ class Problem:
 
     Parameters
     ----------
-    data : Training
+    data : TrainingData
     joint : bool
         Whether the features are joint.
     textbook : bool
@@ -36,7 +36,13 @@ class Problem:
     """
 
     def __init__(
-        self, data: Training, *, joint: bool, textbook: bool, intercept: bool, n_jobs: int | None
+        self,
+        data: TrainingData,
+        *,
+        joint: bool,
+        textbook: bool,
+        intercept: bool,
+        n_jobs: int | None,
     ):
         kind = JointDesign if joint else LinearDesign
         X, self.dtype = data.X, data.X.dtype

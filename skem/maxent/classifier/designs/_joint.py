@@ -26,7 +26,8 @@ from skem.maxent.classifier.designs._column_units import (
     sizes_of,
     typical_rows,
 )
-from skem.maxent.classifier.designs._designs import Design, LinearDesign
+from skem.maxent.classifier.designs._design import Design
+from skem.maxent.classifier.designs._linear import LinearDesign
 
 
 class JointDesign(Design):

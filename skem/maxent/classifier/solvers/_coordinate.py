@@ -16,7 +16,7 @@ import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
 
-from skem.maxent.classifier.designs._designs import LinearDesign
+from skem.maxent.classifier.designs._linear import LinearDesign
 from skem.maxent.classifier.solvers._newton_step import proven_gap
 from skem.maxent.classifier.solvers._objective import Objective
 from skem.maxent.classifier.solvers._smooth import Each, Result, at, go_on
@@ -70,7 +70,12 @@ class _Columns:
 
 
 def _model(
-    objective: Objective, columns: _Columns, W: NDArray, G: NDArray, gb: NDArray, working: NDArray
+    objective: Objective[LinearDesign],
+    columns: _Columns,
+    W: NDArray,
+    G: NDArray,
+    gb: NDArray,
+    working: NDArray,
 ) -> Model:
     """The model at the parameters evaluated last, for some of the weights, before any step.
 
@@ -180,7 +185,7 @@ def _working_set(W: NDArray, G: NDArray, l1: NDArray, scales: NDArray) -> NDArra
 
 
 def coordinate_descent(
-    objective: Objective,
+    objective: Objective[LinearDesign],
     theta: NDArray,
     *,
     tol: float,
@@ -203,7 +208,6 @@ def coordinate_descent(
         Called after each step; True stops.
     """
     design = objective.design
-    assert isinstance(design, LinearDesign)
     columns = _Columns(design)
     theta = theta if theta.any() else _class_frequencies(design)
     smooth, gradient = objective.smooth(theta)
@@ -244,13 +248,17 @@ def _class_frequencies(design: LinearDesign) -> NDArray:
 
 
 def _step(
-    objective: Objective, columns: _Columns, theta: NDArray, value: float, gradient: NDArray
+    objective: Objective[LinearDesign],
+    columns: _Columns,
+    theta: NDArray,
+    value: float,
+    gradient: NDArray,
 ) -> tuple[NDArray, float]:
     """Step to the minimum of the model, and by how much the model lowers F, in nats.
 
     Zeros where the model is so flat that rounding decides.
     """
-    design: LinearDesign = objective.design  # type: ignore[assignment]
+    design = objective.design
     (weights, _), (slope, gb) = design.split(theta), design.split(gradient)
     W, G = design.matrix(weights), design.matrix(slope)
     l1 = design.matrix(objective.l1[: design.n_weights])
@@ -272,7 +280,7 @@ def _step(
 
 
 def _search(
-    objective: Objective, theta: NDArray, step: NDArray, value: float, promised: float
+    objective: Objective[LinearDesign], theta: NDArray, step: NDArray, value: float, promised: float
 ) -> tuple[NDArray, float, NDArray] | None:
     """Parameters that lower F, with value and gradient there; None if rounding is all there is."""
     length = 1.0

@@ -21,7 +21,7 @@ import scipy.linalg
 from numpy.typing import NDArray
 
 from skem.maxent.classifier.designs._column_units import inverse_diagonal
-from skem.maxent.classifier.designs._designs import LinearDesign
+from skem.maxent.classifier.designs._linear import LinearDesign
 from skem.maxent.classifier.solvers._objective import Objective
 
 # Mean of p(1 - p) below which a class is certain: its gradient, a mean of differences of
@@ -62,9 +62,9 @@ class Curvature(Protocol):
 class _Linear:
     """What curvatures of a `LinearDesign` share: shapes, and weights that sum to zero."""
 
-    def __init__(self, objective: Objective):
+    def __init__(self, objective: Objective[LinearDesign]):
         self.objective = objective
-        self.design: LinearDesign = objective.design  # type: ignore[assignment]
+        self.design = objective.design
         self.total = self.design.total_weight
         self.l2 = self.design.matrix(objective.l2[: self.design.n_weights])
 
@@ -96,7 +96,7 @@ class DiagonalCurvature(_Linear):
 
     lasting, growth, memory, rough, scaled = 5, 2, 20, True, True
 
-    def __init__(self, objective: Objective, damping: float = 0.0):
+    def __init__(self, objective: Objective[LinearDesign], damping: float = 0.0):
         super().__init__(objective)
         D = (self.design.curvature_weights() + damping) / self.total
         self.inverse_totals, self.means, deviations = self._units(D)
@@ -122,7 +122,7 @@ class BlockCurvature(_Linear):
 
     def __init__(
         self,
-        objective: Objective,
+        objective: Objective[LinearDesign],
         damping: float,
         n_sampled: int,
         rng: np.random.RandomState,
@@ -184,7 +184,7 @@ class FullCurvature(_Linear):
 
     def __init__(
         self,
-        objective: Objective,
+        objective: Objective[LinearDesign],
         damping: float,
         n_sampled: int,
         rng: np.random.RandomState,

@@ -31,9 +31,8 @@ _HEIGHT = 2048
 class _Joint:
     """What curvatures of a `JointDesign` share."""
 
-    def __init__(self, objective: Objective, damping: float):
+    def __init__(self, objective: Objective[JointDesign], damping: float):
         design = objective.design
-        assert isinstance(design, JointDesign)
         self.objective, self.design = objective, design
         self.l2 = objective.l2[: design.n_weights]
         weight = design.row_weight / design.total_weight
@@ -52,7 +51,7 @@ class JointDiagonal(_Joint):
 
     lasting, growth, memory, rough, scaled = 10, 1, 20, True, True
 
-    def __init__(self, objective: Objective, damping: float = 0.0):
+    def __init__(self, objective: Objective[JointDesign], damping: float = 0.0):
         super().__init__(objective, damping)
         design, D = self.design, self.D
         _, second = design.moments(D)
@@ -79,7 +78,7 @@ class JointFull(_Joint):
 
     def __init__(
         self,
-        objective: Objective,
+        objective: Objective[JointDesign],
         damping: float,
         n_sampled: int,
         rng: np.random.RandomState,

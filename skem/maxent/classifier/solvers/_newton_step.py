@@ -10,20 +10,24 @@ too.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from skem.maxent.classifier.designs._joint import JointDesign
+from skem.maxent.classifier.designs._linear import LinearDesign
 from skem.maxent.classifier.solvers._curvature import DiagonalCurvature
 from skem.maxent.classifier.solvers._joint_curvature import JointDiagonal
 from skem.maxent.classifier.solvers._objective import Objective
 
 _EPS = np.finfo(np.float64).eps
 
-# Products with the curvature for a step, at the most.
+# Products with the curvature for a step, at most.
 _MAX_PRODUCTS = 500
+
+# The diagonal of the curvature of each kind of design.
+DIAGONALS: dict[type, Any] = {LinearDesign: DiagonalCurvature, JointDesign: JointDiagonal}
 
 
 class NewtonStep(NamedTuple):
@@ -62,8 +66,7 @@ def newton_step(
     design = objective.design
     move = np.ones(design.n_params) if free is None else free.astype(np.float64)
     if precondition is None:
-        kind = JointDiagonal if isinstance(design, JointDesign) else DiagonalCurvature
-        precondition = kind(objective, 0.0).solve
+        precondition = DIAGONALS[type(design)](objective, 0.0).solve
     approximate = precondition
     return conjugate_gradients(
         lambda v: move * objective.curvature_product(v),

@@ -24,12 +24,13 @@ step of theta.
 from __future__ import annotations
 
 import functools
+from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from skem.maxent.classifier.designs._column_units import inverse_diagonal
-from skem.maxent.classifier.designs._designs import Design
+from skem.maxent.classifier.designs._design import Design
 
 # Expectations may exceed their tolerance by this share of the size of their feature, for what that
 # costs.
@@ -42,7 +43,10 @@ _NOTHING = 1e-15
 _ROOM = 4.0
 
 
-class Objective:
+AnyDesign = TypeVar("AnyDesign", bound=Design)
+
+
+class Objective(Generic[AnyDesign]):
     """Mean loss of a design plus a separable penalty.
 
     Parameters
@@ -55,7 +59,7 @@ class Objective:
         an expectation that is off in the direction of the sign has a price.
     """
 
-    def __init__(self, design: Design, l2: NDArray, l1: NDArray, signs: NDArray | None = None):
+    def __init__(self, design: AnyDesign, l2: NDArray, l1: NDArray, signs: NDArray | None = None):
         n_free = design.n_params - design.n_weights
         self.design = design
         self.l2 = np.concatenate([l2, np.zeros(n_free)])

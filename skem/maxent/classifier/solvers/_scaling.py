@@ -32,8 +32,6 @@ import functools
 import numpy as np
 from numpy.typing import NDArray
 
-from skem.maxent.classifier.designs._designs import LinearDesign
-from skem.maxent.classifier.designs._joint import JointDesign
 from skem.maxent.classifier.solvers._newton_step import newton_step
 from skem.maxent.classifier.solvers._objective import Objective
 from skem.maxent.classifier.solvers._smooth import Each, Result, at, go_on
@@ -128,27 +126,3 @@ def solve_equations(a: NDArray, T: NDArray, g: NDArray, l2: NDArray, w: NDArray)
 
 generalized_iterative_scaling = functools.partial(_scale, n_levels=1)
 improved_iterative_scaling = functools.partial(_scale, n_levels=_N_LEVELS)
-
-
-def check_scalable(name: str, objective: Objective) -> None:
-    """Refuse what iterative scaling cannot do.
-
-    Raises
-    ------
-    ValueError
-        If a feature is negative, or if there is an L1 penalty.
-    """
-    if objective.l1.any():
-        raise ValueError(
-            f"solver={name!r} has no L1 penalty. Give l1_ratio=0 and expectation_box=None, or "
-            "solver='auto'."
-        )
-    design = objective.design
-    assert isinstance(design, (LinearDesign, JointDesign))
-    smallest = design.X.min()
-    if smallest < 0:
-        raise ValueError(
-            f"solver={name!r} needs features of at least zero, and the smallest is {smallest:.3g}. "
-            "Scale them (sklearn.preprocessing.MinMaxScaler; HashingVectorizer has "
-            "alternate_sign=False), or take solver='auto'."
-        )

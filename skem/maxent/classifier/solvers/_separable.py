@@ -28,8 +28,6 @@ from numpy.typing import NDArray
 from scipy.optimize import Bounds, LinearConstraint, milp
 
 from skem._interrupts import plain_interrupts
-from skem.maxent.classifier.designs._designs import LinearDesign
-from skem.maxent.classifier.designs._joint import JointDesign
 from skem.maxent.classifier.solvers._newton_step import newton_step
 from skem.maxent.classifier.solvers._objective import Objective
 from skem.maxent.classifier.solvers._smooth import Result
@@ -185,9 +183,5 @@ def _features(design: Any, c: int) -> sp.csr_array:
     """f(x_i, c) with the intercepts among the features, (n, n_params)."""
     n, n_logits, k = design.n_rows, design.n_logits, c - design.reference
     one = np.ones((n, 1)) * (np.arange(n_logits) == k)
-    if isinstance(design, JointDesign):
-        F = sp.csr_array(design.features(c), dtype=np.float64)
-    else:
-        assert isinstance(design, LinearDesign)
-        F = sp.kron(one[:1], sp.csr_array(design.X, dtype=np.float64), format="csr")
+    F = sp.csr_array(design.features(c), dtype=np.float64)
     return sp.hstack([F, one], format="csr") if design.intercept else F

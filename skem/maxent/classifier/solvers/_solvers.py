@@ -1,76 +1,214 @@
-"""Which solver suits a problem, and its call."""
+"""Which solver suits a problem: what each needs, and the one that was measured best."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-import scipy.linalg
-from numpy.typing import NDArray
 
 from skem.em._rows import effective_n_jobs
-from skem.maxent.classifier.designs._designs import LinearDesign
 from skem.maxent.classifier.designs._joint import JointDesign
+from skem.maxent.classifier.designs._linear import LinearDesign
 from skem.maxent.classifier.solvers._coordinate import coordinate_descent
-from skem.maxent.classifier.solvers._curvature import (
-    BlockCurvature,
-    DiagonalCurvature,
-    FullCurvature,
-    StandardRows,
-)
-from skem.maxent.classifier.solvers._joint_solvers import choose_joint, joint_solver
+from skem.maxent.classifier.solvers._curvature import BlockCurvature, FullCurvature, StandardRows
+from skem.maxent.classifier.solvers._joint_curvature import JointFull
+from skem.maxent.classifier.solvers._newton_step import DIAGONALS
 from skem.maxent.classifier.solvers._objective import Objective
+from skem.maxent.classifier.solvers._row_space import column_penalty, row_space
 from skem.maxent.classifier.solvers._scaling import (
-    check_scalable,
     generalized_iterative_scaling,
     improved_iterative_scaling,
 )
-from skem.maxent.classifier.solvers._smooth import Each, Result, minimise
+from skem.maxent.classifier.solvers._smooth import Result, minimise
 from skem.maxent.classifier.solvers._split import split_lbfgs
 
-SMOOTH_SOLVERS = ("newton-cholesky", "block-lbfgs", "diagonal-lbfgs", "row-space")
-L1_SOLVERS = ("coordinate-descent", "split-lbfgs")
-SCALINGS = {"gis": generalized_iterative_scaling, "iis": improved_iterative_scaling}
-SOLVERS = (*SMOOTH_SOLVERS, *L1_SOLVERS, *SCALINGS)
-
-# Solvers that need the features x_j 1[y = c].
-LINEAR_ONLY = ("block-lbfgs", "row-space", "coordinate-descent")
+# Parameters, and features of pairs, up to which one Cholesky factor of all is cheap.
+_FEW_PARAMS, _FEW_FEATURES = 2000, 1000
 
 # Columns of which a Cholesky factor a class is made, and rows whose products are.
 _MAX_BLOCK = 3000
 _MAX_GRAM = 5000
 
-# What a call costs beside its arithmetic, as arithmetic.
+# What a call costs beside its arithmetic, as arithmetic; and what costs nothing to speak of.
 _CALL = 1e6
+_LITTLE = 2e7
+
+# Passes over the rows that a full curvature may cost; and rows of a sample, a parameter of which
+# it is made.
+_PASSES = 10
+_ROWS_A_PARAM = 20
+
+# Of a curvature from a sample of rows, as probabilities: it keeps classes that the sample has not.
+_DAMPING = 1e-2
 
 # A solver called as solve(objective, theta, tol=, max_iter=, each=).
 Solver = Callable[..., Result]
 
 
-def choose(objective: Objective) -> str:
-    """The solver measured best for a problem of that shape and penalty (benchmarks/maxent.py)."""
+class Resources(NamedTuple):
+    """What a solver may use besides its problem."""
+
+    rng: np.random.RandomState
+    n_jobs: int | None
+
+
+Make = Callable[[Objective[Any], Resources], Solver]
+
+
+class SolverKind(NamedTuple):
+    """A solver, and the problems that it can minimise."""
+
+    make: dict[type, Make]  # for each kind of design that it knows
+    absolute: bool = False  # absolute values of weights
+    signs: bool = False  # bounds of weights at zero
+    sparse: bool = True  # rows in CSR form
+    penalties: bool = True  # L2 penalties that differ between classes
+    as_given: bool = False  # takes the features in the user's units, and none that is negative
+
+    def __call__(self, objective: Objective[Any], resources: Resources) -> Solver:
+        return self.make[type(objective.design)](objective, resources)
+
+
+# ---------------------------------------------------------------------- how they are made
+def _newton_cholesky(objective: Objective[LinearDesign], resources: Resources) -> Solver:
     design = objective.design
-    linear = isinstance(design, LinearDesign)
-    if objective.signs.any():
-        return "split-lbfgs"
-    if objective.l1.any():
-        return "coordinate-descent" if linear else "split-lbfgs"
-    if isinstance(design, JointDesign):
-        return choose_joint(design)
-    assert isinstance(design, LinearDesign)
-    n, p, m = design.n_rows, design.n_columns, design.n_logits
-    if m * (p + 1) <= 2000 and _full_flops(design) <= max(10 * _pass_flops(design), 2e7):
-        return "newton-cholesky"
-    if not design.sparse and p > n and n <= _MAX_GRAM and _column_penalty(objective) is not None:
-        return "row-space"
-    if design.sparse or p > _MAX_BLOCK:
-        return "diagonal-lbfgs"
-    return "block-lbfgs"
+    n_rows = _full_rows(design)
+    lasting = int(np.clip(_full_flops(design) / _pass_flops(design), 1, 10))
+    kept: list[StandardRows] = []
+
+    def full(damping: float) -> FullCurvature:
+        rows = kept[0] if kept else None
+        curvature = FullCurvature(objective, damping, n_rows, resources.rng, lasting, rows)
+        if curvature.rows.all:
+            kept[:] = [curvature.rows]
+        return curvature
+
+    damping = 0.0 if n_rows == design.n_rows else _DAMPING
+    return functools.partial(minimise, make_curvature=full, first_damping=damping)
 
 
-def check_solver(name: str, objective: Objective) -> None:
+def _joint_newton_cholesky(objective: Objective[JointDesign], resources: Resources) -> Solver:
+    design = objective.design
+    n, m, K = design.n_rows, design.n_columns, design.n_logits
+    per_row = K * (design.X.nnz / (K * n) if design.sparse else m)
+    factor, one_pass = m**3 / 3, n * (4 * per_row + 30 * K)
+    gram = per_row * (per_row / K if design.sparse else m)  # flops a row
+    affordable = (4 * one_pass + factor) / max(gram, 1)
+    n_rows = int(min(n, max(affordable, _ROWS_A_PARAM * (m + K))))
+    lasting = int(np.clip((n_rows * gram + factor) / one_pass, 1, 10))
+
+    def full(damping: float) -> JointFull:
+        return JointFull(objective, damping, n_rows, resources.rng, lasting)
+
+    damping = 0.0 if n_rows == n else _DAMPING
+    return functools.partial(minimise, make_curvature=full, first_damping=damping)
+
+
+def _block_lbfgs(objective: Objective[LinearDesign], resources: Resources) -> Solver:
+    design = objective.design
+    n_rows = int(max(10 * design.n_columns, 20 * design.n_rows / design.n_columns))
+    n_threads = effective_n_jobs(resources.n_jobs)
+
+    def block(damping: float) -> BlockCurvature:
+        return BlockCurvature(objective, damping, n_rows, resources.rng, n_threads)
+
+    return functools.partial(minimise, make_curvature=block)
+
+
+def _diagonal_lbfgs(objective: Objective[Any], resources: Resources) -> Solver:
+    kind = DIAGONALS[type(objective.design)]
+    return functools.partial(minimise, make_curvature=lambda damping: kind(objective, damping))
+
+
+def _row_space(objective: Objective[LinearDesign], resources: Resources) -> Solver:
+    return functools.partial(
+        row_space,
+        inner=lambda problem: SOLVERS[choose(problem)](problem, resources),
+        outer=lambda problem: _diagonal_lbfgs(problem, resources),
+        n_jobs=resources.n_jobs,
+    )
+
+
+def _of_any(solver: Solver) -> dict[type, Make]:
+    """A solver that only asks a design what all designs answer."""
+    return dict.fromkeys((LinearDesign, JointDesign), lambda objective, resources: solver)
+
+
+SOLVERS: dict[str, SolverKind] = {
+    "newton-cholesky": SolverKind(
+        {LinearDesign: _newton_cholesky, JointDesign: _joint_newton_cholesky}
+    ),
+    "block-lbfgs": SolverKind({LinearDesign: _block_lbfgs}, sparse=False),
+    "diagonal-lbfgs": SolverKind({LinearDesign: _diagonal_lbfgs, JointDesign: _diagonal_lbfgs}),
+    "row-space": SolverKind({LinearDesign: _row_space}, sparse=False, penalties=False),
+    "coordinate-descent": SolverKind(
+        {LinearDesign: lambda objective, resources: coordinate_descent}, absolute=True
+    ),
+    "split-lbfgs": SolverKind(_of_any(split_lbfgs), absolute=True, signs=True),
+    "gis": SolverKind(_of_any(generalized_iterative_scaling), as_given=True),
+    "iis": SolverKind(_of_any(improved_iterative_scaling), as_given=True),
+}
+
+
+# ---------------------------------------------------------------------- which one suits
+class _Need(NamedTuple):
+    """Something that a problem may have and not every solver can deal with."""
+
+    has: Callable[[Objective[Any]], bool]
+    can: Callable[[SolverKind, Objective[Any]], bool]
+    refusal: str  # what the solver cannot, and the way out; {others} are those that can
+    found: Callable[[Objective[Any]], Any] = lambda objective: None  # for the refusal
+
+
+_NEEDS = (
+    _Need(
+        lambda objective: bool(objective.signs.any()),
+        lambda kind, objective: kind.signs,
+        "cannot bound signs of weights. With weight_signs use solver='auto' or one of {others}.",
+    ),
+    _Need(
+        lambda objective: True,
+        lambda kind, objective: type(objective.design) in kind.make,
+        "is for the features x_j 1[y = c] only. With feature_function take 'auto' or one of "
+        "{others}.",
+    ),
+    _Need(
+        lambda objective: bool(objective.l1.any()),
+        lambda kind, objective: kind.absolute,
+        "cannot minimise absolute values of weights, of which there are some as l1_ratio > 0 or "
+        "expectation_box is given. Use solver='auto' or one of {others}, or l1_ratio=0 and "
+        "expectation_box=None.",
+    ),
+    _Need(
+        lambda objective: objective.design.sparse,
+        lambda kind, objective: kind.sparse,
+        "is for dense X. Use solver='auto' or one of {others}, or give X.toarray() if that fits "
+        "in memory.",
+    ),
+    _Need(
+        lambda objective: True,
+        lambda kind, objective: kind.penalties or column_penalty(objective) is not None,
+        "needs an L2 penalty for each column, the same for all classes. Use solver='auto' or one "
+        "of {others}, or leave prior_variance out.",
+    ),
+    _Need(
+        lambda objective: True,
+        lambda kind, objective: not kind.as_given or objective.design.X.min() >= 0,
+        "needs features of at least zero, and the smallest is {found:.3g}. Scale them "
+        "(sklearn.preprocessing.MinMaxScaler; HashingVectorizer has alternate_sign=False), or use "
+        "solver='auto' or one of {others}.",
+        lambda objective: objective.design.X.min(),
+    ),
+)
+
+
+def _meets(kind: SolverKind, objective: Objective[Any]) -> bool:
+    return all(not need.has(objective) or need.can(kind, objective) for need in _NEEDS)
+
+
+def check_solver(name: str, objective: Objective[Any]) -> None:
     """Refuse a solver that does not suit the problem.
 
     Raises
@@ -78,41 +216,56 @@ def check_solver(name: str, objective: Objective) -> None:
     ValueError
         With the solvers that do.
     """
-    design, absolute = objective.design, bool(objective.l1.any())
-    if objective.signs.any() and name != "split-lbfgs":
-        raise ValueError(
-            f"solver={name!r} cannot bound signs of weights. With weight_signs use solver='auto' "
-            "or 'split-lbfgs'."
-        )
-    if name in LINEAR_ONLY and not isinstance(design, LinearDesign):
-        suited = L1_SOLVERS if absolute else SOLVERS
-        others = ", ".join(repr(other) for other in suited if other not in LINEAR_ONLY)
-        raise ValueError(
-            f"solver={name!r} is for the features x_j 1[y = c] only. With feature_function take "
-            f"'auto' or one of {others}."
-        )
-    if name in SMOOTH_SOLVERS and absolute:
-        raise ValueError(
-            f"solver={name!r} cannot minimise absolute values of weights, of which there are some "
-            "as l1_ratio > 0 or expectation_box is given. Use solver='auto', or one of "
-            f"{', '.join(map(repr, L1_SOLVERS))}, or l1_ratio=0 and no expectation_box."
-        )
-    if name == "block-lbfgs":
-        assert isinstance(design, LinearDesign)
-        if design.sparse:
-            raise ValueError(
-                "solver='block-lbfgs' is for dense X. Use solver='auto' or 'diagonal-lbfgs', or "
-                "give X.toarray() if that fits in memory."
-            )
-    if name == "row-space":
-        assert isinstance(design, LinearDesign)
-        if design.sparse or _column_penalty(objective) is None:
-            raise ValueError(
-                "solver='row-space' is for dense X with an L2 penalty for each column, the same "
-                "for all classes. Use solver='auto', or leave prior_variance out."
-            )
-    if name in SCALINGS:
-        check_scalable(name, objective)
+    for need in _NEEDS:
+        if need.has(objective) and not need.can(SOLVERS[name], objective):
+            suited = [repr(other) for other in SOLVERS if _meets(SOLVERS[other], objective)]
+            said = need.refusal.format(others=", ".join(suited), found=need.found(objective))
+            raise ValueError(f"solver={name!r} {said}")
+
+
+def solver_of(name: str, objective: Objective[Any], resources: Resources) -> Solver:
+    """The solver of that name, ready to be called.
+
+    Raises
+    ------
+    ValueError
+        If it cannot minimise this objective.
+    """
+    check_solver(name, objective)
+    return SOLVERS[name](objective, resources)
+
+
+def choose(objective: Objective[Any]) -> str:
+    """The solver measured best for a problem of that shape and penalty (benchmarks/maxent.py)."""
+    if objective.signs.any():
+        return "split-lbfgs"
+    if objective.l1.any():
+        linear = type(objective.design) in SOLVERS["coordinate-descent"].make
+        return "coordinate-descent" if linear else "split-lbfgs"
+    return _SMOOTH[type(objective.design)](objective)
+
+
+def _choose_linear(objective: Objective[LinearDesign]) -> str:
+    design = objective.design
+    n, p = design.n_rows, design.n_columns
+    affordable = max(_PASSES * _pass_flops(design), _LITTLE)
+    if design.n_logits * (p + 1) <= _FEW_PARAMS and _full_flops(design) <= affordable:
+        return "newton-cholesky"
+    if not design.sparse and p > n and n <= _MAX_GRAM and column_penalty(objective) is not None:
+        return "row-space"
+    if design.sparse or p > _MAX_BLOCK:
+        return "diagonal-lbfgs"
+    return "block-lbfgs"
+
+
+def _choose_joint(objective: Objective[JointDesign]) -> str:
+    return "newton-cholesky" if objective.design.n_params <= _FEW_FEATURES else "diagonal-lbfgs"
+
+
+_SMOOTH: dict[type, Callable[[Objective[Any]], str]] = {
+    LinearDesign: _choose_linear,
+    JointDesign: _choose_joint,
+}
 
 
 def _pass_flops(design: LinearDesign) -> float:
@@ -124,182 +277,9 @@ def _full_rows(design: LinearDesign) -> int:
     """Rows for a `FullCurvature`: what a few passes cost, and enough for its rank."""
     p, m = design.n_columns, design.n_logits
     affordable = _pass_flops(design) / (m * (m + 1) * p * p)
-    return int(min(design.n_rows, max(affordable, 20 * m * (p + 1))))
+    return int(min(design.n_rows, max(affordable, _ROWS_A_PARAM * m * (p + 1))))
 
 
 def _full_flops(design: LinearDesign) -> float:
     p, m = design.n_columns, design.n_logits
     return m * (m + 1) * p * p * _full_rows(design) + (m * (p + 1)) ** 3 / 3 + 2 * _CALL
-
-
-def solver_of(
-    name: str, objective: Objective, rng: np.random.RandomState, n_jobs: int | None
-) -> Solver:
-    """The solver of that name, ready to be called.
-
-    Raises
-    ------
-    ValueError
-        If it cannot minimise this objective.
-    """
-    design = objective.design
-    check_solver(name, objective)
-    if name in SCALINGS:
-        return SCALINGS[name]
-    if name == "coordinate-descent":
-        return coordinate_descent
-    if name == "split-lbfgs":
-        return split_lbfgs
-    if isinstance(design, JointDesign):
-        return joint_solver(name, objective, rng)
-    if name == "newton-cholesky":
-        assert isinstance(design, LinearDesign)
-        n_rows = _full_rows(design)
-        lasting = int(np.clip(_full_flops(design) / _pass_flops(design), 1, 10))
-
-        kept: list[StandardRows] = []
-
-        def full(damping: float) -> FullCurvature:
-            rows = kept[0] if kept else None
-            curvature = FullCurvature(objective, damping, n_rows, rng, lasting, rows)
-            if curvature.rows.all:
-                kept[:] = [curvature.rows]
-            return curvature
-
-        damping = 0.0 if n_rows == design.n_rows else 1e-2
-        return functools.partial(minimise, make_curvature=full, first_damping=damping)
-    if name == "row-space":
-        return functools.partial(_row_space, rng=rng, n_jobs=n_jobs)
-    if name == "diagonal-lbfgs":
-        return _diagonal(objective)
-    return functools.partial(_block_lbfgs, rng=rng, n_jobs=n_jobs)
-
-
-def _diagonal(objective: Objective) -> Solver:
-    return functools.partial(
-        minimise, make_curvature=lambda damping: DiagonalCurvature(objective, damping)
-    )
-
-
-def _block_lbfgs(
-    objective: Objective,
-    theta: NDArray,
-    *,
-    rng: np.random.RandomState,
-    n_jobs: int | None,
-    **options,
-) -> Result:
-    design = objective.design
-    assert isinstance(design, LinearDesign)
-    n_rows = int(max(10 * design.n_columns, 20 * design.n_rows / design.n_columns))
-    n_threads = effective_n_jobs(n_jobs)
-
-    def block(damping: float) -> BlockCurvature:
-        return BlockCurvature(objective, damping, n_rows, rng, n_threads)
-
-    return minimise(objective, theta, make_curvature=block, **options)
-
-
-def _column_penalty(objective: Objective) -> NDArray | None:
-    """L2 penalty of each column, (n_columns,), all positive or all zero; None if not so."""
-    design = objective.design
-    l2 = design.matrix(objective.l2[: design.n_weights])
-    alike = (l2 == l2[:1]).all() and ((l2 > 0).all() or not l2.any())
-    return l2[0] if alike else None
-
-
-class _RowSpace(NamedTuple):
-    """Rows X in an orthonormal basis of their space: as many columns as rows.
-
-    With X X' = U diag(s^2) U' they are U diag(s). Columns of X are in units in which they have one
-    penalty.
-    """
-
-    design: LinearDesign
-    X: NDArray  # (n, n_columns)
-    U: NDArray  # (n, rank)
-    scale: NDArray  # (rank,)
-    units: NDArray  # (n_columns,)
-
-    @classmethod
-    def of(cls, design: LinearDesign, units: NDArray) -> _RowSpace:
-        X = np.asarray(design.X, dtype=np.float64) / units
-        squares, U = scipy.linalg.eigh(X @ X.T, check_finite=False, driver="evd")
-        keep = squares > max(squares[-1], 0.0) * len(X) * np.finfo(np.float64).eps
-        return cls(design, X, U[:, keep], np.sqrt(squares[keep]), units)
-
-    def reduced(self, n_jobs: int | None) -> LinearDesign:
-        design = self.design
-        return LinearDesign(
-            self.U * self.scale,
-            design.y,
-            design.weight if design.weight.size else None,
-            n_classes=design.n_logits + design.reference,
-            intercept=design.intercept,
-            n_jobs=n_jobs,
-            offset=design.offset,
-        )
-
-    def start(self, theta: NDArray, reduced: LinearDesign) -> NDArray:
-        """Parameters of the reduced design that give the same logits."""
-        weights, intercepts = self.design.split(theta)
-        within = ((self.design.matrix(weights) * self.units) @ self.X.T) @ self.U / self.scale
-        return reduced.join(within, intercepts)
-
-    def all_columns(self, theta: NDArray, reduced: LinearDesign) -> NDArray:
-        """Parameters of the design, of least norm, that give the same logits."""
-        weights, intercepts = reduced.split(theta)
-        whole = ((reduced.matrix(weights) / self.scale) @ self.U.T) @ self.X / self.units
-        return self.design.join(whole, intercepts)
-
-
-def _row_space(
-    objective: Objective,
-    theta: NDArray,
-    *,
-    rng: np.random.RandomState,
-    n_jobs: int | None,
-    tol: float,
-    max_iter: int,
-    each: Each,
-) -> Result:
-    """Solve for weights w = X' a, where those of least norm are, and prove it for all weights."""
-    design = objective.design
-    assert isinstance(design, LinearDesign)
-    l2 = _column_penalty(objective)
-    assert l2 is not None
-    level = float(np.median(l2))
-    units = np.sqrt(l2 / level) if level else np.ones(design.n_columns)
-    space = _RowSpace.of(design, units)
-    if not len(space.scale):  # no row is other than zero, and so no weight
-        return _diagonal(objective)(objective, theta, tol=tol, max_iter=max_iter, each=each)
-    reduced = space.reduced(n_jobs)
-    penalty = np.full(reduced.n_weights, level)
-    problem = Objective(reduced, penalty, np.zeros_like(penalty))
-    try:
-        with reduced:
-            solve = solver_of(choose(problem), problem, rng, n_jobs)
-            inner = solve(
-                problem,
-                space.start(theta, reduced),
-                tol=tol / 2,
-                max_iter=max_iter,
-                each=lambda n_iter, value, gap, where: each(
-                    n_iter, value, gap, lambda: space.all_columns(where(), reduced)
-                ),
-            )
-        full = space.all_columns(inner.theta, reduced)
-    except KeyboardInterrupt:
-        if problem.best is not None:  # for whoever takes the best parameters
-            objective.smooth(space.all_columns(problem.best[1], reduced))
-        raise
-    result = _diagonal(objective)(
-        objective,
-        full,
-        tol=tol,
-        max_iter=max(1, max_iter - inner.n_iter),
-        each=lambda n_iter, value, gap, where: each(inner.n_iter + n_iter, value, gap, where),
-    )
-    result.n_iter += inner.n_iter
-    result.values = inner.values + result.values[1:]
-    return result

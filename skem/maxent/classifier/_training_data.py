@@ -19,7 +19,7 @@ from skem._validation import as_numbers, check_known, check_weights
 from skem.maxent.classifier.designs._feature_function import joint_features, named
 
 
-class Training(NamedTuple):
+class TrainingData(NamedTuple):
     """Rows of positive weight."""
 
     X: Any  # rows, or with joint features pairs of a class and a row, class after class
@@ -40,9 +40,9 @@ class Training(NamedTuple):
         return known
 
 
-def linear_training(
+def rows_of(
     estimator: Any, X: Any, y: Any, sample_weight: ArrayLike | None, offset: ArrayLike | None
-) -> Training:
+) -> TrainingData:
     """Rows and classes for the features x_j 1[y = c]."""
     X, y = validate_data(
         estimator, X, y, accept_sparse="csr", dtype=[np.float64, np.float32], order="C"
@@ -50,12 +50,12 @@ def linear_training(
     check_classification_targets(check_known(y, "y"))
     rows, codes, weight, classes = _classes(y, sample_weight, estimator.class_weight, X)
     added = _offset(offset, None, rows, codes, classes)
-    return Training(X if rows.all() else X[rows], codes, weight, classes, added)
+    return TrainingData(X if rows.all() else X[rows], codes, weight, classes, added)
 
 
-def joint_training(
+def pairs_of(
     estimator: Any, X: Any, y: Any, sample_weight: ArrayLike | None, offset: ArrayLike | None
-) -> Training:
+) -> TrainingData:
     """Pairs and classes for ``feature_function``; X is whatever it takes."""
     if y is None:
         raise ValueError(
@@ -70,7 +70,7 @@ def joint_training(
     pairs = joint_features(estimator.feature_function, X, classes)
     added = _offset(offset, pairs.offset, rows, codes, classes)
     F = pairs.F if rows.all() else pairs.F[np.tile(rows, len(classes))]
-    return Training(F, codes, weight, classes, added, pairs.vectorizer, pairs.names)
+    return TrainingData(F, codes, weight, classes, added, pairs.vectorizer, pairs.names)
 
 
 def _offset(
