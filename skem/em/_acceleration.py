@@ -6,56 +6,19 @@ takes what it proposes only if the bound does not fall, and tells it when that w
 
 from __future__ import annotations
 
-import math
 from collections import deque
-from collections.abc import Callable
-from typing import NamedTuple, Protocol
 
 import numpy as np
-import scipy.linalg
 from numpy.typing import NDArray
 
+from skem.em._geometry import Acceleration, Map
+from skem.em._quasi_newton import QuasiNewton
 
-class Geometry(NamedTuple):
-    """First and second order of the objective around a point, per unit of weight.
+_LEAST_MAX_STEP = 4.0
+"""The cap on SQUAREM's steps does not shrink below this; `mstep` of the R package SQUAREM."""
 
-    Attributes
-    ----------
-    gradient : ndarray of shape (p,)
-        Of the objective in the model's coordinates, exact: by Fisher's identity it is that of the
-        expected complete-data log-likelihood, which the E step and the M step give.
-    solve : callable
-        Multiplies a vector (p,) by the inverse of the complete-data information. The EM step is
-        ``solve(gradient)`` to first order.
-    """
-
-    gradient: NDArray
-    solve: Callable[[NDArray], NDArray]
-
-
-class Map(NamedTuple):
-    """One EM map: from ``x`` to ``image``, with the geometry at ``x`` where the model gives it."""
-
-    x: NDArray
-    image: NDArray
-    geometry: Geometry | None
-
-
-class Acceleration(Protocol):
-    """What the engine needs of an acceleration."""
-
-    def observe(self, em_map: Map) -> None:
-        """Take in an accepted EM map."""
-
-    def propose(self) -> NDArray | None:
-        """Where to go on from the map just seen; None is the EM image."""
-
-    def rejected(self) -> NDArray | None:
-        """The proposal lowered the bound: another one, or None for the EM image."""
-
-    @property
-    def gap(self) -> float | None:
-        """Own estimate of the distance to the limit, None if it has none."""
+_FIRST_CEILING = 1.0
+"""Ceiling of the momentum at first, as in Ang and Gillis (2019): no more than the last step."""
 
 
 class Squarem:
@@ -65,6 +28,37 @@ class Squarem:
     alpha = -\|r\| / \|v\|, at most ``-1`` (which is the plain step) and not below ``-max_step``;
     the cap grows by 4 each time it is reached and shrinks when a proposal is undone. The EM map
     of the proposed point, which the engine takes in any case, is the stabilising step.
+
+    Parameters
+    ----------
+    max_step : float, default=4.0
+        The first cap on -alpha.
+    growth : float, default=4.0
+        The cap is multiplied by this when it is reached, and divided when a proposal is undone.
+
+    Attributes
+    ----------
+    gap : None
+        SQUAREM has no estimate of the distance to the limit of its own.
+
+    References
+    ----------
+    R. Varadhan and C. Roland (2008). "Simple and globally convergent methods for accelerating the
+    convergence of any EM algorithm." Scandinavian Journal of Statistics 35, 335-353.
+
+    Examples
+    --------
+    Estimators and `EMRun` choose an acceleration by its name:
+
+    >>> from sklearn.datasets import load_iris
+    >>> from skem import GaussianMixtureEM
+    >>> X = load_iris().data
+    >>> plain, fast = (
+    ...     GaussianMixtureEM(2, acceleration=name, tol=1e-8, max_iter=1000, random_state=0).fit(X)
+    ...     for name in (None, "squarem")
+    ... )
+    >>> bool(abs(fast.lower_bound_ - plain.lower_bound_) < 1e-6)
+    True
     """
 
     gap = None
@@ -77,12 +71,27 @@ class Squarem:
         self._step = 1.0
 
     def observe(self, em_map: Map) -> None:
+        """Take in an accepted EM map; the one after a proposal is the stabilising step.
+
+        Parameters
+        ----------
+        em_map : Map
+            The map from ``x`` to ``image``, both of shape (p,).
+        """
         if self._stabilise:  # the EM step after an extrapolation
             self._stabilise = False
         else:
             self._maps.append(em_map)
 
     def propose(self) -> NDArray | None:
+        """Propose to extrapolate the last two EM maps.
+
+        Returns
+        -------
+        point : ndarray of shape (p,) or None
+            None, which is the EM image, until two maps have been seen since the last proposal, and
+            where the step is the plain one.
+        """
         if len(self._maps) < 2:
             return None
         first, second = self._maps
@@ -104,144 +113,16 @@ class Squarem:
         return x + 2 * step * r + step**2 * v
 
     def rejected(self) -> NDArray | None:
-        self._stabilise = False
-        self.max_step = max(4.0, min(self.max_step, self._step) / self.growth)
-        return None
+        """Lower the cap, since the proposal has lowered the bound.
 
-
-class QuasiNewton:
-    """L-BFGS that begins with the complete-data information (Jamshidian and Jennrich 1997, QN2).
-
-    The inverse complete-data information is the first inverse Hessian, so with an empty memory the
-    step is the EM step, and the memory then approximates the effect of the missing information.
-    Needs a model with ``geometry``.
-
-    Where the objective is not concave along the last step there is no Newton step; the EM step is
-    then lengthened, twice as far each time. Steps are capped in proportion to the EM step.
-
-    Parameters
-    ----------
-    memory : int, default=10
-        Pairs of steps and changes of the gradient.
-    onset : float, default=1e-2
-        Proposals begin when gradient x EM step is at most this, in nats per unit of weight. Before
-        that, plain EM determines which maximum is approached.
-    """
-
-    def __init__(self, memory: int = 10, onset: float = 1e-2):
-        self._pairs: deque[tuple[NDArray, NDArray]] = deque(maxlen=memory)
-        self._onset = onset
-        self._rest = 0  # plain EM maps to take now
-        self._penalty = 1  # ... and after the next failure
-        self._cap = 4.0
-        self._stretch = 1.0
-        self._last: tuple[NDArray, NDArray] | None = None  # point and gradient of the last map
-        self._em_step = np.empty(0)
-        self._newton: NDArray | None = None  # None where the objective is not concave
-        self._proposed: tuple[NDArray, NDArray, NDArray] | None = None  # x, EM step, step
-        self._retried = False
-        self.gap: float | None = None
-
-    def observe(self, em_map: Map) -> None:
-        geometry = em_map.geometry
-        assert geometry is not None
-        gradient = geometry.gradient
-        self._em_step = em_map.image - em_map.x
-        length = float(gradient @ self._em_step)  # below zero only where the step is a long one
-        if math.isfinite(self._onset) and not 0 <= length <= self._onset:
-            self._last, self.gap = (em_map.x, gradient), math.inf
-            return
-        self._onset = math.inf
-        concave = self._learn(em_map.x, geometry)
-        newton = self._newton_step(geometry)
-        gain = float(gradient @ newton)  # twice the gain that the quadratic model promises
-        usable = concave and bool(self._pairs) and gain > 0
-        self._newton = newton if usable else None
-        self.gap = max(gain, length) / 2 if usable and length >= 0 else math.inf
-        self._last = (em_map.x, gradient)
-        self._proposed = None
-
-    def propose(self) -> NDArray | None:
-        assert self._last is not None
-        if math.isfinite(self._onset):
-            return None
-        if self._rest:
-            self._rest -= 1
-            return None
-        if self._newton is not None:
-            direction = self._newton
-        elif self._stretch > 1:
-            direction = self._stretch * self._em_step
-        else:
-            return None
-        if not np.isfinite(direction).all():  # no information in some direction
-            return None
-        direction = self._capped(direction, self._em_step)
-        x = self._last[0]
-        self._proposed = (x, self._em_step, direction)
-        return x + direction
-
-    def rejected(self) -> NDArray | None:
-        """Try once nearer to the EM step; then forget, and take some EM steps."""
-        assert self._proposed is not None
-        x, step, direction = self._proposed
-        self._cap = max(2.0, min(self._cap, _ratio(direction, step)) / 4)
-        if not self._retried:
-            self._retried = True
-            return x + step + (direction - step) / 4
-        self._proposed, self._retried, self._stretch = None, False, 1.0
-        self._pairs.clear()
-        self._rest, self._penalty = self._penalty, min(2 * self._penalty, 16)
-        return None
-
-    def _learn(self, x: NDArray, geometry: Geometry) -> bool:
-        """Take in the change of the gradient; return whether the objective is concave there.
-
-        The information that is observed is the complete-data information less what is missing, so
-        near the maximum y' I^-1 y <= s'y with the complete-data information I. Where a pair says
-        otherwise, the objective was no quadratic along it, and the pair is left out.
+        Returns
+        -------
+        point : None
+            EM goes on from the EM image.
         """
-        if self._last is None:
-            return True
-        if self._proposed is not None and not self._retried:
-            _, step, direction = self._proposed
-            if _ratio(direction, step) >= 0.999 * self._cap:
-                self._cap *= 4
-        if self._proposed is not None:
-            self._penalty = 1
-        self._retried = False
-        s, y = x - self._last[0], self._last[1] - geometry.gradient
-        curvature, slope = float(s @ y), float(s @ self._last[1])
-        with np.errstate(over="ignore", invalid="ignore"):
-            expected = float(y @ geometry.solve(y))
-        if curvature > 1e-8 * abs(slope) and expected <= curvature:
-            self._pairs.append((s, y))
-        concave = curvature > 0 or slope <= 1e-9
-        self._stretch = 1.0 if concave else min(2 * self._stretch, 64.0)
-        return concave
-
-    def _newton_step(self, geometry: Geometry) -> NDArray:
-        """The two-loop recursion (Nocedal 1980)."""
-        q = geometry.gradient.copy()
-        weights = []
-        for s, y in reversed(self._pairs):
-            weights.append(float(s @ q) / float(s @ y))
-            q -= weights[-1] * y
-        with np.errstate(over="ignore", invalid="ignore"):  # see `propose`
-            step = geometry.solve(q)
-            for (s, y), weight in zip(self._pairs, reversed(weights), strict=True):
-                step = step + s * (weight - float(y @ step) / float(s @ y))
-        return step
-
-    def _capped(self, direction: NDArray, step: NDArray) -> NDArray:
-        ratio = _ratio(direction, step)
-        return direction * (self._cap / ratio) if ratio > self._cap else direction
-
-
-def _ratio(direction: NDArray, step: NDArray) -> float:
-    """Length of a step against that of the EM step."""
-    lengths = [float(scipy.linalg.norm(v, check_finite=False)) for v in (direction, step)]
-    return lengths[0] / max(lengths[1], 1e-300)  # by BLAS, which does not overflow
+        self._stabilise = False
+        self.max_step = max(_LEAST_MAX_STEP, min(self.max_step, self._step) / self.growth)
+        return None
 
 
 class Extrapolation:
@@ -251,6 +132,47 @@ class Extrapolation:
     step that the bound accepts, beta grows, up to a ceiling that grows more slowly; after one that
     it does not, beta shrinks, the ceiling is put there, and EM goes on without momentum. It needs
     no more memory than two points, and suits models of very many parameters.
+
+    Parameters
+    ----------
+    start : float, default=0.5
+        The first beta.
+    growth : float, default=1.1
+        Factor of beta after a step that the bound accepts.
+    ceiling_growth : float, default=1.05
+        Factor of the ceiling after such a step.
+    shrink : float, default=1.5
+        Divisor of beta after a step that was undone.
+    largest : float, default=2.0
+        The ceiling, which is 1 at first, does not grow beyond this.
+
+    Attributes
+    ----------
+    beta : float
+        Momentum of the next proposal.
+    ceiling : float
+        Largest beta at present.
+    gap : None
+        It has no estimate of the distance to the limit of its own.
+
+    References
+    ----------
+    A. M. S. Ang and N. Gillis (2019). "Accelerating nonnegative matrix factorization algorithms
+    using extrapolation." Neural Computation 31, 417-439.
+
+    Examples
+    --------
+    Estimators and `EMRun` choose an acceleration by its name:
+
+    >>> from sklearn.datasets import load_iris
+    >>> from skem import GaussianMixtureEM
+    >>> X = load_iris().data
+    >>> plain, fast = (
+    ...     GaussianMixtureEM(2, acceleration=name, tol=1e-8, max_iter=1000, random_state=0).fit(X)
+    ...     for name in (None, "extrapolation")
+    ... )
+    >>> bool(abs(fast.lower_bound_ - plain.lower_bound_) < 1e-6)
+    True
     """
 
     gap = None
@@ -263,12 +185,19 @@ class Extrapolation:
         shrink: float = 1.5,
         largest: float = 2.0,
     ):
-        self.beta, self.ceiling, self.largest = start, 1.0, largest
+        self.beta, self.ceiling, self.largest = start, _FIRST_CEILING, largest
         self.growth, self.ceiling_growth, self.shrink = growth, ceiling_growth, shrink
         self._images: deque[NDArray] = deque(maxlen=2)
         self._proposed = False
 
     def observe(self, em_map: Map) -> None:
+        """Take in an accepted EM map; one that began at a proposal raises beta and its ceiling.
+
+        Parameters
+        ----------
+        em_map : Map
+            The map from ``x`` to ``image``, both of shape (p,).
+        """
         self._images.append(em_map.image)
         if self._proposed:
             self.ceiling = min(self.largest, self.ceiling_growth * self.ceiling)
@@ -276,6 +205,13 @@ class Extrapolation:
         self._proposed = False
 
     def propose(self) -> NDArray | None:
+        """Propose to go beyond the EM image, by beta times its change.
+
+        Returns
+        -------
+        point : ndarray of shape (p,) or None
+            None, which is the EM image, until two maps have been seen.
+        """
         if len(self._images) < 2:
             return None
         before, image = self._images
@@ -283,6 +219,13 @@ class Extrapolation:
         return image + self.beta * (image - before)
 
     def rejected(self) -> NDArray | None:
+        """Shrink beta, and put the ceiling at the beta that has lowered the bound.
+
+        Returns
+        -------
+        point : None
+            EM goes on from the EM image, without momentum.
+        """
         self._proposed = False
         self.ceiling = self.beta
         self.beta /= self.shrink
@@ -295,8 +238,31 @@ ACCELERATIONS: dict[str, type] = {
     "quasi-newton": QuasiNewton,
     "squarem": Squarem,
 }
+"""The accelerations by their names."""
 
 
 def make_acceleration(name: str | None) -> Acceleration | None:
-    """A fresh acceleration by its name; None is plain EM."""
+    """Make a fresh acceleration, for one run, by its name.
+
+    Parameters
+    ----------
+    name : str or None
+        A key of `ACCELERATIONS`; None is plain EM.
+
+    Returns
+    -------
+    acceleration : Acceleration or None
+        None for plain EM.
+
+    Raises
+    ------
+    KeyError
+        If there is no acceleration of that name.
+
+    Examples
+    --------
+    >>> from skem.em import make_acceleration
+    >>> make_acceleration("squarem").max_step
+    4.0
+    """
     return None if name is None else ACCELERATIONS[name]()

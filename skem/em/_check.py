@@ -9,11 +9,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skem.em._acceleration import Geometry
-from skem.em._model import EMModel, Rows, add, check_declares, scale
+from skem.em._base import check_declares
+from skem.em._geometry import Geometry
+from skem.em._model import EMModel, Rows
+from skem.em._statistics import add, scale
 
 _DIRECTIONS = 6
 """Random directions, beside the EM step, in which a gradient is compared with differences."""
+_STEP = 1e-4
+"""Coordinates are moved by this and by half of it, for central differences: their errors, of about
+step**2 and eps / step, are then both far below the root of the default rtol."""
+_SAFETY = 4
+"""A gradient may differ from a difference by this many of its estimated errors, which are rough."""
+_TINY = 1e-300
+"""In place of the size of statistics that are all zero."""
 
 
 def check_model(
@@ -28,6 +37,7 @@ def check_model(
     Parameters
     ----------
     model : EMModel
+        The model, which derives from `EMModelBase`.
     rows : Rows
         At least two rows; a few dozen are enough.
     params : Any
@@ -41,6 +51,42 @@ def check_model(
     ------
     AssertionError
         Which says what does not hold, and by how much.
+    TypeError
+        If the model does not declare what it can do.
+    ValueError
+        If there are fewer than two rows.
+
+    Examples
+    --------
+    Half of the rows are normal with mean m and variance one, the others with mean -m. The weights
+    have been forgotten:
+
+    >>> from typing import NamedTuple
+    >>> import numpy as np
+    >>> from skem.em import EMModelBase, Rows, check_model
+    >>> class Statistics(NamedTuple):
+    ...     log_likelihood: float  # up to a constant
+    ...     weight: float
+    ...     sums: float
+    >>> class TwoSides(EMModelBase):
+    ...     def expected_statistics(self, m, rows):
+    ...         x = rows.X[:, 0]
+    ...         log_p = np.log(np.cosh(m * x)) - m**2 / 2
+    ...         return Statistics(log_p.sum(), len(x), (x * np.tanh(m * x)).sum())
+    ...
+    ...     def maximize(self, statistics, m):
+    ...         return statistics.sums / statistics.weight
+    ...
+    ...     def to_vector(self, m):
+    ...         return np.array([m])
+    ...
+    ...     def from_vector(self, vector, m):
+    ...         return vector[0]
+    >>> rows = Rows(0, np.array([[-2.2], [-1.6], [1.8], [2.4]]))
+    >>> check_model(TwoSides(), rows, 0.5)
+    Traceback (most recent call last):
+        ...
+    AssertionError: TwoSides: statistics of twice the weights: log_likelihood is off by ...
     """
     _Checks(model, rows, params, rtol, np.random.default_rng(random_state)).run()
 
@@ -145,7 +191,7 @@ class _Checks:
             slope, error = self.slope(x, unit)
             claimed = float(gradient @ unit)
             largest = max(largest, abs(slope))
-            allowed = self.rtol**0.5 * largest + 4 * error
+            allowed = self.rtol**0.5 * largest + _SAFETY * error
             if not abs(claimed - slope) <= allowed:
                 where = "the EM step" if number == 0 else "a random direction"
                 self.fail(
@@ -164,16 +210,17 @@ class _Checks:
     def slope(self, x: NDArray, unit: NDArray) -> tuple[float, float]:
         """Of the bound along a direction, and an estimate of its error."""
         found = []
-        for h in (1e-4, 5e-5):
+        for h in (_STEP, _STEP / 2):
             ahead, behind = (self.bound_along(x + s * h * unit) for s in (1, -1))
             found.append((ahead - behind) / (2 * h))
-        rounding = self.model.rounding(self.statistics, self.params) / 5e-5
+        rounding = self.model.rounding(self.statistics, self.params) / (_STEP / 2)
+        # Richardson: without the error of order h**2, which a step of half the length quarters
         return found[1] + (found[1] - found[0]) / 3, abs(found[1] - found[0]) + rounding
 
     def bound_along(self, vector: NDArray) -> float:
         params = self.model.from_vector(vector, self.params)
         if params is None:
-            self.fail("from_vector is None a step of 1e-4 from the parameters.")
+            self.fail(f"from_vector is None a step of {_STEP:g} from the parameters.")
         return self.bound_at(params)
 
     def bound_at(self, params: Any) -> float:
@@ -192,7 +239,7 @@ class _Checks:
             if a.shape != b.shape:
                 self.fail(f"{what}: {name} has shape {a.shape}, expected {b.shape}.")
             error = float(np.abs(a - b).max(initial=0.0))
-            if not error <= self.rtol * max(float(np.abs(b).max(initial=0.0)), 1e-300):
+            if not error <= self.rtol * max(float(np.abs(b).max(initial=0.0)), _TINY):
                 self.fail(f"{what}: {name} is off by {error:.3g}, of {np.abs(b).max():.3g}.")
 
 

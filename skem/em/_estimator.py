@@ -26,6 +26,14 @@ from skem.em._rows import RowSource
 from skem.em._starts import SHORT_RUN, fit_from_starts
 from skem.em._state import EMState
 
+FIRST_BATCH_TOL = 1e-3
+"""Least ``tol`` in the fit of the first batch of `partial_fit`, in nats per unit of weight: it only
+gives a start, which the next batches improve."""
+FIRST_BATCH_MAPS = 10 * SHORT_RUN
+"""EM maps of that fit at the most, for the same reason."""
+_TIMES = 2
+"""Level of ``verbose`` from which on lines tell the time, the gain and the gap, too."""
+
 
 class TrainingData(Protocol):
     """Validated rows of a fit or of a batch."""
@@ -254,8 +262,8 @@ class EMEstimatorMixin(CallbackSupportMixin):
             problem.model,
             rows,
             problem.starts,
-            tol=max(self.tol, 1e-3),
-            max_iter=10 * SHORT_RUN,
+            tol=max(self.tol, FIRST_BATCH_TOL),
+            max_iter=FIRST_BATCH_MAPS,
             acceleration=self._acceleration_name(problem.model),
         )
 
@@ -350,7 +358,7 @@ class _FitObserver:
         verbose, interval = self._estimator.verbose, self._estimator.verbose_interval
         if state.n_iter % interval == 0:
             line = f"  Iteration {state.n_iter}"
-            if verbose >= 2:
+            if verbose >= _TIMES:
                 now = perf_counter()
                 gain = np.diff(state.bounds[-2:]).sum()
                 line += (

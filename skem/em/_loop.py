@@ -3,39 +3,44 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from skem._interrupts import plain_interrupts
-from skem.em._acceleration import ACCELERATIONS, Acceleration, Map, make_acceleration
-from skem.em._model import EMModel, ManyMaps, check_declares
+from skem.em._acceleration import ACCELERATIONS, make_acceleration
+from skem.em._base import check_declares
+from skem.em._geometry import Acceleration, GradientWatch, Map
+from skem.em._model import EMModel, ManyMaps, Rows
 from skem.em._rows import RowBlocks, RowSource
 from skem.em._state import (
     BoundDecreasedError,
     DegenerateFitError,
     EMState,
-    GeometryError,
     Observer,
 )
 from skem.em._stopping import STILL, DriftEstimator, GapEstimator
 
 HITS = 2
 """Consecutive small estimates of the gap that are believed."""
+HITS_ACCELERATED = HITS + 1
+"""The same with an acceleration that has no estimate of its own: its steps disturb the rates on
+which the estimate of the engine rests."""
 CHECKS = 3
 """Plain EM maps that confirm an estimate which an acceleration has made itself."""
 
 
-_SEEN = 1e3
-"""Rounding errors that a gain exceeds which no rounding explains."""
-_AGAINST = 20
-"""EM steps running that a gradient may point against: of long steps some do, of 2600 fits of data
-with far rows at most two running."""
+class _Candidate(NamedTuple):
+    """Where an acceleration wants to go on, instead of the EM image."""
+
+    params: Any
+    acceleration: Acceleration
 
 
-def makes_maps_at_once(model: EMModel, rows: Any) -> bool:
-    """Whether the model can make several EM maps of these rows in one call (`several_maps`)."""
-    return model.at_once and isinstance(rows, RowBlocks) and rows.single is not None
+def block_of_maps(model: EMModel, rows: RowSource) -> Rows | None:
+    """The rows as one block, if the model can make several EM maps of it in one call, or None."""
+    return rows.single if model.at_once and isinstance(rows, RowBlocks) else None
 
 
 class EMRun:
@@ -44,21 +49,62 @@ class EMRun:
     Parameters
     ----------
     model : EMModel
+        The model, which derives from `EMModelBase`.
     rows : RowSource
+        The rows of the fit; `RowBlocks` for arrays in memory.
     params : Any
         The start.
     tol : float
-        Stop when the estimated distance to the limit of the bound is at most this.
+        Stop when the estimated distance to the limit of the bound is at most this, in nats per
+        unit of weight.
     acceleration : str or None, default=None
-        Name of an acceleration; None is plain EM.
+        A key of `ACCELERATIONS`; None is plain EM, and "quasi-newton" needs a model with
+        ``geometry``.
     observer : Observer, default=None
-        Called before and after each EM map.
+        Its ``begin(state)`` is called before each EM map, and its ``end(state)`` after it; if this
+        returns true, the run ends.
     keep_path : bool, default=False
         Keep the parameters of each iteration.
     plain : int, default=0
         EM maps to take before the acceleration begins. Where the model has ``several_maps``, the
         rows are one block and nothing looks at each map, these are made in one call, as are those
         that confirm the gap.
+
+    Attributes
+    ----------
+    state : EMState
+        Where the run stands.
+
+    Raises
+    ------
+    TypeError
+        If the model does not declare what it can do.
+    ValueError
+        If there is no such acceleration, or the model lacks what it needs.
+
+    Examples
+    --------
+    Half of the rows are normal with mean m and variance one, the others with mean -m:
+
+    >>> from typing import NamedTuple
+    >>> import numpy as np
+    >>> from skem.em import EMModelBase, EMRun, RowBlocks
+    >>> class Statistics(NamedTuple):
+    ...     log_likelihood: float  # up to a constant
+    ...     weight: float
+    ...     sums: float
+    >>> class TwoSides(EMModelBase):
+    ...     def expected_statistics(self, m, rows):
+    ...         x = rows.X[:, 0]
+    ...         log_p = np.log(np.cosh(m * x)) - m**2 / 2
+    ...         return Statistics(log_p.sum(), len(x), (x * np.tanh(m * x)).sum())
+    ...
+    ...     def maximize(self, statistics, m):
+    ...         return statistics.sums / statistics.weight
+    >>> with RowBlocks(np.array([[-2.2], [-1.6], [1.8], [2.4]])) as rows:
+    ...     state = EMRun(TwoSides(), rows, 0.5, tol=1e-6).run(max_iter=100)
+    >>> state.converged, round(float(state.params), 2)
+    (True, 2.0)
     """
 
     def __init__(
@@ -100,16 +146,16 @@ class EMRun:
         self._gap: GapEstimator | DriftEstimator = GapEstimator()
         if not self.model.monotone:
             self._gap = DriftEstimator(self.model.settled_after)
-        self._candidate: Any = None  # where an acceleration wants to go on, instead of params
+        self._candidate: _Candidate | None = None  # in place of state.params
         self._rounding = 0.0  # of the last bound
-        self._size: float | None = None  # of the last EM step, if the last map was plain
-        self._n_against = 0  # plain maps running whose gradient pointed against the EM step
+        self._watch = GradientWatch(type(self.model).__name__)
         self._hits = 0  # consecutive iterations whose estimated gap was at most tol
         self._checks = 0  # plain EM maps still to take, to confirm the gap
         self.state.gap = math.inf
 
     @property
     def finished(self) -> bool:
+        """Whether the run has converged, or was ended by Ctrl-C or by its observer."""
         return self.state.converged or self.state.interrupted or self.state.stopped
 
     def run(self, max_iter: int) -> EMState:
@@ -117,6 +163,29 @@ class EMRun:
 
         Ctrl-C ends the run with the result of the last whole EM map; before there is one, it is
         passed on.
+
+        Parameters
+        ----------
+        max_iter : int
+            EM maps of the run at the most, those of earlier calls included.
+
+        Returns
+        -------
+        state : EMState
+            The state of the run, the same object in each call.
+
+        Raises
+        ------
+        BoundDecreasedError
+            If a plain EM map lowers the bound of a monotone model by more than its rounding error.
+        DegenerateFitError
+            If the M step fails and the model does not repair it.
+        FloatingPointError
+            If the bound is not a number.
+        GeometryError
+            If the gradient of the model's geometry contradicts its EM maps.
+        KeyboardInterrupt
+            On Ctrl-C before the first map has ended.
         """
         state = self.state
         self._keep()
@@ -158,11 +227,13 @@ class EMRun:
         state = self.state
         checks = self._checks if self._candidate is None else 0
         n_maps = min(max(self._plain - state.n_iter, checks), max_iter - state.n_iter)
-        if n_maps <= 0 or state.path is not None or not makes_maps_at_once(self.model, self.rows):
+        if n_maps <= 0 or state.path is not None:
             return False
-        make, block = self.model.several_maps, self.rows.single  # type: ignore[attr-defined]
+        block = block_of_maps(self.model, self.rows)
+        if block is None:
+            return False
         start, n_maps = state.params, n_maps if self.observer is None else 1
-        maps: ManyMaps | None = make(start, block, n_maps)
+        maps: ManyMaps | None = self.model.several_maps(start, block, n_maps)
         if maps is None:
             return False
         for number, (bound, rounding, size) in enumerate(zip(*maps[1:], strict=True), 1):
@@ -173,11 +244,22 @@ class EMRun:
             if self._is_small_for(HITS, rounding):
                 state.converged = True
                 if number < len(maps.bounds):  # the parameters of this map, not of the last one
-                    maps = make(start, block, number)
-                    assert maps is not None
+                    maps = self._maps_again(start, block, number)
                 break
-        state.params, self._size = maps.params, None
+        self._watch.skip()
+        state.params = maps.params
         return True
+
+    def _maps_again(self, start: Any, block: Rows, n_maps: int) -> ManyMaps:
+        """The first ``n_maps`` of the maps that the model has just made from ``start``."""
+        maps = self.model.several_maps(start, block, n_maps)
+        if maps is None:
+            raise RuntimeError(
+                f"several_maps of {type(self.model).__name__} returned None for {n_maps} maps, "
+                "after it had made more of them from the same parameters. This is a bug of the "
+                "model, not of the data: please report it."
+            )
+        return maps
 
     def _is_small_for(self, hits: int, rounding: float) -> bool:
         """Whether the gap has been small for so many maps running, or no step is left to take.
@@ -201,13 +283,14 @@ class EMRun:
     def _step(self) -> None:
         """One EM map: E step at the current point, gate, M step, and where to go on."""
         state, model = self.state, self.model
-        plain = self._candidate is None
-        params = state.params if plain else self._candidate
+        candidate = self._candidate
+        plain = candidate is None
+        params = state.params if candidate is None else candidate.params
         statistics = self.rows.reduce(lambda rows: model.expected_statistics(params, rows))
         bound = model.bound(statistics, params)
         state.n_iter += 1
-        if not plain and not bound >= state.bound:
-            self._undo()
+        if candidate is not None and not bound >= state.bound:
+            self._undo(candidate.acceleration)
             return
         self._candidate = None
         rounding = model.rounding(statistics, params)
@@ -230,9 +313,7 @@ class EMRun:
         if self._has_converged(em_map, bound, rounding, plain=plain):
             state.converged = True
         elif self._acceleration is not None and not self._checks:
-            proposal = self._acceleration.propose()
-            if proposal is not None:
-                self._go_to(proposal)
+            self._go_to(self._acceleration.propose(), self._acceleration)
 
     def _maximize(self, statistics: Any, params: Any) -> tuple[Any, Any]:
         """M step, on finer statistics where the model asks for them; and the statistics."""
@@ -306,11 +387,14 @@ class EMRun:
         size = None
         if em_map is not None and em_map.geometry is not None:
             size = float(em_map.geometry.gradient @ (em_map.image - em_map.x))
-        self._compare_with_gain(size, rounding, plain=plain)
+        risen = plain and self.model.monotone and len(state.bounds) > 1
+        gain = state.bounds[-1] - state.bounds[-2] if risen else None
+        self._watch.compare(size, gain, rounding)
         state.gap = self._gap.update(bound, plain=plain, rounding=rounding, size=size)
         own = None if self._acceleration is None else self._acceleration.gap
         if own is None or self._checks:
-            return self._is_small_for(HITS if self._acceleration is None else HITS + 1, rounding)
+            hits = HITS if self._acceleration is None else HITS_ACCELERATED
+            return self._is_small_for(hits, rounding)
         if self._no_step_left(rounding):
             return state.gap <= self.tol
         state.gap = max(own, 0.0)
@@ -319,45 +403,22 @@ class EMRun:
             self._checks = CHECKS
         return False
 
-    def _compare_with_gain(self, size: float | None, rounding: float, *, plain: bool) -> None:
-        """Refuse a gradient that says the last plain map had no step to take, though it rose."""
-        bounds, last, self._size = self.state.bounds, self._size, size
-        if not plain or last is None or size is None or len(bounds) < 2 or not self.model.monotone:
-            return
-        gain = bounds[-1] - bounds[-2]
-        against = self._n_against + 1 if size < -rounding else 0
-        self._n_against = against
-        if against > _AGAINST:
-            what = f"has pointed against {against} EM steps running"
-        elif abs(last) <= STILL * rounding and gain > _SEEN * rounding:
-            what = f"said that an EM map had no step to take, which raised the bound by {gain:.3g}"
-        else:
-            return
-        raise GeometryError(
-            f"The geometry of {type(self.model).__name__} is wrong: its gradient {what}. "
-            "skem.em.check_model tells more."
-        )
+    def _go_to(self, proposal: NDArray | None, acceleration: Acceleration) -> None:
+        """Make the first proposal that is a point the next one; without any, it is the EM image."""
+        self._candidate = None
+        while proposal is not None:
+            with np.errstate(all="ignore"):
+                finite = np.isfinite(proposal).all()
+                params = self.model.from_vector(proposal, self.state.params) if finite else None
+            if params is not None:
+                self._candidate = _Candidate(params, acceleration)
+                return
+            proposal = acceleration.rejected()
 
-    def _go_to(self, proposal: Any) -> None:
-        """Make the proposal the next point, if it is one; the EM image stays in the state."""
-        params = self.state.params
-        with np.errstate(all="ignore"):
-            finite = np.isfinite(proposal).all()
-            self._candidate = self.model.from_vector(proposal, params) if finite else None
-        if self._candidate is None:
-            assert self._acceleration is not None
-            again = self._acceleration.rejected()
-            if again is not None:
-                self._go_to(again)
-
-    def _undo(self) -> None:
+    def _undo(self, acceleration: Acceleration) -> None:
         """The proposal lowered the bound: try what the acceleration says, or the EM image."""
         state = self.state
         state.bounds.append(state.bound)
         if state.path is not None:
             state.path.append(state.path[-1])
-        assert self._acceleration is not None
-        self._candidate = None
-        again = self._acceleration.rejected()
-        if again is not None:
-            self._go_to(again)
+        self._go_to(acceleration.rejected(), acceleration)

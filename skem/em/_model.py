@@ -1,6 +1,6 @@
-"""What a model tells the engine, and the arithmetic of sufficient statistics.
+"""What a model tells the engine.
 
-A model is three pure functions. `Statistics` of two sets of rows add, whatever the model::
+A model is three pure functions::
 
     expected_statistics(params, rows)  -> statistics      E step on one block of rows
     maximize(statistics, params)       -> params          M step, with the model's priors
@@ -9,36 +9,43 @@ A model is three pure functions. `Statistics` of two sets of rows add, whatever 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
-import numpy as np
 from numpy.typing import NDArray
 
-from skem.em._acceleration import Geometry
+from skem.em._geometry import Geometry
 from skem.em._state import EMState
 
 Params = TypeVar("Params")
-S = TypeVar("S", bound=tuple)
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
     """A block of rows and all that belongs to them.
 
-    Attributes
+    Parameters
     ----------
     start : int
         Position of the first row of the block among all rows of its source.
     X : array or sparse matrix of shape (n_rows, n_features)
-    weight : ndarray of shape (n_rows,) or None
+        The rows, as they were given to the source of rows.
+    weight : ndarray of shape (n_rows,) or None, default=None
         Weight of each row; None is a weight of one.
-    labels : ndarray of shape (n_rows,) or None
-        Known component of each row, -1 where it is unknown.
-    memo : dict
+    labels : ndarray of shape (n_rows,) or None, default=None
+        Known component of each row, -1 where it is unknown; None where all are unknown.
+    memo : dict, default={}
         What a model wants to keep with these rows from one E step to the next and that does
         not depend on the parameters (a scatter matrix, the pattern of missing values).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skem.em import Rows
+    >>> rows = Rows(0, np.array([[1.0, 2.0], [3.0, 4.0]]), weight=np.array([2.0, 1.0]))
+    >>> rows.weight @ rows.X
+    array([5., 8.])
     """
 
     start: int
@@ -49,31 +56,65 @@ class Rows:
 
 
 class ManyMaps(NamedTuple):
-    """Some EM maps that were made in one call: where they led, and one entry for each."""
+    """Some EM maps that were made in one call: where they led, and one entry for each.
+
+    Parameters
+    ----------
+    params : Any
+        The parameters after the last map.
+    bounds : list of float
+        Bound at the parameters that entered each map, in nats per unit of weight.
+    rounding : list of float
+        Rounding error of each bound, in the same unit.
+    sizes : list of float
+        Squared length of each EM step in the metric of the complete-data information, gradient x
+        step, in nats per unit of weight.
+
+    Examples
+    --------
+    >>> from skem.em import ManyMaps
+    >>> maps = ManyMaps(params=0.5, bounds=[-2.0, -1.5], rounding=[1e-14] * 2, sizes=[0.6, 0.2])
+    >>> len(maps.bounds)
+    2
+    """
 
     params: Any
     bounds: list[float]
     rounding: list[float]
-    sizes: list[float]  # squared lengths of the EM steps: gradient x step
+    sizes: list[float]
 
 
 class EMModel(Protocol[Params]):
     """The protocol of a model that the engine can fit.
 
-    ``statistics`` are a `NamedTuple` whose first two fields are ``log_likelihood``, the sum over
-    the rows of weight x log p(row) (or of its lower bound) in nats, and ``weight``, the sum of the
-    weights. Every field is a number or an array, which are summed over blocks of rows, or a
-    tuple, which is concatenated in the order of the rows: in that way local parameters (one
-    entry per row: p(z|d) of PLSA, the variational parameters of LDA) come back from the E step
-    and become part of the next ``params``.
+    ``params`` are whatever the model makes of them. ``statistics`` are a `NamedTuple` whose first
+    two fields are ``log_likelihood``, the sum over the rows of weight x log p(row) (or of its lower
+    bound) in nats, and ``weight``, the sum of the weights. Every field is a number or an array,
+    which are summed over blocks of rows, or a tuple, which is concatenated in the order of the
+    rows: in that way local parameters (one entry per row: p(z|d) of PLSA, the variational
+    parameters of LDA) come back from the E step and become part of the next ``params``.
 
     What a model can do beyond E step and M step is declared by `EMModelBase`, from which a model
-    derives, and is off there.
+    derives, and is off there. No method may change the parameters that it is given.
+
+    Examples
+    --------
+    What a model that derives from `EMModelBase` has to write itself, the last two only for
+    accelerations and online EM:
+
+    >>> from skem.em import EMModel, EMModelBase
+    >>> for name in vars(EMModel):
+    ...     if not name.startswith("_") and not hasattr(EMModelBase, name):
+    ...         print(name)
+    expected_statistics
+    maximize
+    to_vector
+    from_vector
     """
 
     @property
     def monotone(self) -> bool:
-        """Whether the bound never falls; if not, the engine does not check or accelerate."""
+        """Whether the bound never falls. If it may, a run ends when it hardly changes any more."""
 
     @property
     def settled_after(self) -> int:
@@ -88,132 +129,168 @@ class EMModel(Protocol[Params]):
         """Gradient and information at (statistics, params, new), for quasi-Newton, or None."""
 
     def expected_statistics(self, params: Params, rows: Rows) -> Any:
-        """E step on one block of rows: its expected sufficient statistics."""
+        """E step on one block of rows: its expected sufficient statistics.
+
+        It is called in several threads at once, for different blocks.
+
+        Parameters
+        ----------
+        params : Any
+            Parameters of the model.
+        rows : Rows
+            A block of rows.
+
+        Returns
+        -------
+        statistics : NamedTuple
+            Sums over the rows of the block.
+        """
 
     def maximize(self, statistics: Any, params: Params) -> Params:
         """M step: the parameters that maximise the expected log-likelihood plus log prior.
 
-        ``params`` are those at which the statistics were taken.
+        Parameters
+        ----------
+        statistics : NamedTuple
+            Statistics of all rows.
+        params : Any
+            The parameters at which the statistics were taken.
+
+        Returns
+        -------
+        new : Any
+            New parameters.
+
+        Raises
+        ------
+        DegenerateFitError
+            If there is no finite maximum, such as in a component without rows.
         """
 
     def bound(self, statistics: Any, params: Params) -> float:
-        """The objective at ``params`` per unit of weight, log prior included; never falls."""
+        """The objective at ``params``, log prior included; EM maps never lower it.
+
+        Parameters
+        ----------
+        statistics : NamedTuple
+            Statistics of all rows, taken at ``params``.
+        params : Any
+            Parameters of the model.
+
+        Returns
+        -------
+        bound : float
+            In nats per unit of weight.
+        """
 
     def rounding(self, statistics: Any, params: Params) -> float:
-        """An estimate of the rounding error of ``bound``, in its own unit."""
+        """An estimate of the rounding error of `bound`; the engine ignores smaller changes.
+
+        Parameters
+        ----------
+        statistics : NamedTuple
+            Statistics of all rows, taken at ``params``.
+        params : Any
+            Parameters of the model.
+
+        Returns
+        -------
+        error : float
+            In nats per unit of weight.
+        """
 
     def to_vector(self, params: Params) -> NDArray:
-        """Unconstrained coordinates in which the accelerations extrapolate."""
+        """Unconstrained coordinates in which the accelerations extrapolate.
 
-    def from_vector(self, vector: NDArray, params: Params) -> Params:
-        """Inverse of `to_vector`; ``params`` gives shapes."""
+        Parameters
+        ----------
+        params : Any
+            Parameters of the model.
+
+        Returns
+        -------
+        vector : ndarray of shape (p,)
+            For instance log weights, means, and log-Cholesky factors of covariances.
+        """
+
+    def from_vector(self, vector: NDArray, params: Params) -> Params | None:
+        """Inverse of `to_vector`.
+
+        Parameters
+        ----------
+        vector : ndarray of shape (p,)
+            Any finite coordinates.
+        params : Any
+            Other parameters of the model, which give the shapes.
+
+        Returns
+        -------
+        params : Any
+            None where there are no parameters that can be computed with, such as where a covariance
+            overflows.
+        """
 
     def several_maps(self, params: Params, rows: Rows, n_maps: int) -> ManyMaps | None:
-        """Up to n_maps plain EM maps of one block in one call, or None."""
+        """Several plain EM maps in one call; the engine asks only where `at_once` is true.
+
+        Parameters
+        ----------
+        params : Any
+            The parameters to begin at.
+        rows : Rows
+            All rows, as one block.
+        n_maps : int
+            Maps to make, at the most.
+
+        Returns
+        -------
+        maps : ManyMaps or None
+            At least one map, the same as the engine would make; None where it has to make the next
+            one itself. Where there have been maps, fewer can be made from the same parameters.
+        """
 
     def refine(self, params: Params, new: Params | None) -> Params | None:
-        """The same parameters in a form whose statistics are more precise, if ``new`` needs it."""
+        """The same parameters in a form whose statistics are more precise, if ``new`` needs it.
+
+        Parameters
+        ----------
+        params : Any
+            The parameters that entered the EM map.
+        new : Any
+            What the M step made of them; None if it raised `DegenerateFitError`.
+
+        Returns
+        -------
+        params : Any
+            Parameters at which E step and M step are repeated; None if the map is good as it is.
+        """
 
     def repair(self, state: EMState) -> Params | None:
-        """Other parameters to go on from where something has collapsed, or None."""
+        """Other parameters to go on from where something has collapsed.
+
+        Called after each M step, also when it raises `DegenerateFitError`.
+
+        Parameters
+        ----------
+        state : EMState
+            The run after the M step; its ``failure`` is the error of the M step, or None.
+
+        Returns
+        -------
+        params : Any
+            None if there is nothing to repair, or no way to.
+        """
 
     def ready(self, statistics: Any) -> bool:
-        """Whether there are enough data for an M step (online EM)."""
+        """Whether there are enough data for an M step; asked by online EM.
 
+        Parameters
+        ----------
+        statistics : NamedTuple
+            Running statistics of the batches so far.
 
-class EMModelBase:
-    """Defaults for what most models share: no prior, rounding of a well-conditioned sum.
-
-    It also declares what a model can do beyond E step and M step, all of it off: a model that can
-    do more overrides it.
-    """
-
-    geometry: ClassVar[Any] = None
-
-    @property
-    def monotone(self) -> bool:
-        return True
-
-    @property
-    def settled_after(self) -> int:
-        return 0
-
-    @property
-    def at_once(self) -> bool:
-        return False
-
-    def several_maps(self, params: Any, rows: Rows, n_maps: int) -> ManyMaps | None:
-        return None
-
-    def refine(self, params: Any, new: Any) -> Any:
-        return None
-
-    def repair(self, state: EMState) -> Any:
-        return None
-
-    def ready(self, statistics: Any) -> bool:
-        return True
-
-    def bound(self, statistics: Any, params: Any) -> float:
-        return float(statistics.log_likelihood / statistics.weight)
-
-    def rounding(self, statistics: Any, params: Any) -> float:
-        return 64 * np.finfo(np.float64).eps * max(1.0, abs(self.bound(statistics, params)))
-
-
-_DECLARED = (
-    *("monotone", "settled_after", "at_once", "geometry"),
-    *("several_maps", "refine", "repair", "ready"),
-)
-
-
-def check_declares(model: EMModel) -> None:
-    """Refuse a model that does not say what it can do.
-
-    Raises
-    ------
-    TypeError
-        It says what is missing.
-    """
-    missing = [name for name in _DECLARED if not hasattr(model, name)]
-    if missing:
-        raise TypeError(
-            f"{type(model).__name__} does not declare {', '.join(missing)}. Derive it from "
-            "skem.em.EMModelBase, which has defaults for them."
-        )
-
-
-def add(a: S, b: S) -> S:
-    """Statistics of two sets of rows together: numbers and arrays add, tuples concatenate."""
-    fields = (None if x is None else x + y for x, y in zip(a, b, strict=True))
-    return type(a)(*fields)  # type: ignore[arg-type]
-
-
-def total(parts: Iterable[S], *, fresh: bool = False) -> S:
-    """Statistics of all parts together, added in the order given.
-
-    Parameters
-    ----------
-    parts : iterable of statistics
-    fresh : bool, default=False
-        Whether the arrays of the first are nobody else's, so that the others may be added to them.
-    """
-    iterator = iter(parts)
-    try:
-        first = next(iterator)
-    except StopIteration:
-        raise ValueError("No rows: there are no statistics to add.") from None
-    sums = [x.copy() if isinstance(x, np.ndarray) and not fresh else x for x in first]
-    for part in iterator:
-        for i, x in enumerate(part):
-            if isinstance(x, np.ndarray):
-                sums[i] += x  # in place: the arrays may be large
-            elif x is not None:
-                sums[i] = sums[i] + x
-    return type(first)(*sums)
-
-
-def scale(statistics: S, factor: float) -> S:
-    """Statistics as if every weight were multiplied by ``factor``; tuples stay as they are."""
-    fields = (x if x is None or isinstance(x, tuple) else x * factor for x in statistics)
-    return type(statistics)(*fields)  # type: ignore[arg-type]
+        Returns
+        -------
+        ready : bool
+            If false, online EM only gathers statistics.
+        """

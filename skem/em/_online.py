@@ -7,11 +7,12 @@ from typing import Any, Generic, TypeVar
 
 from numpy.typing import NDArray
 
-from skem.em._model import EMModel, check_declares, scale
+from skem.em._base import check_declares
+from skem.em._model import EMModel
+from skem.em._statistics import mix, scale
 
-# Batches, of those that a fit counts as, beside which a new one weighs next to nothing.
 _MOST = 2.0**53
-
+"""Batches that seen rows count as, at the most: one more does not change a float of this size."""
 
 M = TypeVar("M", bound=EMModel)
 
@@ -28,24 +29,74 @@ class StepwiseEM(Generic[M]):
     Parameters
     ----------
     model : EMModel
-        Its ``ready(statistics)`` says whether every component has seen enough
-        data for an M step; until then statistics are only gathered (Liang and Klein 2009).
+        The model, which derives from `EMModelBase`. Its ``ready(statistics)`` says whether every
+        component has seen enough data for an M step; until then statistics are only gathered
+        (Liang and Klein 2009).
     params : Any
         The start.
     exponent : float, default=0.6
         Forgetting of older batches; 0.5 < exponent <= 1, and 1 forgets nothing.
     offset : float, default=2.0
-        Weakens the first steps.
+        Added to the number of the batch, which weakens the first steps.
     average_from : int, default=10
-        Batch from which on the parameters are averaged.
+        M step from which on the parameters are averaged, with equal weights.
 
     Attributes
     ----------
-    statistics : Any
-        Running statistics, scaled to the weight seen so far.
+    current : Any
+        Parameters after the last M step, at which the statistics of the next batch are to be taken.
     n_batches : int
+        Number of batches, with those that `seed` counts as.
     weight : float
         Sum of the weights of all rows seen.
+
+    Raises
+    ------
+    TypeError
+        If the model does not declare what it can do.
+
+    References
+    ----------
+    O. Cappé and E. Moulines (2009). "On-line expectation-maximization algorithm for latent data
+    models." Journal of the Royal Statistical Society B 71, 593-613.
+
+    P. Liang and D. Klein (2009). "Online EM for unsupervised models." Proceedings of NAACL HLT,
+    611-619.
+
+    Examples
+    --------
+    Half of the rows are normal with mean m and variance one, the others with mean -m:
+
+    >>> from typing import NamedTuple
+    >>> import numpy as np
+    >>> from skem.em import EMModelBase, Rows, StepwiseEM
+    >>> class Statistics(NamedTuple):
+    ...     log_likelihood: float  # up to a constant
+    ...     weight: float
+    ...     sums: float
+    >>> class TwoSides(EMModelBase):
+    ...     def expected_statistics(self, m, rows):
+    ...         x = rows.X[:, 0]
+    ...         log_p = np.log(np.cosh(m * x)) - m**2 / 2
+    ...         return Statistics(log_p.sum(), len(x), (x * np.tanh(m * x)).sum())
+    ...
+    ...     def maximize(self, statistics, m):
+    ...         return statistics.sums / statistics.weight
+    ...
+    ...     def to_vector(self, m):
+    ...         return np.array([m])
+    ...
+    ...     def from_vector(self, vector, m):
+    ...         return vector[0]
+    >>> rng = np.random.default_rng(0)
+    >>> model = TwoSides()
+    >>> online = StepwiseEM(model, 0.5)
+    >>> for start in range(0, 20_000, 100):
+    ...     X = rng.normal(rng.choice([-2.0, 2.0], size=100), 1.0)[:, None]
+    ...     batch = model.expected_statistics(online.current, Rows(start, X))
+    ...     m = online.update(batch)
+    >>> bool(abs(m - 2.0) < 0.05)
+    True
     """
 
     def __init__(
@@ -79,6 +130,7 @@ class StepwiseEM(Generic[M]):
 
     @property
     def statistics(self) -> Any:
+        """Running statistics, scaled to the weight seen so far."""
         return scale(self._mean, self.weight)
 
     def seed(self, statistics: Any, batch_weight: float) -> None:
@@ -86,6 +138,13 @@ class StepwiseEM(Generic[M]):
 
         They count as so many batches of ``batch_weight`` as they weigh; without weight they count
         for nothing.
+
+        Parameters
+        ----------
+        statistics : NamedTuple
+            Statistics of the rows seen before.
+        batch_weight : float
+            Sum of the weights of a typical batch, in the unit of ``statistics.weight``.
         """
         if statistics.weight > 0:
             self._mean = scale(statistics, 1 / statistics.weight)
@@ -93,11 +152,33 @@ class StepwiseEM(Generic[M]):
             self.n_batches = max(1, round(min(statistics.weight / batch_weight, _MOST)))
 
     def copy(self) -> StepwiseEM[M]:
-        """A copy that can be updated without touching this one."""
+        """Make a copy that can be updated without touching this one.
+
+        Returns
+        -------
+        other : StepwiseEM
+            It shares the model, the parameters and the arrays, which are replaced and not changed.
+        """
         return copy.copy(self)
 
     def update(self, statistics: Any) -> Any:
-        """Take in the statistics of a batch, computed at `current`; return the new `params`."""
+        """Take in a batch: move the running statistics, and do an M step.
+
+        Parameters
+        ----------
+        statistics : NamedTuple
+            Statistics of all rows of the batch, taken at `current`.
+
+        Returns
+        -------
+        params : Any
+            The new `params`.
+
+        Raises
+        ------
+        DegenerateFitError
+            If the M step of the model does.
+        """
         batch = scale(statistics, 1 / statistics.weight)
         step = 1.0 if self._mean is None else (self.n_batches + self.offset) ** -self.exponent
         self._mean = batch if self._mean is None else mix(self._mean, batch, step)
@@ -112,13 +193,3 @@ class StepwiseEM(Generic[M]):
                 old = vector if self._average is None else self._average
                 self._average = old + (vector - old) / self._n_averaged
         return self.params
-
-
-def mix(old: Any, new: Any, step: float) -> Any:
-    """(1 - step) old + step new, field by field; tuples (local parameters) are the new ones."""
-    return type(old)(
-        *(
-            y if y is None or isinstance(y, tuple) else (1 - step) * x + step * y
-            for x, y in zip(old, new, strict=True)
-        )
-    )

@@ -18,20 +18,26 @@ from threadpoolctl import ThreadpoolController
 
 from skem._interrupts import plain_interrupts
 from skem._sklearn import n_jobs_was_set, openmp_threads
-from skem.em._model import Rows, total
+from skem.em._model import Rows
+from skem.em._statistics import total
 
 T = TypeVar("T")
 
-# A block holds enough rows to make the cost of a Python call vanish, and is small against the
-# data. The cut depends on the shape alone, so results do not depend on the number of threads.
 MIN_BLOCK_VALUES = 1 << 21
+"""Numbers of a block at the least: enough to make the cost of a Python call vanish. The cut depends
+on the shape alone, so results do not depend on the number of threads."""
 MAX_BLOCKS = 64
+"""Blocks at the most: enough for the cores of a machine, and few statistics to add."""
+MAPPED_VALUES = MIN_BLOCK_VALUES // 4
+"""Numbers of a block in `map_rows`, about: smaller ones, since there are no statistics to add."""
+MIN_MAPPED_ROWS = 64
+"""Rows of a block in `map_rows` at the least, however many numbers each has."""
 
-# Threads, whatever n_jobs says: libraries count them in integers of 32 bits, and some in less.
 MAX_THREADS = 1024
+"""Threads, whatever n_jobs says: libraries count them in integers of 32 bits, and some in less."""
 
-# Values of the rows that are gathered at a time: few MiB a thread, whatever the size of the data.
 GATHERED_VALUES = 1 << 18
+"""Numbers of the rows that are gathered at a time: a few MiB a thread, however many rows."""
 
 
 class RowSource(Protocol):
@@ -39,14 +45,65 @@ class RowSource(Protocol):
 
     `RowBlocks` does it for arrays in memory; a reader of files, or a cluster that maps the
     function over its partitions and adds the results, does it for the engine just as well.
+
+    Examples
+    --------
+    Chunks that are read one after the other:
+
+    >>> from typing import NamedTuple
+    >>> import numpy as np
+    >>> from skem.em import Rows, total
+    >>> class Chunks:
+    ...     def reduce(self, function):
+    ...         return total(function(Rows(start, np.arange(start, start + 3.0)[:, None]))
+    ...                      for start in (0, 3, 6))
+    >>> class Sums(NamedTuple):
+    ...     n: int
+    ...     x: np.ndarray
+    >>> Chunks().reduce(lambda rows: Sums(len(rows.X), rows.X.sum(axis=0)))
+    Sums(n=9, x=array([36.]))
     """
 
     def reduce(self, function: Callable[[Rows], Any]) -> Any:
-        """Sum of ``function(rows)`` over all blocks of rows."""
+        """Sum of ``function(rows)`` over all blocks of rows.
+
+        Parameters
+        ----------
+        function : callable(Rows) -> NamedTuple
+            Gives the statistics of a block; it may be called in several threads at once.
+
+        Returns
+        -------
+        sums : NamedTuple
+            Statistics of all rows, as `total` adds them in the order of the blocks.
+        """
 
 
 def effective_n_jobs(n_jobs: int | None) -> int:
-    """Number of threads to use: None means all cores that joblib's context allows, 1 means one."""
+    """Number of threads to use, as joblib's context allows.
+
+    Parameters
+    ----------
+    n_jobs : int or None
+        Threads; -1 is all cores, -2 all but one, and so on. None is the number that a context of
+        joblib sets, or else all cores that the process may use; in a worker of joblib, its share.
+
+    Returns
+    -------
+    n_threads : int
+        At least one, at most 1024.
+
+    Raises
+    ------
+    ValueError
+        If n_jobs is 0.
+
+    Examples
+    --------
+    >>> from skem.em import effective_n_jobs
+    >>> effective_n_jobs(2)
+    2
+    """
     if n_jobs is not None:
         return min(joblib.effective_n_jobs(int(n_jobs)), MAX_THREADS)
     backend, context_n_jobs = joblib.parallel.get_active_backend(prefer="threads")
@@ -178,8 +235,11 @@ class RowBlocks:
     Parameters
     ----------
     X : array or sparse matrix of shape (n_samples, n_features)
-    sample_weight : ndarray of shape (n_samples,) or None
-    labels : ndarray of shape (n_samples,) or None
+        The rows, which are not checked.
+    sample_weight : ndarray of shape (n_samples,) or None, default=None
+        Weight of each row; None is a weight of one.
+    labels : ndarray of shape (n_samples,) or None, default=None
+        Known component of each row, -1 where it is unknown; None where all are unknown.
     row_values : int, default=None
         Numbers that the E step handles per row, as a measure of work; default ``X.shape[1]``.
     min_rows : int, default=1
@@ -189,6 +249,33 @@ class RowBlocks:
         piece while a function works on them, so that X is never copied as a whole.
     n_jobs : int or None, default=None
         Threads; None uses all cores that joblib's context allows.
+
+    Attributes
+    ----------
+    n_rows : int
+        Number of rows.
+    work : int
+        Numbers that one pass over the rows handles.
+    blocks : list
+        The blocks.
+
+    Raises
+    ------
+    ValueError
+        If n_jobs is 0.
+
+    Examples
+    --------
+    >>> from typing import NamedTuple
+    >>> import numpy as np
+    >>> from skem.em import RowBlocks
+    >>> class Sums(NamedTuple):
+    ...     weight: float
+    ...     x: np.ndarray
+    >>> X, weight = np.array([[1.0, 0.0], [3.0, 1.0]]), np.array([2.0, 1.0])
+    >>> with RowBlocks(X, sample_weight=weight) as rows:
+    ...     rows.reduce(lambda block: Sums(float(block.weight.sum()), block.weight @ block.X))
+    Sums(weight=3.0, x=array([5., 1.]))
     """
 
     def __init__(
@@ -242,6 +329,18 @@ class RowBlocks:
         return self.blocks[0] if self.order is None else self._rows(*self.blocks[0][0])
 
     def reduce(self, function: Callable[[Rows], Any]) -> Any:
+        """Sum of ``function(rows)`` over all blocks, in their order, whatever the threads.
+
+        Parameters
+        ----------
+        function : callable(Rows) -> NamedTuple
+            Gives the statistics of a block; it may be called in several threads at once.
+
+        Returns
+        -------
+        sums : NamedTuple
+            Statistics of all rows, as `total` adds them.
+        """
         if self.order is None:
             return total(self.map(function, self.blocks))
 
@@ -279,7 +378,7 @@ def map_rows(
     -------
     values : ndarray of shape (n_samples, ...)
     """
-    height = max(64, MIN_BLOCK_VALUES // (4 * row_values))
+    height = max(MIN_MAPPED_ROWS, MAPPED_VALUES // row_values)
     edges = range(0, X.shape[0], height)
     parts: list[Any] = [slice(start, start + height) for start in edges]
     if order is not None:

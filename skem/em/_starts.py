@@ -10,21 +10,24 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from skem._interrupts import plain_interrupts
-from skem.em._loop import EMRun, makes_maps_at_once
+from skem.em._loop import EMRun, block_of_maps
 from skem.em._model import EMModel
 from skem.em._rows import RowSource, one_blas_thread
 from skem.em._state import DegenerateFitError, EMState, Observer
 
 SHORT_RUN = 10
-"""EM maps of the first round; each round doubles them and halves the number of runs. The first
-has twice as many where the model makes them in one call: they cost little, and choose better."""
+"""EM maps of the first round; each round doubles them and halves the number of runs."""
+
+SHORT_RUN_AT_ONCE = 2 * SHORT_RUN
+"""The same where the model makes them in one call: they cost little, and choose better."""
 
 PLAIN_FIRST = (None, "quasi-newton")
 """Accelerations that gain little before the limit is near: the first round is plain EM where its
 maps are made in one call, or on a sample."""
 
 _TIE = 1e-9
-"""Relative difference of bounds below which two starts are equally good."""
+"""Difference of bounds, relative or in nats per unit of weight, up to which two starts are equally
+good: rounding must not decide between them."""
 
 WORK_OF_A_THREAD = 1 << 16
 """Numbers that a pass handles from which on starts are worth a thread each."""
@@ -50,13 +53,24 @@ def fit_from_starts(
 
     Parameters
     ----------
-    model, rows, tol, acceleration, keep_path
-        See `EMRun`.
+    model : EMModel
+        The model, which derives from `EMModelBase`.
+    rows : RowSource
+        The rows of the fit; `RowBlocks` for arrays in memory.
     starts : iterable of params
+        Parameters to begin at, at least one.
+    tol : float
+        A run stops when the estimated distance to the limit of its bound is at most this, in nats
+        per unit of weight.
     max_iter : int
-        Maximum number of EM maps of a run.
+        EM maps of a run at the most.
+    acceleration : str or None, default=None
+        A key of `ACCELERATIONS`; None is plain EM.
     observe : callable(int) -> Observer or None
-        Makes the observer of the start with that number.
+        Makes the observer of the start with that number, counted from zero, see `EMRun`. By default
+        there are none.
+    keep_path : bool, default=False
+        Keep the parameters of each EM map, in ``state.path``.
     sample : RowSource, default=None
         A sample of the rows, where they are many: the short runs are made on it, and only the best
         start, with what these have made of it, sees all rows.
@@ -64,18 +78,60 @@ def fit_from_starts(
     Returns
     -------
     state : EMState
+        The state of the best run; if Ctrl-C has ended the fit, of the best so far.
 
     Raises
     ------
+    BoundDecreasedError, FloatingPointError, GeometryError
+        If a run does, see `EMRun.run`.
     DegenerateFitError
         If every start collapsed.
+    KeyboardInterrupt
+        On Ctrl-C before the first EM map has ended, or during the runs on a sample.
+    TypeError
+        If the model does not declare what it can do.
+    ValueError
+        If there are no starts, there is no such acceleration, or the model lacks what it needs.
+
+    References
+    ----------
+    C. Biernacki, G. Celeux and G. Govaert (2003). "Choosing starting values for the EM algorithm
+    for getting the highest likelihood in multivariate Gaussian mixture models." Computational
+    Statistics & Data Analysis 41, 561-575.
+
+    Examples
+    --------
+    Half of the rows are normal with mean m and variance one, the others with mean -m. EM never
+    leaves the start 0, which is a saddle of the likelihood:
+
+    >>> from typing import NamedTuple
+    >>> import numpy as np
+    >>> from skem.em import EMModelBase, RowBlocks, fit_from_starts
+    >>> class Statistics(NamedTuple):
+    ...     log_likelihood: float  # up to a constant
+    ...     weight: float
+    ...     sums: float
+    >>> class TwoSides(EMModelBase):
+    ...     def expected_statistics(self, m, rows):
+    ...         x = rows.X[:, 0]
+    ...         log_p = np.log(np.cosh(m * x)) - m**2 / 2
+    ...         return Statistics(log_p.sum(), len(x), (x * np.tanh(m * x)).sum())
+    ...
+    ...     def maximize(self, statistics, m):
+    ...         return statistics.sums / statistics.weight
+    >>> with RowBlocks(np.array([[-2.2], [-1.6], [1.8], [2.4]])) as rows:
+    ...     state = fit_from_starts(TwoSides(), rows, [0.0, 0.5], tol=1e-6, max_iter=100)
+    >>> state.converged, round(float(state.params), 2)
+    (True, 2.0)
     """
-    if sample is not None:
-        starts = [_best_on_sample(model, sample, list(starts), tol, acceleration)]
     starts = list(starts)
+    if not starts:
+        raise ValueError("starts is empty: give the parameters of at least one start.")
+    if sample is not None:
+        starts = [_best_on_sample(model, sample, starts, tol, acceleration)]
     several = len(starts) > 1
-    at_once = several and acceleration in PLAIN_FIRST and makes_maps_at_once(model, rows)
-    first = 2 * SHORT_RUN if at_once else SHORT_RUN
+    at_once = several and acceleration in PLAIN_FIRST and block_of_maps(model, rows) is not None
+    first = SHORT_RUN_AT_ONCE if at_once else SHORT_RUN
     runs = [
         EMRun(
             model,
@@ -104,14 +160,14 @@ def fit_from_starts(
 
 def _best_by_halving(runs: list[EMRun], budget: int, max_iter: int) -> EMState:
     """Run all for ``budget`` maps, the better half for twice as many, until one is at its limit."""
-    failure: DegenerateFitError | None = None
     while True:
         alive: list[EMRun] = []
+        failures: list[DegenerateFitError] = []
         for run in runs:
             try:
                 run.run(min(budget, max_iter))
             except DegenerateFitError as error:
-                failure = error
+                failures.append(error)
                 continue
             except KeyboardInterrupt:  # before the first map of this start
                 if not alive:
@@ -123,8 +179,7 @@ def _best_by_halving(runs: list[EMRun], budget: int, max_iter: int) -> EMState:
             if run.state.interrupted:
                 return _interrupted(alive)
         if not alive:
-            assert failure is not None
-            raise failure
+            raise failures[-1]
         alive.sort(key=functools.cmp_to_key(lambda a, b: _better(a.state, b.state)))
         if budget >= max_iter or (len(alive) == 1 and alive[0].finished):
             return alive[0].state

@@ -32,6 +32,28 @@ class GapEstimator:
     (or squared lengths of EM steps) of consecutive EM maps. After an extrapolated step the
     sequence begins anew, but rates that have been seen stay in the memory, because an
     extrapolation removes the slow direction from the next gains without making it any faster.
+
+    Attributes
+    ----------
+    gap : float
+        The last estimate, in the unit of the bounds; inf as long as there is none.
+
+    References
+    ----------
+    D. Böhning, E. Dietz, R. Schaub, P. Schlattmann and B. G. Lindsay (1994). "The distribution of
+    the likelihood ratio for mixtures of densities from the one-parameter exponential family."
+    Annals of the Institute of Statistical Mathematics 46, 373-388.
+
+    Examples
+    --------
+    Bounds that approach 0, each gain half of the one before. The last one is -1/32:
+
+    >>> from skem.em import GapEstimator
+    >>> estimator = GapEstimator()
+    >>> for n in range(6):
+    ...     gap = estimator.update(-(0.5**n), plain=True, rounding=1e-15)
+    >>> gap
+    0.03125
     """
 
     def __init__(self) -> None:
@@ -49,11 +71,11 @@ class GapEstimator:
         Parameters
         ----------
         bound : float
-            The bound now, per unit of weight.
+            The bound now, in nats per unit of weight.
         plain : bool
             Whether one EM map led from the previous bound to this one.
         rounding : float
-            Rounding error of the bounds: a gain below it is not seen.
+            Rounding error of the bounds, in their unit: a gain below it is not seen.
         size : float, default=None
             Squared length of the EM step that leads on from here, gradient x step. Below zero it
             is none: the step is a long one.
@@ -61,7 +83,8 @@ class GapEstimator:
         Returns
         -------
         gap : float
-            Estimated distance to the limit, >= 0; inf as long as there is no estimate.
+            Estimated distance to the limit, in nats per unit of weight, >= 0; inf as long as there
+            is no estimate.
         """
         gain = None if self._bound is None or not plain else bound - self._bound
         self.gap = math.inf

@@ -8,13 +8,15 @@ from skem.em import (
     BoundDecreasedError,
     DegenerateFitError,
     EMRun,
+    Geometry,
+    QuasiNewton,
     RowBlocks,
     Rows,
     StepwiseEM,
     fit_from_starts,
     total,
 )
-from skem.em._acceleration import Geometry, Map, QuasiNewton
+from skem.em._geometry import Map
 from tests.em.toy_models import PLSA, MixtureParams, PLSAParams, UnitNormals, normal_rows
 
 START = MixtureParams(0.5, np.array([-0.5, 0.5]))
