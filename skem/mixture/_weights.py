@@ -5,6 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+NOT_ZERO = 1e-300
+"""In the place of zero where a logarithm or a quotient is taken, so that it is finite; itself a
+normal number."""
+
 
 def row_numbers(rows: NDArray, n_rows: int) -> NDArray:
     """Numbers of rows, one for each row, in the smallest type that holds them."""
@@ -20,7 +24,7 @@ def kept_rows(weight: NDArray | None) -> NDArray | None:
 
 def solve_weights(q: NDArray, weights: NDArray, total: float) -> NDArray:
     """Inverse information of log weights (which are free up to a constant) times q."""
-    step = q / np.maximum(total * weights, 1e-300)
+    step = q / np.maximum(total * weights, NOT_ZERO)
     return step - weights @ step
 
 

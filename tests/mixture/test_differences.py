@@ -7,9 +7,9 @@ import pytest
 from scipy.special import logsumexp
 
 from skem.em import Rows
-from skem.mixture.gaussian.model import _covariances
+from skem.mixture.gaussian.model import _full_covariances
 from skem.mixture.gaussian.model._covariances import structure_of
-from skem.mixture.gaussian.model._e_step import differences_pay, lay_panels, panel_edges
+from skem.mixture.gaussian.model._form import differences_pay, lay_panels, panel_edges
 from skem.mixture.gaussian.model._model import GaussianModel
 
 
@@ -169,7 +169,7 @@ def test_compiled_algebra_is_that_of_the_library(covariance_type, monkeypatch):
     """Small and large dimensions go different ways to the same parameters and geometry."""
     results = []
     for small in (32, 0):
-        monkeypatch.setattr(_covariances, "SMALL", small)
+        monkeypatch.setattr(_full_covariances, "SMALL", small)
         monkeypatch.setattr("skem.mixture.gaussian.model._density_terms.SMALL", small)
         model = make_model(covariance_type, 7)
         params, X = make_params(model, 3, 2.0)
@@ -189,5 +189,5 @@ def test_compiled_algebra_is_that_of_the_library(covariance_type, monkeypatch):
 def test_structures_refuse_what_is_not_positive_definite():
     structure, _ = structure_of("full")
     covariances = np.array([np.eye(3), np.diag([1.0, 1.0, -1.0])])
-    with pytest.raises(_covariances.NotPositiveDefiniteError, match="covariance 1"):
+    with pytest.raises(_full_covariances.NotPositiveDefiniteError, match="covariance 1"):
         structure.decompose(covariances)

@@ -490,5 +490,5 @@ def test_one_number_and_one_type_may_be_given_as_they_are(iris):
 
 def test_where_all_candidates_collapse_it_is_said_of_all():
     X = np.random.default_rng(0).normal(size=(8, 5))
-    with pytest.warns(ConvergenceWarning, match="So they have in all 2 candidates"):
+    with pytest.warns(ConvergenceWarning, match="collapsed in all 2 candidates"):
         select_gaussian_mixture(X, n_components=[3, 4], covariance_types="full", random_state=0)

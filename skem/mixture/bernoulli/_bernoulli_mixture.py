@@ -10,21 +10,14 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from skem._memory import refuse_starts_beyond_memory
 from skem._sklearn import Interval, StrOptions, fit_context
 from skem._validation import as_numbers
 from skem.em import StepwiseEM
 from skem.mixture._given import check_names, check_probabilities, check_shares
 from skem.mixture._reach import check_strengths
-from skem.mixture.bernoulli._model import (
-    MARGIN,
-    BernoulliModel,
-    BernoulliParams,
-)
+from skem.mixture.bernoulli._model import MARGIN, BernoulliModel, BernoulliParams
 from skem.mixture.bernoulli._rows import BernoulliRows, BinaryData
-from skem.mixture.bernoulli._starts import INIT_PARAMS, BernoulliStarts
-
-_AXES = ("n_components", "n_features")
+from skem.mixture.bernoulli._starts import AXES, INIT_PARAMS, make_starts
 
 
 class BernoulliMixtureEM(BernoulliRows):
@@ -187,42 +180,17 @@ class BernoulliMixtureEM(BernoulliRows):
     def _make_starts(
         self, model: BernoulliModel, data: BinaryData, rng: np.random.RandomState
     ) -> list[BernoulliParams]:
-        given = self._given(model.d)
-        if len(given) == 2:
-            return [BernoulliParams(given["weights"], given["probabilities"])]
-        refuse_starts_beyond_memory(self.n_init, 8.0 * self.n_components * model.d)
-        starts = BernoulliStarts(
+        return make_starts(
             model,
-            data.X,
-            weight=data.weight,
-            order=data.order,
+            data,
+            rng,
             n_components=self.n_components,
+            n_init=self.n_init,
             init_params=self.init_params,
-            rng=rng,
+            weights_init=self.weights_init,
+            probabilities_init=self.probabilities_init,
             n_jobs=self.n_jobs,
         )
-        n_starts = 1 if self.n_components == 1 else self.n_init
-        made = (starts.make() for _ in range(n_starts))
-        return [
-            BernoulliParams(
-                given.get("weights", start.weights),
-                given.get("probabilities", start.probabilities),
-            )
-            for start in made
-        ]
-
-    def _given(self, d: int) -> dict[str, NDArray]:
-        """Initial values of the user, by name."""
-        k = self.n_components
-        given: dict[str, NDArray] = {}
-        if self.weights_init is not None:
-            given["weights"] = check_shares(self.weights_init, "weights_init", (k,))
-        if self.probabilities_init is not None:
-            probabilities = check_probabilities(
-                self.probabilities_init, "probabilities_init", (k, d), _AXES
-            )
-            given["probabilities"] = np.clip(probabilities, MARGIN, 1 - MARGIN)
-        return given
 
     def _attributes(self, model: BernoulliModel, params: BernoulliParams) -> dict[str, Any]:
         return {
@@ -319,7 +287,7 @@ class BernoulliMixtureEM(BernoulliRows):
         shares = check_shares(weights, "weights")
         shape = np.shape(probabilities)
         k, d = len(shares), shape[1] if len(shape) == 2 and shape[1] else -1
-        values = check_probabilities(probabilities, "probabilities", (k, d), _AXES)
+        values = check_probabilities(probabilities, "probabilities", (k, d), AXES)
         names = check_names(feature_names, d)
         mixture = cls(k, **parameters)
         mixture._hold({"weights_": shares, "probabilities_": values}, d, names)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import reprlib
 from typing import Any
 
 import numpy as np
@@ -11,11 +10,10 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import binom
 from sklearn.utils.validation import check_is_fitted
 
-from skem._memory import refuse_starts_beyond_memory
-from skem._validation import as_numbers
 from skem.em import EMState, RowSource
 from skem.mixture.bernoulli._model import MARGIN, BernoulliModel, BernoulliParams
 from skem.mixture.bernoulli._rows import BernoulliRows, BinaryData, known, parts_of
+from skem.mixture.bernoulli._starts import coin_starts
 
 
 class ThreeCoinMixture(BernoulliRows):
@@ -158,16 +156,7 @@ class ThreeCoinMixture(BernoulliRows):
     def _make_starts(
         self, model: BernoulliModel, data: BinaryData, rng: np.random.RandomState
     ) -> list[BernoulliParams]:
-        if self.init is None:
-            refuse_starts_beyond_memory(self.n_init)
-            return [_params(*rng.uniform(0.05, 0.95, size=3)) for _ in range(self.n_init)]
-        start = as_numbers(self.init)
-        if start is None or start.shape != (3,) or not ((start >= 0) & (start <= 1)).all():
-            raise ValueError(
-                "init must be three probabilities (pi, p, q), each between 0 and 1, got "
-                f"{reprlib.repr(self.init)}."
-            )
-        return [_params(*start)]
+        return coin_starts(self.init, self.n_init, rng)
 
     def _attributes(self, model: BernoulliModel, params: BernoulliParams) -> dict[str, Any]:
         pi, p, q = _coins(params)
@@ -223,11 +212,6 @@ class ThreeCoinMixture(BernoulliRows):
         """
         check_is_fitted(self)
         return self._draw(n_samples, random_state)
-
-
-def _params(pi: float, p: float, q: float) -> BernoulliParams:
-    probabilities = np.clip(np.array([[p], [q]]), MARGIN, 1 - MARGIN)
-    return BernoulliParams(np.array([pi, 1 - pi]), probabilities)
 
 
 def _coins(params: BernoulliParams) -> tuple[float, float, float]:

@@ -313,14 +313,13 @@ class GaussianMixtureEM(FittedGaussianMixture):
     ) -> dict[str, Any]:
         counts = state.params.weights * data.total_weight
         more: dict[str, Any] = {
-            "collapsed_": model.collapsed(state.params, counts),
+            "collapsed_": model.collapse.found(state.params, counts),
             "_blur": self._blur_of(model, state.params),
             "_mean_of_fit": model.center,
         }
         if self.standard_errors:
             with interrupts_later() as noted:
-                kind = self.covariance_type
-                errors = gaussian_standard_errors(model, rows, state.params, kind)
+                errors = gaussian_standard_errors(model, rows, state.params)
             scaled = {name: error / data.unit**0.5 for name, error in errors.items()}
             more["standard_errors_"] = scaled
             state.interrupted |= noted.pressed
@@ -414,4 +413,4 @@ class GaussianMixtureEM(FittedGaussianMixture):
         if first:
             self._blur = self._blur_of(online.model, params)
             self._warn_of_blur()
-        self.collapsed_ = online.model.collapsed(params, params.weights * online.weight)
+        self.collapsed_ = online.model.collapse.found(params, params.weights * online.weight)

@@ -9,21 +9,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.base import clone
-from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state
 
-from skem._validation import check_weights
-from skem.mixture._starts import start_threads
 from skem.mixture.gaussian._gaussian_mixture import GaussianMixtureEM
 from skem.mixture.gaussian.model._covariances import COVARIANCE_TYPES
-from skem.mixture.gaussian.starts._candidates import coordinates
-from skem.mixture.gaussian.starts._units import column_units
+from skem.mixture.gaussian.starts._shared import SharedPartitions
 
 CRITERIA = ("bic", "icl", "aic")
-SYSTEMS = ("standardised", "whitened", "raw")
 
 
 @dataclass
@@ -86,58 +80,6 @@ class MixtureSelection:
                 + ("  collapsed" if row["collapsed"] else "")
             )
         return "\n".join(lines)
-
-
-class _SharedPartitions:
-    """An ``init_params`` that gives all covariance types the same k-means partitions.
-
-    For each number of components there are ``n_init`` partitions, in turn of the rows with unit
-    variance, whitened and as given; they are found once and kept.
-    """
-
-    def __init__(
-        self,
-        n_init: int,
-        sample_weight: ArrayLike | None,
-        random_state: Any,
-        n_jobs: int | None,
-    ):
-        self._n_init = n_init
-        self._n_jobs = n_jobs
-        self._weight = sample_weight
-        self._rng = check_random_state(random_state)
-        self._labels: dict[int, list[NDArray]] = {}
-        self._calls = 0
-
-    def restart(self) -> None:
-        """The next call gives the first partition again."""
-        self._calls = 0
-
-    def __call__(self, X: NDArray, n_components: int, random_state: Any) -> NDArray:
-        if n_components not in self._labels:
-            with start_threads(self._n_jobs):
-                self._labels[n_components] = self._partitions(X, n_components)
-        partitions = self._labels[n_components]
-        labels = partitions[self._calls % len(partitions)]
-        self._calls += 1
-        return np.eye(n_components)[labels]
-
-    def _partitions(self, X: NDArray, k: int) -> list[NDArray]:
-        weight = check_weights(self._weight, X)
-        center, scale, *_ = column_units(X, weight, common_scale=False)
-        Z = (X.astype(np.float64) - center) * scale
-        Z, which = np.unique(np.where(np.isnan(Z), 0.0, Z), axis=0, return_inverse=True)
-        w = np.bincount(which.ravel(), weights=weight, minlength=len(Z)).astype(np.float64)
-        points = [coordinates(Z, w, scale, system) for system in SYSTEMS[: self._n_init]]
-        labels = []
-        for i in range(self._n_init):
-            if len(Z) < k:  # fewer distinct rows than components
-                labels.append((np.arange(len(Z)) % k)[which.ravel()])
-                continue
-            kmeans = KMeans(k, n_init=1, random_state=self._rng)
-            kmeans.fit(points[i % len(points)], sample_weight=w)
-            labels.append(kmeans.labels_[which.ravel()])
-        return labels
 
 
 def select_gaussian_mixture(
@@ -209,8 +151,9 @@ def select_gaussian_mixture(
     types = [covariance_types] if isinstance(covariance_types, str) else list(covariance_types)
     _check_candidates(sizes, types, criterion)
     template = GaussianMixtureEM(tol=1e-6, max_iter=1000) if estimator is None else estimator
-    partitions = _SharedPartitions(n_init, sample_weight, random_state, template.n_jobs)
-    fitted: list[tuple[dict[str, Any], GaussianMixtureEM | None]] = []
+    partitions = SharedPartitions(n_init, sample_weight, random_state, template.n_jobs)
+    rows: list[dict[str, Any]] = []
+    fitted: list[tuple[dict[str, Any], GaussianMixtureEM]] = []
     for k in sizes:
         for covariance_type in types:
             candidate = clone(template).set_params(
@@ -221,21 +164,22 @@ def select_gaussian_mixture(
                 random_state=template.random_state if random_state is None else random_state,
             )
             partitions.restart()
-            fitted.append(_fit_candidate(candidate, X, sample_weight))
-    if all(mixture is None for _, mixture in fitted):
-        raise ValueError(f"No candidate could be fitted: {fitted[0][0]['error']}")
-    fitted.sort(key=lambda pair: _rank(pair[0], criterion))
-    best_row, best = fitted[0]
-    assert best is not None
+            row = _fit_candidate(candidate, X, sample_weight)
+            rows.append(row)
+            if row["error"] is None:
+                fitted.append((row, candidate))
+    if not fitted:
+        raise ValueError(f"No candidate could be fitted: {rows[0]['error']}")
+    rows.sort(key=lambda row: _rank(row, criterion))
+    best_row, best = min(fitted, key=lambda pair: _rank(pair[0], criterion))
     best.set_params(init_params=template.init_params, n_init=template.n_init)
     best._warn_of_blur()
-    best._warn_if_collapsed(
-        f" So they have in all {len(fitted)} candidates, which {criterion} cannot compare."
-        if best_row["collapsed"]
-        else ""
+    more = (
+        f" Components collapsed in all {len(fitted)} candidates: {criterion} cannot compare them."
     )
+    best._warn_if_collapsed(more if best_row["collapsed"] else "")
     best_params = {name: best_row[name] for name in ("n_components", "covariance_type")}
-    return MixtureSelection(best, best_params, criterion, [row for row, _ in fitted])
+    return MixtureSelection(best, best_params, criterion, rows)
 
 
 def _rank(row: dict[str, Any], criterion: str) -> tuple[int, float]:
@@ -259,8 +203,8 @@ def _check_candidates(sizes: list[int], types: list[str], criterion: str) -> Non
 
 def _fit_candidate(
     candidate: GaussianMixtureEM, X: ArrayLike, sample_weight: ArrayLike | None
-) -> tuple[dict[str, Any], GaussianMixtureEM | None]:
-    """A row of the table, and the fitted mixture (None if it cannot be fitted)."""
+) -> dict[str, Any]:
+    """Fit the candidate; return its row of the table, in which ``error`` says why it failed."""
     row: dict[str, Any] = {
         "n_components": candidate.n_components,
         "covariance_type": candidate.covariance_type,
@@ -271,7 +215,7 @@ def _fit_candidate(
             warnings.filterwarnings("ignore", "reg_covar=")  # said once, of the best
             candidate.fit(X, sample_weight=sample_weight)
     except ValueError as error:
-        return row | {"error": str(error)}, None
+        return row | {"error": str(error)}
     bic, n_parameters = candidate.bic(X, sample_weight), candidate._n_parameters()
     aic = candidate.aic(X, sample_weight)
     return row | {
@@ -284,4 +228,4 @@ def _fit_candidate(
         "converged": candidate.converged_,
         "collapsed": bool(len(candidate.collapsed_)),
         "error": None,
-    }, candidate
+    }

@@ -1,4 +1,4 @@
-"""What the E step of a Gaussian mixture needs beside its parameters."""
+"""What the E step of a Gaussian mixture needs besides its parameters."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from skem.mixture.gaussian.model._covariances import SMALL, Structure
+from skem.mixture.gaussian.model._covariances import Structure
+from skem.mixture.gaussian.model._full_covariances import SMALL
 
 
 class DensityTerms(NamedTuple):

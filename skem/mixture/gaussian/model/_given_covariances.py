@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from skem._validation import check_numbers
-from skem.mixture.gaussian.model._covariances import (
-    COVARIANCE_TYPES,
-    NotPositiveDefiniteError,
-    Structure,
-    structure_of,
-)
+from skem.mixture.gaussian.model._covariances import COVARIANCE_TYPES, Structure, structure_of
+from skem.mixture.gaussian.model._full_covariances import NotPositiveDefiniteError
+
+_CROOKED = 1e-5
+"""Largest difference of a matrix from its transpose, as a share of its largest entry: matrices that
+were computed or stored in float32 pass, and are made symmetric."""
 
 
 def check_covariances(
@@ -36,7 +36,7 @@ def check_covariances(
     if structure.correlated:
         transposed = values.swapaxes(-1, -2)
         size = np.abs(values).max(axis=(-1, -2))
-        crooked = np.abs(values - transposed).max(axis=(-1, -2)) > 1e-5 * size
+        crooked = np.abs(values - transposed).max(axis=(-1, -2)) > _CROOKED * size
         if crooked.any():
             raise _not_positive_definite(name, int(crooked.argmax()), covariance_type)
         values = values / 2 + transposed / 2

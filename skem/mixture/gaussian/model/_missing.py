@@ -18,11 +18,15 @@ from numpy.typing import NDArray
 from skem.em import Rows
 from skem.mixture._features import block_height, kernel_rows
 from skem.mixture._patterns import pattern_edges
-from skem.mixture.gaussian.model._covariances import Diagonal, Full, Structure, log_normaliser
+from skem.mixture.gaussian.model._covariances import Diagonal, Structure, log_normaliser
+from skem.mixture.gaussian.model._full_covariances import Full
 from skem.mixture.gaussian.model._params import GaussianParams, GaussianStatistics
 
-# Numbers that the kernels keep of a part of the rows: a MiB of float64.
 _PART = 1 << 17
+"""Numbers that the kernels keep of a part of the rows: a MiB of float64."""
+
+_FEWEST_ROWS, _MOST_ROWS = 32, 256
+"""Limits of the rows of such a part: fewer make thin products, and more leave the cache."""
 
 
 def missing_statistics(
@@ -99,4 +103,4 @@ def _by_column(
 
 def _height(n_rows: int, row_values: int) -> int:
     """Rows that a kernel works on at a time, of which it keeps so many numbers each."""
-    return block_height(n_rows, max(32, min(256, _PART // row_values)))
+    return block_height(n_rows, max(_FEWEST_ROWS, min(_MOST_ROWS, _PART // row_values)))

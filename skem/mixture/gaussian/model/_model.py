@@ -16,36 +16,41 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils import check_random_state
 
-from skem.em import DegenerateFitError, EMModelBase, Geometry, ManyMaps, Rows, add
+from skem.em import DegenerateFitError, EMModelBase, EMState, Geometry, ManyMaps, Rows, add
 from skem.mixture._features import Features, plain_features
-from skem.mixture._weights import solve_weights
-from skem.mixture.gaussian.model._collapse import CollapseMixin
-from skem.mixture.gaussian.model._covariances import (
-    NotPositiveDefiniteError,
-    log_normaliser,
-    structure_of,
-)
+from skem.mixture._weights import NOT_ZERO, solve_weights
+from skem.mixture.gaussian.model._collapse import Collapse
+from skem.mixture.gaussian.model._covariances import log_normaliser, structure_of
 from skem.mixture.gaussian.model._density_terms import DensityTerms, density_terms
-from skem.mixture.gaussian.model._e_step import (
-    DIFFERENCES_FROM,
-    complete_statistics,
-    differences_pay,
-    lay_panels,
-    loss_of_differences,
-    loss_of_whitening,
-    panel_edges,
-    steepest,
-)
+from skem.mixture.gaussian.model._e_step import complete_statistics
+from skem.mixture.gaussian.model._form import DIFFERENCES_FROM, Forms, Need
+from skem.mixture.gaussian.model._full_covariances import NotPositiveDefiniteError
+from skem.mixture.gaussian.model._m_step import MStep, expand
 from skem.mixture.gaussian.model._missing import missing_statistics
-from skem.mixture.gaussian.model._moments import MomentsMixin, expand
 from skem.mixture.gaussian.model._params import GaussianParams, GaussianStatistics, Priors
 from skem.mixture.gaussian.model._several_maps import several_maps
 
 NO_PRIORS = Priors()
 
+_LEAST_VARIANCE = 1e-28
+"""Variances below this are all rounding: 1e-14 standard deviations of a column are 45 eps. `_maps`
+has the same number."""
 
-class GaussianModel(MomentsMixin, CollapseMixin, EMModelBase):
+_WORST_CONDITION = 1e14
+"""Condition of a correlation matrix (or its bound, d times the trace of the inverse) above which a
+Cholesky factor has hardly a digit left. `_maps` has the same number."""
+
+_OF_BOUND = 64
+"""Rounding error of a bound, and of a log prior, in units of eps times its size: as in
+`EMModelBase.rounding`."""
+
+_OF_TERMS = 4
+"""The same for each term of a log-density, whose size is its steepness where terms cancel."""
+
+
+class GaussianModel(EMModelBase):
     """EM for a Gaussian mixture with any covariance type, weights, labels and missing values.
 
     Parameters
@@ -60,11 +65,12 @@ class GaussianModel(MomentsMixin, CollapseMixin, EMModelBase):
         float32 or float64: what the E step computes in.
     collapse : {"report", "restart", "remove"}
     rng : RandomState, default=None
-        For restarts.
+        For restarts; None is NumPy's global one.
     protected : ndarray of int
         Components that hold labelled rows; they are not restarted or removed.
     row_weight : float
-        Weight that counts as one row where rows are counted; below 1 if weights are shares.
+        Weight that counts as one row where rows are counted; below 1 if weights are shares of a
+        whole.
     incomplete : bool
         Whether values are missing.
     varies : ndarray of bool
@@ -94,9 +100,6 @@ class GaussianModel(MomentsMixin, CollapseMixin, EMModelBase):
         self.center, self.scale, self.reg = center, scale, reg
         self.priors = priors
         self.dtype = np.dtype(dtype)
-        self.collapse = collapse
-        self.rng = rng
-        self.protected = np.empty(0, int) if protected is None else protected
         self.row_weight = row_weight
         self.incomplete = incomplete
         self.varies = np.ones(len(center), bool) if varies is None else varies
@@ -107,29 +110,39 @@ class GaussianModel(MomentsMixin, CollapseMixin, EMModelBase):
         self.features: Features = (
             plain_features(self.d) if self.tied else self.structure.features(self.d)
         )
+        self.forms = Forms(
+            self.structure, self.tied, self.d, self.dtype, self.features, moments_about_origin
+        )
+        self.m_step = MStep(self.structure, self.tied, self.d, reg, priors)
+        self.collapse = Collapse(
+            self.structure,
+            self.tied,
+            reg,
+            self.varies,
+            row_weight,
+            collapse,
+            np.empty(0, int) if protected is None else protected,
+            check_random_state(rng),
+        )
 
     # ------------------------------------------------------------------ parameters
     def params(
-        self,
-        weights: NDArray,
-        means: NDArray,
-        covariances: NDArray,
-        *,
-        share: float = 0.0,
-        finer_than: np.dtype | None = None,
-        moments_for: float = 0.0,
+        self, weights: NDArray, means: NDArray, covariances: NDArray, *, share: float = 0.0
     ) -> GaussianParams:
-        """Complete parameters out of weights, means and covariances (k or 1, structure).
+        """Complete parameters from weights, means and covariances (k or 1, structure).
 
-        ``share`` is the share of the components that mattered to a row so far. ``finer_than``
-        rules out features in that type and in less precise ones; ``moments_for`` is how steep a
-        component may be that is made of the moments.
+        ``share`` is the share of the components that mattered to a row so far.
 
         Raises
         ------
         DegenerateFitError
             If a covariance is not positive definite.
         """
+        return self._params(weights, means, covariances, Need(share=share))
+
+    def _params(
+        self, weights: NDArray, means: NDArray, covariances: NDArray, need: Need
+    ) -> GaussianParams:
         structure = self.structure
         try:
             choleskys, factors = structure.decompose(covariances)
@@ -153,19 +166,6 @@ class GaussianModel(MomentsMixin, CollapseMixin, EMModelBase):
                 f"simpler covariance_type.{self.suspects}",
                 components=() if self.tied else (error.index,),
             ) from None
-        theta, panels = None, None
-        dtype = self._features_dtype(terms, share, finer_than, moments_for)
-        if dtype is None and self.moments_about_origin:
-            dtype = np.dtype(np.float64)
-        steepness = float(terms.steepness.max())
-        if dtype is not None:
-            theta = self.features.layout(terms.theta, dtype)
-        else:
-            dtype = self.dtype
-            if loss_of_differences(dtype, max(steepness, moments_for), self.d) >= 1:
-                dtype = np.dtype(np.float64)
-            if structure.correlated:
-                panels = lay_panels(factors, panel_edges(self.d), dtype)
         return GaussianParams(
             weights,
             means,
@@ -173,61 +173,27 @@ class GaussianModel(MomentsMixin, CollapseMixin, EMModelBase):
             choleskys,
             factors,
             terms.log_constants,
-            theta,
-            panels,
-            dtype,
-            steepness,
+            *self.forms.lay_out(terms, factors, need),
+            float(terms.steepness.max()),
         )
 
     def refine(self, params: GaussianParams, new: GaussianParams | None) -> GaussianParams | None:
-        """The same parameters in a form that loses fewer digits, if their M step needs it.
+        """The same parameters in a form that loses fewer digits, if the M step to ``new`` needs it.
 
-        Moments lose what features lose of the densities under the *new* parameters: a component
-        that becomes narrow far from the origin has a variance that is a difference of large
-        numbers. None is a new covariance that is not positive definite.
+        ``new`` is None if one of its covariances is not positive definite.
         """
-        steepness = np.inf if new is None else new.steepness
-        whitened = self.tied and self.structure.correlated
-        if params.theta is None or whitened:  # these lose the root of what features lose
-            if (
-                params.dtype == np.float64
-                or loss_of_differences(params.dtype, steepness, self.d) < 1
-            ):
-                return None
-            finer_than = params.dtype if whitened else np.dtype(np.float64)
-            return self.params(*params[:3], finer_than=finer_than, moments_for=steepness)
-        if steepness < steepest(params.dtype, self.d):
+        need = self.forms.finer(params, new)
+        if need is None:
             return None
-        finer = self.params(*params[:3], finer_than=params.dtype, moments_for=steepness)
-        return None if finer.theta is not None and finer.dtype == params.dtype else finer
-
-    def _features_dtype(
-        self, terms: DensityTerms, share: float, finer_than: np.dtype | None, moments_for: float
-    ) -> np.dtype | None:
-        """In what features lose few digits; None where differences from the means are better.
-
-        Where they lose too many in float32, they are still faster in float64 than differences.
-        """
-        tied = self.tied and self.structure.correlated
-        differs = self.structure.correlated and not (self.tied or self.moments_about_origin)
-        if differs and differences_pay(self.d, share):
-            return None
-        for dtype in dict.fromkeys([self.dtype, np.dtype(np.float64)]):
-            if finer_than is not None and dtype.itemsize <= finer_than.itemsize:
-                continue
-            if tied:
-                loss = loss_of_whitening(dtype, terms.steepness[0], terms.theta[:, 1:])
-            else:
-                steepness = max(float(terms.steepness.max()), moments_for)
-                loss = steepness / steepest(dtype, self.d)
-            if loss < 1:
-                return dtype
-        return None
+        finer = self._params(*params[:3], need)
+        by_features = params.theta is not None and finer.theta is not None
+        same = by_features and finer.dtype == params.dtype
+        return None if same else finer
 
     def _check_conditions(self, covariances: NDArray, terms: DensityTerms) -> None:
         """Refuse covariances that are singular to working precision, or all rounding."""
-        singular = covariances.reshape(len(covariances), -1).max(-1) < 1e-28
-        singular |= terms.relative * self.d > 1e14
+        singular = covariances.reshape(len(covariances), -1).max(-1) < _LEAST_VARIANCE
+        singular |= terms.relative * self.d > _WORST_CONDITION
         if singular.any():
             raise NotPositiveDefiniteError(int(np.flatnonzero(singular)[0]))
 
@@ -269,21 +235,37 @@ class GaussianModel(MomentsMixin, CollapseMixin, EMModelBase):
             tied=self.tied,
             center=self.center,
             scale=self.scale,
-            reference=self._reference(params),
+            reference=params.reference,
         )
 
     @property
     def at_once(self) -> bool:
         few = not self.structure.correlated or self.d < DIFFERENCES_FROM
         plain = not (self.tied or self.incomplete or self.priors.any or self.moments_about_origin)
-        return few and plain and self.structure.has_loop and self.collapse == "report"
+        return few and plain and self.structure.has_loop and self.collapse.what_to_do == "report"
 
     def several_maps(self, params: GaussianParams, rows: Rows, n_maps: int) -> ManyMaps | None:
         return several_maps(self, params, rows, n_maps)
 
+    # ------------------------------------------------------------------ M step
+    def maximize(self, statistics: GaussianStatistics, params: GaussianParams) -> GaussianParams:
+        weights, means, covariances = self.m_step.maximize(statistics, params)
+        share = statistics.pairs / (statistics.weight * len(weights))
+        return self.params(weights, means, covariances, share=share)
+
+    def statistics_of(self, params: GaussianParams, weight: float) -> GaussianStatistics:
+        """Moments of rows of that total weight whose M step gives exactly these parameters."""
+        return self.m_step.statistics_of(params, weight)
+
+    def repair(self, state: EMState) -> GaussianParams | None:
+        """Restart or remove collapsed components, if that was asked for."""
+        repaired = self.collapse.repaired(state)
+        return None if repaired is None else self.params(*repaired)
+
     # ------------------------------------------------------------------ objective
     def bound(self, statistics: GaussianStatistics, params: GaussianParams) -> float:
-        return float((statistics.log_likelihood + self.log_prior(params)) / statistics.weight)
+        objective = statistics.log_likelihood + self.m_step.log_prior(params)
+        return float(objective / statistics.weight)
 
     def rounding(self, statistics: GaussianStatistics, params: GaussianParams) -> float:
         dtype, eps = params.dtype, np.finfo(params.dtype).eps
@@ -294,7 +276,7 @@ class GaussianModel(MomentsMixin, CollapseMixin, EMModelBase):
             whitened = np.square(params.means @ params.factors[0].T).sum(-1).max() / self.d
             of_moments = np.finfo(np.float64).eps * steepness / eps
             steepness = np.sqrt(steepness) + whitened + of_moments
-        of_prior = 64 * eps * abs(self.log_prior(params))
+        of_prior = _OF_BOUND * eps * abs(self.m_step.log_prior(params))
         if self.priors.mean is not None:
             away = self._cancelled(params, params.means - self.priors.mean)
             of_prior += np.finfo(np.float64).eps * self.priors.mean_precision * away
@@ -314,15 +296,15 @@ class GaussianModel(MomentsMixin, CollapseMixin, EMModelBase):
 
     def rounding_at(self, dtype: np.dtype, steepness: float, bound: float) -> float:
         """Rounding error of a bound whose terms are computed so, and lose digits by steepness."""
-        of_sums = 4 * np.finfo(dtype).eps * (1 + self.d * (1 + steepness) + abs(bound))
-        return float(of_sums + 64 * np.finfo(np.float64).eps * max(1.0, abs(bound)))
+        of_sums = _OF_TERMS * np.finfo(dtype).eps * (1 + self.d * (1 + steepness) + abs(bound))
+        return float(of_sums + _OF_BOUND * np.finfo(np.float64).eps * max(1.0, abs(bound)))
 
     # ------------------------------------------------------------------ coordinates
     def to_vector(self, params: GaussianParams) -> NDArray:
         """Log weights (up to a constant), means, log-Cholesky factors of the covariances."""
         return np.concatenate(
             [
-                np.log(np.maximum(params.weights, 1e-300)),
+                np.log(np.maximum(params.weights, NOT_ZERO)),
                 params.means.ravel(),
                 self.structure.to_coordinates(params.choleskys).ravel(),
             ]
@@ -354,7 +336,7 @@ class GaussianModel(MomentsMixin, CollapseMixin, EMModelBase):
         structure, priors, weight = self.structure, self.priors, statistics.weight
         k, d = params.means.shape
         total = 1 + k * (priors.concentration - 1) / weight
-        strength = np.maximum(statistics.counts / weight, 1e-300)
+        strength = np.maximum(statistics.counts / weight, NOT_ZERO)
         degrees = strength.sum(keepdims=True) if self.tied else strength
         if priors.mean is not None:
             strength = strength + priors.mean_precision / weight

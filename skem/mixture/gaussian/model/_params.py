@@ -23,6 +23,11 @@ class GaussianParams(NamedTuple):
     dtype: np.dtype  # in which the E step computes
     steepness: float  # of the steepest component, see `DensityTerms`
 
+    @property
+    def reference(self) -> NDArray:
+        """Points (k, d) that the moments of the E step are taken about."""
+        return self.means if self.theta is None else np.zeros_like(self.means)
+
 
 class GaussianStatistics(NamedTuple):
     """Moments about the reference points of the E step: the origin, or the means."""
@@ -42,7 +47,7 @@ class Priors:
     weights ~ Dirichlet(concentration); mu_k | Sigma_k ~ N(mean, Sigma_k / mean_precision);
     Sigma_k ~ inverse Wishart(scatter, degrees of freedom), restricted to the structure.
 
-    What they add to the rows is counted in the unit of the weights.
+    What they add to the rows counts in the unit of the weights.
     """
 
     concentration: float = 1.0

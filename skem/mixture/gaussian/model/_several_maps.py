@@ -1,4 +1,4 @@
-"""Several plain EM maps of a Gaussian mixture at once, where a compiled loop can make them."""
+"""Several plain EM maps of a Gaussian mixture in one call, where a compiled loop can do them."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from skem.em import ManyMaps, Rows
 from skem.mixture._features import Features, kernel_rows, product_height, row_height
 from skem.mixture.gaussian.model._covariances import Structure
-from skem.mixture.gaussian.model._e_step import steepest
+from skem.mixture.gaussian.model._form import steepest
 from skem.mixture.gaussian.model._params import GaussianParams
 
 
 class Mapped(Protocol):
-    """What the loops ask of a Gaussian model."""
+    """What the loops need from a Gaussian model."""
 
     structure: Structure
     features: Features
@@ -40,9 +40,9 @@ class Mapped(Protocol):
 
 
 def several_maps(model: Mapped, params: GaussianParams, rows: Rows, n_maps: int) -> ManyMaps | None:
-    """See `skem.em.EMModel.several_maps`; None where the steps have to be asked for one by one.
+    """See `skem.em.EMModel.several_maps`; None where single steps are needed.
 
-    That is so where quadratic features lose too many digits, or the next map needs the model.
+    That is so if quadratic features lose too many digits, or if the next map needs the model.
     """
     if params.theta is None or not model.at_once:
         return None

@@ -1,7 +1,7 @@
-"""Columns in which reg_covar decides: it is most of what the components have for a variance there.
+"""Columns in which reg_covar decides, because it is most of the variance of the components there.
 
-``reg_covar`` is in squared units of X, so that its default is nothing beside columns of ordinary
-size and everything beside columns in small units.
+``reg_covar`` is in squared units of X, so that its default is negligible for columns of ordinary
+size, and dominates in columns in small units.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import reprlib
 import numpy as np
 from numpy.typing import NDArray
 
-from skem.mixture.gaussian.model._collapse import AT_FLOOR
+from skem.mixture._weights import NOT_ZERO
+from skem.mixture.gaussian.model._collapse import AT_FLOOR, WIDE
 from skem.mixture.gaussian.model._model import GaussianModel
 from skem.mixture.gaussian.model._params import GaussianParams
 
@@ -28,9 +29,12 @@ Raw tables of scikit-learn, 1 to 8 components of each type, stay below 0.15 and 
 cancer, whose smallest column has a standard deviation of 0.0026).
 """
 
-
 A_LITTLE = 1e-3
 """Largest ``reg_covar`` that is taken for a safeguard; a larger one is a choice of the variance."""
+
+ENOUGH = 1e-6
+"""Share of the smallest variance that the message proposes for ``reg_covar``: that of the default
+in columns of unit variance."""
 
 
 def blurred_columns(model: GaussianModel, params: GaussianParams) -> NDArray:
@@ -43,9 +47,9 @@ def blurred_columns(model: GaussianModel, params: GaussianParams) -> NDArray:
     variances = np.broadcast_to(np.diagonal(dense, axis1=1, axis2=2), (k, model.d))
     offsets = params.means - params.weights @ params.means
     total = params.weights @ (variances + np.square(offsets))
-    sound = (variances >= AT_FLOOR * model.reg) | (total <= 100 * AT_FLOOR * model.reg)
+    sound = (variances >= AT_FLOOR * model.reg) | (total <= WIDE * AT_FLOOR * model.reg)
     weights = params.weights[:, None] * sound
-    within = (weights * variances).sum(axis=0) / np.maximum(weights.sum(axis=0), 1e-300)
+    within = (weights * variances).sum(axis=0) / np.maximum(weights.sum(axis=0), NOT_ZERO)
     of_column = model.reg > OF_COLUMN  # whose variance is one in working units
     of_components = (model.reg > OF_COMPONENTS * within) & (within > 0)
     return np.flatnonzero(model.varies & (of_column | of_components))
@@ -54,16 +58,16 @@ def blurred_columns(model: GaussianModel, params: GaussianParams) -> NDArray:
 def blur_message(
     model: GaussianModel, params: GaussianParams, reg_covar: float, names: NDArray | None
 ) -> str | None:
-    """What to say of the columns in which ``reg_covar`` decides; None if there are none.
+    """What to say about the columns in which ``reg_covar`` decides; None if there are none.
 
-    Nor is anything said of a ``reg_covar`` so large that it must have been meant.
+    Nothing is said about a ``reg_covar`` so large that it must have been intended.
     """
     columns = blurred_columns(model, params)
     if not len(columns) or reg_covar > A_LITTLE:
         return None
     listed = reprlib.repr([int(j) if names is None else str(names[j]) for j in columns])
     reg = model.reg[columns]
-    enough = 1e-6 * reg_covar / float(reg.max())  # a millionth of the smallest of the variances
+    enough = ENOUGH * reg_covar / float(reg.max())
     return (
         f"reg_covar={reg_covar:g} decides the fit in columns {listed}: it is more than a fifth of "
         "their variance, or more than a quarter of what the components have there on average. It "

@@ -1,9 +1,9 @@
 """Starts of a Gaussian mixture: a first partition of the rows, in several coordinate systems.
 
-k-means sees Euclidean distances, so what it finds depends on the coordinates. Successive starts
-therefore look at the rows in different ones (as given, each column with unit variance, whitened),
-and the likelihood after a few EM maps decides (`skem.em.fit_from_starts`). Components begin with
-the covariance of their part, or with the pooled one where their part does not determine it.
+k-means uses Euclidean distances, so what it finds depends on the coordinates. Successive starts
+therefore use different ones (as given, each column with unit variance, whitened), and the
+likelihood after a few EM maps decides (`skem.em.fit_from_starts`). Components start with the
+covariance of their part, or with the pooled one where their part does not determine it.
 """
 
 from __future__ import annotations
@@ -19,23 +19,30 @@ from sklearn.metrics import pairwise_distances_argmin
 
 from skem._validation import as_numbers, check_numbers
 from skem.mixture._starts import distinct_rows, sample_rows, start_threads
+from skem.mixture._weights import NOT_ZERO
 from skem.mixture.gaussian.model._model import GaussianModel
 from skem.mixture.gaussian.model._params import GaussianParams
+from skem.mixture.gaussian.starts._parts import enough_rows, params_of_parts, pooled_covariance
 
 INIT_PARAMS = ("kmeans", "k-means++", "random", "random_from_data")
 
 KMEANS_ROUNDS, KMEANS_TOL = 20, 1e-3
-"""Rounds of k-means at the most, and the share of the rows that may still move at the end."""
+"""Maximum number of rounds of k-means, and the share of the weight that may still change cluster in
+the last one: the EM maps that follow change more than further rounds would."""
 
 FEW_VALUES = 1 << 17
 """Numbers of the rows, times components, below which no library starts threads for them."""
+
+_FLAT = 1e-10
+"""Share of the largest variance below which a direction is left out of whitened coordinates: it is
+constant but for rounding, and whitening would make it as important as the others."""
 
 _COORDINATES = {
     "full": ("raw", "standardised", "whitened"),
     "diag": ("standardised", "raw"),
     "spherical": ("raw", "standardised"),
 }
-# Of a sample a third start costs little, and another look at the first coordinates gains most.
+# With a sample a third start costs little, and a second one in the first coordinates gains most.
 _COORDINATES_OF_A_SAMPLE = _COORDINATES | {"full": ("raw", "standardised", "raw", "whitened")}
 
 
@@ -53,10 +60,10 @@ class GaussianStarts:
     init_params : str, callable, or responsibilities of shape (n_samples, n_components)
     rng : RandomState
     order : ndarray of int, default=None
-        The rows of X to look at, in order; default is all. Responsibilities given as an array are
+        The rows of X to use, in order; default is all. Responsibilities given as an array are
         those of these rows; a callable gets X as it is.
     n_jobs : int or None, default=None
-        Threads that k-means and distances may take.
+        Threads that k-means and distances may use.
     """
 
     def __init__(
@@ -77,7 +84,7 @@ class GaussianStarts:
         self.init_params = init_params
         self.k, self.n_jobs = n_components, n_jobs
         self.rng = rng
-        by_name = self._by_name = isinstance(init_params, str)
+        by_name = isinstance(init_params, str)
         self.rows: slice | NDArray = slice(None)
         if by_name:
             known = labels if labels is None or order is None else labels[order]
@@ -93,7 +100,8 @@ class GaussianStarts:
         self.labels = None if labels is None else labels[rows]
         if by_name:
             self._merge_equal_rows()
-        self.pooled = model.pooled(*(m[None] for m in self._moments(self.Z, self.weight)))
+        self._labels_of_all = self._labels_if_of_all() if by_name else None
+        self.pooled = pooled_covariance(model, *self._moments(self.Z, self.weight))
 
     def _merge_equal_rows(self) -> None:
         if self.labels is None:
@@ -110,11 +118,11 @@ class GaussianStarts:
 
     @property
     def deterministic(self) -> bool:
-        """Whether each start would be the same."""
+        """Whether all starts would be the same."""
         return not isinstance(self.init_params, str) or self.k == 1
 
     def make_all(self, n_starts: int) -> list[GaussianParams]:
-        """That many starts, with no more threads than the fit may take."""
+        """So many starts, with no more threads than the fit may use."""
         few = self.Z.size * self.k < FEW_VALUES
         with contextlib.nullcontext() if few else start_threads(self.n_jobs):
             return [self.make(number) for number in range(n_starts)]
@@ -122,9 +130,9 @@ class GaussianStarts:
     def make(self, number: int) -> GaussianParams:
         """The start with that number."""
         init = self.init_params
-        if self.has_labelled_start:
+        if self._labels_of_all is not None:
             if number == 0:
-                return self._from_labels()
+                return self._from_labels(self._labels_of_all)
             number -= 1
         if self.k == 1:
             return self._from_responsibilities(np.ones((len(self.Z), 1)))
@@ -184,17 +192,21 @@ class GaussianStarts:
 
     @property
     def has_labelled_start(self) -> bool:
-        """Whether every component has labelled rows: the first start is made of them."""
-        if self.labels is None or not self._by_name:
-            return False
-        return len(np.unique(self.labels[self.labels >= 0])) == self.k
+        """Whether the first start is made of labelled rows."""
+        return self._labels_of_all is not None
 
-    def _from_labels(self) -> GaussianParams:
+    def _labels_if_of_all(self) -> NDArray | None:
+        """The labels, if every component has labelled rows; otherwise None."""
+        if self.labels is None:
+            return None
+        every = len(np.unique(self.labels[self.labels >= 0])) == self.k
+        return self.labels if every else None
+
+    def _from_labels(self, labels: NDArray) -> GaussianParams:
         """Start from the labelled rows alone; if they are too few, each row joins the nearest."""
-        assert self.labels is not None
-        n_rows = np.bincount(self.labels[self.labels >= 0], minlength=self.k)
-        if self.model.enough_rows(n_rows).all():
-            return self._from_parts(self.labels)
+        n_rows = np.bincount(labels[labels >= 0], minlength=self.k)
+        if enough_rows(self.model, n_rows).all():
+            return self._from_parts(labels)
         means = self._centres(self.Z, "kmeans")
         return self._from_parts(pairwise_distances_argmin(self.Z, means))
 
@@ -239,12 +251,14 @@ class GaussianStarts:
             n_rows.append(np.count_nonzero(weight))
             moments.append(self._moments(Z, weight))
         counts, means, squares = (np.array(values) for values in zip(*moments, strict=True))
-        return self.model.start(counts, means, squares, n_rows=np.array(n_rows), pooled=self.pooled)
+        return params_of_parts(
+            self.model, counts, means, squares, n_rows=np.array(n_rows), pooled=self.pooled
+        )
 
     def _moments(self, Z: NDArray, weight: NDArray) -> tuple[NDArray, NDArray, NDArray]:
         """Count and mean of rows, and their squares about this mean."""
         count = weight.sum()
-        mean = weight @ Z / max(count, 1e-300)
+        mean = weight @ Z / max(count, NOT_ZERO)
         return count, mean, self.model.structure.total(Z - mean, weight)
 
 
@@ -255,7 +269,7 @@ def coordinates(Z: NDArray, weight: NDArray, scale: NDArray, system: str) -> NDA
     if system == "raw":
         return Z * (scale.min() / scale)  # in the unit of the widest column: squares stay finite
     values, vectors = np.linalg.eigh((Z * weight[:, None]).T @ Z / weight.sum())
-    keep = values > 1e-10 * max(values[-1], 1e-300)
+    keep = values > _FLAT * max(values[-1], NOT_ZERO)
     return Z @ (vectors[:, keep] / np.sqrt(values[keep])) if keep.any() else Z
 
 

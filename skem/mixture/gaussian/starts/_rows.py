@@ -13,6 +13,9 @@ from skem.mixture._patterns import pattern_order
 from skem.mixture._rows import TrainingRows
 from skem.mixture.gaussian.starts._settings import Settings
 
+_MIN_ROWS = 1024
+"""Least number of rows of a block: enough to make up for the statistics that each block has."""
+
 
 class GaussianRows(TrainingRows):
     """Rows in the order in which the engine sees them.
@@ -48,7 +51,7 @@ class GaussianRows(TrainingRows):
             first=first,
             row_values=features.work(k),
             n_jobs=settings.n_jobs,
-            min_rows=1024,
+            min_rows=_MIN_ROWS,
         )
         self.labels = check_labels(labels, len(X), k)
         by_pattern = pattern_order(X, self.order, by_pattern=settings.structure.correlated)
@@ -56,8 +59,10 @@ class GaussianRows(TrainingRows):
         if by_pattern is not None:
             self.order = by_pattern
 
-    def labelled(self, n_components: int) -> NDArray:
-        """Components that have a labelled row."""
-        assert self.labels is not None
-        weights = np.bincount(self.labels + 1, weights=self.weight, minlength=n_components + 1)
+    def labelled(self) -> NDArray | None:
+        """Components that have a labelled row; None where there are no labels."""
+        if self.labels is None:
+            return None
+        k = self.settings.n_components
+        weights = np.bincount(self.labels + 1, weights=self.weight, minlength=k + 1)
         return np.flatnonzero(weights[1:])

@@ -13,6 +13,10 @@ from skem.mixture._features import plain_rows
 _LARGEST, _SMALLEST = 1e280, 1e-280
 """Variances between which products of squares stay normal numbers."""
 
+_ROUNDINGS = 64
+"""Deviations from the mean, in units of eps times the largest value or the mean, up to which a
+column counts as constant: room for a few operations before the values came here."""
+
 
 class ColumnUnits(NamedTuple):
     """Working units: z = (x - center) * scale."""
@@ -56,7 +60,7 @@ def column_units(X: NDArray, weight: NDArray | None, *, common_scale: bool) -> C
     lost = variance < _SMALLEST
     for j in np.flatnonzero(lost):
         lost[j] = _differs(X[:, j], weight)
-    noise = np.square(64 * np.finfo(X.dtype).eps * np.abs(center))
+    noise = np.square(_ROUNDINGS * np.finfo(X.dtype).eps * np.abs(center))
     variance = np.where((variance > noise) & (variance >= _SMALLEST), variance, 0.0)
     varies = (variance > 0) | lost
     if common_scale:
@@ -69,7 +73,7 @@ def _differs(x: NDArray, weight: NDArray | None) -> bool:
     """Whether the values of a column differ by more than rounding."""
     x = x if weight is None else x[weight > 0]
     low, high = float(np.nanmin(x)), float(np.nanmax(x))
-    return high - low > 64 * np.finfo(x.dtype).eps * max(abs(low), abs(high))
+    return high - low > _ROUNDINGS * np.finfo(x.dtype).eps * max(abs(low), abs(high))
 
 
 def shown(which: NDArray) -> str:

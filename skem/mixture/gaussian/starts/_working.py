@@ -30,7 +30,15 @@ from skem.mixture.gaussian.starts._suspects import suspects
 from skem.mixture.gaussian.starts._units import column_spread, column_units, shown
 
 _LARGEST_REG = 1e290
-"""Variance of noise beside columns of unit variance of which a fit can still be made."""
+"""Largest variance of noise, in units of the variance of a column, with which a fit still works."""
+
+_OF_RANGE = 0.45
+"""The largest value of a batch is at most the largest number of the type to this power: its square
+is then finite, and so is the sum of many."""
+
+_MATRICES, _VECTORS = 5, 6
+"""About how many matrices, or with other than full covariances vectors, the parameters of a
+component consist of: see `GaussianParams`."""
 
 
 def make_model(
@@ -42,8 +50,8 @@ def make_model(
 ) -> GaussianModel:
     """The model in working coordinates, priors and regularisation included.
 
-    ``mean_of_fit`` is where the default mean prior of the last fit was, if that one goes on;
-    ``online`` is for batches, whose statistics are of different parameters.
+    ``mean_of_fit`` is the default mean of the prior in the last fit, if that fit is continued;
+    ``online`` is for batches, whose statistics belong to different parameters.
     """
     settings = data.settings
     d, structure = data.X.shape[1], settings.structure
@@ -54,14 +62,12 @@ def make_model(
             f"Columns {shown(units.lost)} of X vary by less than 1e-140, so that their variances "
             "are no normal numbers. Change their units."
         )
-    protected = None
-    if data.labels is not None:
-        protected = data.labelled(settings.n_components)
-        if settings.collapse == "remove":
-            raise ValueError(
-                "collapse='remove' cannot be used with labels: removing a component would "
-                "renumber the others. Use collapse='restart' or 'report'."
-            )
+    protected = data.labelled()
+    if protected is not None and settings.collapse == "remove":
+        raise ValueError(
+            "collapse='remove' cannot be used with labels: removing a component would renumber the "
+            "others. Use collapse='restart' or 'report'."
+        )
     priors = make_priors(settings, center, scale)
     if priors.mean is not None and settings.mean_prior is None and mean_of_fit is not None:
         priors = replace(priors, mean=(mean_of_fit - center) * scale)
@@ -88,17 +94,17 @@ def make_model(
 
 
 def check_batch(model: GaussianModel, data: GaussianRows) -> None:
-    """Refuse a batch whose squares, in the units of the first one, leave the range of its type.
+    """Refuse a batch whose squares, in the units of the first one, exceed the range of its type.
 
     Raises
     ------
     ValueError
-        If a column is further out than that.
+        If the values of a column are so large.
     """
     center, variance, _ = column_spread(data.X, data.weight)
     with np.errstate(over="ignore"):
         size = np.sqrt(variance + np.square(center - model.center)) * model.scale
-    far = ~(size <= min(float(np.finfo(model.dtype).max) ** 0.45, FARTHEST))
+    far = ~(size <= min(float(np.finfo(model.dtype).max) ** _OF_RANGE, FARTHEST))
     if far.any():
         raise ValueError(
             f"Columns {shown(far)} of X hold values so far from those of the first batch that "
@@ -113,9 +119,9 @@ def make_starts(
     rng: np.random.RandomState,
     previous: Mapping[str, Any] | None,
 ) -> tuple[list[GaussianParams], NDArray | None]:
-    """Parameters to start from, with what the user gave in its place.
+    """Parameters to start from, including those that the user gave.
 
-    Also the rows that they were made of, where these are a sample.
+    The second value are the rows that they were made from, if these are a sample, or None.
     """
     settings = data.settings
     if previous is not None:
@@ -127,7 +133,7 @@ def make_starts(
     model.suspects = suspects(model.priors, data.total_weight, named)
     refuse_starts_beyond_memory(settings.n_init, _bytes_of_a_start(settings, model))
     if len(given) == 3:
-        return [_given_params(model, given, None)], None
+        return [_with_given(model, given, {})], None
     if not isinstance(settings.init_params, str) and not callable(settings.init_params):
         init = check_responsibilities(settings.init_params, len(data.X), settings.n_components)
         init = init if data.order is None else init[data.order]
@@ -151,7 +157,9 @@ def make_starts(
         n_starts = max(2 if starts.sample is None else 3, settings.n_init)
     n_starts += starts.has_labelled_start
     made = starts.make_all(n_starts)
-    return [_given_params(model, given, start) for start in made], starts.sample
+    if given:
+        made = [_with_given(model, given, start._asdict()) for start in made]
+    return made, starts.sample
 
 
 def _initial_values(settings: Settings, d: int) -> dict[str, NDArray]:
@@ -190,9 +198,9 @@ def _in_working_units(model: GaussianModel, given: dict[str, NDArray]) -> dict[s
 
 
 def _bytes_of_a_start(settings: Settings, model: GaussianModel) -> float:
-    """About what the parameters of a start take."""
+    """Approximate size of the parameters of a start."""
     d = model.d
-    numbers = 5 * d * d if model.structure.correlated else 6 * d
+    numbers = _MATRICES * d * d if model.structure.correlated else _VECTORS * d
     return 8.0 * numbers * settings.n_components
 
 
@@ -213,14 +221,11 @@ def _go_on(settings: Settings, model: GaussianModel, previous: Mapping[str, Any]
     return to_working(model, previous)
 
 
-def _given_params(
-    model: GaussianModel, given: dict[str, NDArray], start: GaussianParams | None
+def _with_given(
+    model: GaussianModel, given: dict[str, NDArray], start: dict[str, Any]
 ) -> GaussianParams:
-    """A start with initial values of the user in their place."""
-    if not given:
-        assert start is not None
-        return start
-    parts = given if start is None else start._asdict() | given
+    """Parameters in which initial values of the user take the place of those of the start."""
+    parts = start | given
     return model.params(parts["weights"], parts["means"], parts["covariances"])
 
 

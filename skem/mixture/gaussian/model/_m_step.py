@@ -1,48 +1,60 @@
-"""The M step of a Gaussian mixture: parameters out of moments, priors included, and back."""
+"""The M step of a Gaussian mixture: parameters from moments, priors included, and back."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from skem.mixture._weights import counts_of
+from skem.mixture._weights import NOT_ZERO, counts_of
+from skem.mixture.gaussian.model._covariances import Structure
 from skem.mixture.gaussian.model._params import GaussianParams, GaussianStatistics, Priors
 
-if TYPE_CHECKING:
-    from skem.mixture.gaussian.model._covariances import Structure
+_LEAST_COUNT = 10 * np.finfo(np.float64).tiny
+"""In the place of a count of zero: its reciprocal is finite."""
 
 
-class MomentsMixin:
-    """What `GaussianModel` does with moments; in working coordinates."""
+@dataclass(frozen=True)
+class MStep:
+    """What a model does with moments; all in working coordinates.
+
+    Parameters
+    ----------
+    structure : Structure
+    tied : bool
+        Whether all components have one covariance.
+    d : int
+    reg : ndarray of shape (d,)
+        Added to the diagonal of the covariances.
+    priors : Priors
+    """
 
     structure: Structure
     tied: bool
     d: int
     reg: NDArray
     priors: Priors
-    params: Callable[..., GaussianParams]
 
-    def maximize(self, statistics: GaussianStatistics, params: GaussianParams) -> GaussianParams:
-        weights, means, covariances = self._moments_to_parameters(
-            statistics, self._reference(params)
-        )
+    def maximize(
+        self, statistics: GaussianStatistics, params: GaussianParams
+    ) -> tuple[NDArray, NDArray, NDArray]:
+        """New weights, means and covariances; a component without rows stays where it is."""
+        weights, means, covariances = self.parameters(statistics, params.reference)
         empty = statistics.counts == 0
-        if empty.any():  # no row says anything about such a component: it stays where it is
+        if empty.any():
             if self.priors.mean is None:
                 means[empty] = params.means[empty]
             if not self.tied and self.priors.scatter is None:
                 covariances[empty] = params.covariances[empty]
-        share = statistics.pairs / (statistics.weight * len(weights))
-        return self.params(weights, means, covariances, share=share)
+        return weights, means, covariances
 
-    def _moments_to_parameters(
+    def parameters(
         self, statistics: GaussianStatistics, reference: NDArray
     ) -> tuple[NDArray, NDArray, NDArray]:
+        """Weights, means and covariances from moments about the ``reference`` points (k, d)."""
         structure, priors = self.structure, self.priors
-        counts = np.maximum(statistics.counts, 10 * np.finfo(np.float64).tiny)
+        counts = np.maximum(statistics.counts, _LEAST_COUNT)
         weights = np.maximum(statistics.counts + priors.concentration - 1, 0.0)
         weights = weights / weights.sum()
         if structure.correlated and priors.mean is None and priors.scatter is None:
@@ -73,46 +85,15 @@ class MomentsMixin:
         squares = squares + expand(counts, squares) * structure.diagonal(self.reg)
         return weights, means, structure.divide(squares, counts + degrees, self.d)
 
-    def start(
-        self,
-        counts: NDArray,
-        means: NDArray,
-        squares: NDArray,
-        *,
-        n_rows: NDArray,
-        pooled: NDArray,
-    ) -> GaussianParams:
-        """Parameters out of a first partition of the rows, with squares about its means.
-
-        A component whose covariance its `n_rows` rows do not determine starts with the pooled one.
-        """
-        packed = self.structure.pack(squares.sum(0, keepdims=True) if self.tied else squares)
-        about = GaussianStatistics(0.0, counts.sum(), counts, np.zeros_like(means), packed, 0.0)
-        weights, means, covariances = self._moments_to_parameters(about, means)
-        ridge = 1e-6 * np.trace(self.structure.dense(pooled[None], self.d)[0]) / self.d
-        proper = pooled + self.structure.diagonal(np.full(self.d, ridge))  # if pooled is singular
-        enough = self.enough_rows(n_rows)
-        for k in range(len(covariances)):
-            if not (enough[k] and self._well_determined(covariances[k])):
-                covariances[k] = proper
-        return self.params(weights, means, covariances)
-
-    def pooled(self, counts: NDArray, means: NDArray, squares: NDArray) -> NDArray:
-        """The covariance of all rows, out of their squares about the mean."""
-        packed = self.structure.pack(squares)
-        about = GaussianStatistics(0.0, counts.sum(), counts, np.zeros_like(means), packed, 0.0)
-        _, _, covariances = self._moments_to_parameters(about, means)
-        return covariances[0]
-
     def statistics_of(self, params: GaussianParams, weight: float) -> GaussianStatistics:
         """Moments of rows of that total weight whose M step gives exactly these parameters.
 
         What the M step adds to the moments of the rows (pseudo-rows of the priors, ``reg``) is
-        taken off again.
+        subtracted again.
         """
         structure, priors, k = self.structure, self.priors, len(params.weights)
         counts = counts_of(params.weights, weight, priors.concentration)
-        reference = self._reference(params)
+        reference = params.reference
         means = params.means - reference
         kappa = priors.mean_precision
         own = structure.square(means)
@@ -134,32 +115,12 @@ class MomentsMixin:
             squares = squares - priors.scatter
         return GaussianStatistics(0.0, weight, counts, sums, structure.pack(squares), 0.0)
 
-    def enough_rows(self, n_rows: NDArray) -> NDArray:
-        """Whether parts of so many rows span all directions; ``reg`` alone would fill in the rest.
-
-        A covariance prior fills it in as well, and is meant to.
-        """
-        free = np.maximum(n_rows - 1, 0)
-        free = free.sum(keepdims=True) if self.tied else free
-        needed = self.d if self.structure.correlated else 1
-        return (free >= needed) | (self.priors.scatter is not None)
-
-    def _well_determined(self, covariance: NDArray) -> bool:
-        values = covariance
-        if self.structure.correlated:
-            values = np.linalg.eigvalsh(covariance)
-        return bool(values.min() > 1e-8 * values.max() and values.max() > 1e-24)
-
-    def _reference(self, params: GaussianParams) -> NDArray:
-        """Points that the moments are taken about, (k, d)."""
-        return np.zeros_like(params.means) if params.theta is not None else params.means
-
     def log_prior(self, params: GaussianParams) -> float:
         """Log prior density up to a constant, in nats."""
         structure, priors = self.structure, self.priors
         value = 0.0
         if priors.concentration != 1.0:
-            log_weights = np.log(np.maximum(params.weights, 1e-300))
+            log_weights = np.log(np.maximum(params.weights, NOT_ZERO))
             value += float((priors.concentration - 1) * log_weights.sum())
         if priors.mean is None and priors.scatter is None:
             return value
