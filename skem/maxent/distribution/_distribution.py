@@ -17,19 +17,12 @@ from skem._input import validate_data
 from skem._sklearn import Interval, fit_context
 from skem._validation import check_positive_integer, check_weights, unchanged_on_error
 from skem._warnings import warn_user
-from skem.maxent.distribution._density import Density, attributes
-from skem.maxent.distribution._facts import (
-    Given,
-    Setting,
-    from_data,
-    from_facts,
-    read_facts,
-    read_parameters,
-)
+from skem.maxent.distribution._density import Density
+from skem.maxent.distribution._density_on_line import DensityOnLine
+from skem.maxent.distribution._facts import from_data, from_facts, read_facts
+from skem.maxent.distribution._fit import fitted_attributes
+from skem.maxent.distribution._parameters import Parameters, read_parameters
 from skem.maxent.distribution.problem._problem import Problem
-from skem.maxent.distribution.problem._supports import Interval as RealInterval
-from skem.maxent.distribution.problem._supports import Points
-from skem.maxent.distribution.solvers._solve import solve_facts
 
 
 class MaxEntDistribution(DensityMixin, BaseEstimator):
@@ -196,13 +189,13 @@ class MaxEntDistribution(DensityMixin, BaseEstimator):
             If the limit is not reached in ``max_iter`` Newton steps.
         """
         with unchanged_on_error(self):
-            setting = self._setting()
+            parameters = self._parsed_parameters()
             X = self._check_X(X, reset=True).astype(np.float64)
             weight = check_weights(sample_weight, X)
             if weight is not None:
                 X, weight = X[weight > 0], weight[weight > 0]
-            problems = from_data(setting, X, weight)
-            self._solve(setting, problems, product=isinstance(setting.support, RealInterval))
+            product = parameters.support.n_columns is None
+            self._solve(from_data(parameters, X, weight), product=product)
         return self
 
     @fit_context(prefer_skip_nested_validation=True)
@@ -242,28 +235,22 @@ class MaxEntDistribution(DensityMixin, BaseEstimator):
             If the limit is not reached in ``max_iter`` Newton steps.
         """
         with unchanged_on_error(self):
-            setting = self._setting()
-            given: Given = read_facts(setting, moments, lower, upper)
-            product = given.lower.ndim == 2
-            self._solve(setting, from_facts(setting, given), product=product)
-            self.n_features_in_ = setting.n_columns or len(np.atleast_2d(given.lower))
+            parameters = self._parsed_parameters()
+            given = read_facts(parameters, moments, lower, upper)
+            self._solve(from_facts(parameters, given), product=given.lower.ndim == 2)
+            n_columns = parameters.support.n_columns
+            self.n_features_in_ = n_columns or len(np.atleast_2d(given.lower))
             self.__dict__.pop("feature_names_in_", None)
         return self
 
-    def _setting(self) -> Setting:
+    def _parsed_parameters(self) -> Parameters:
         return read_parameters(self.features, self.support, self.base, self.tol, self.max_iter)
 
-    def _solve(self, setting: Setting, problems: Iterable[Problem], *, product: bool) -> None:
-        pairs = [(problem, solve_facts(problem)) for problem in problems]
-        densities = [Density(problem, solved) for problem, solved in pairs]
+    def _solve(self, problems: Iterable[Problem], *, product: bool) -> None:
+        attributes = fitted_attributes(problems, product=product)
         for name in ("points_", "probabilities_"):
             self.__dict__.pop(name, None)
-        found = attributes(densities, [solved for _, solved in pairs], product=product)
-        self.__dict__.update(found, _densities=densities)
-        if isinstance(setting.support, Points):
-            points = setting.support.points
-            self.points_ = points[:, 0] if setting.support.flat else points
-            self.probabilities_ = densities[0].probability
+        self.__dict__.update(attributes)
         if not self.converged_:
             warn_user(
                 f"The fit did not converge in max_iter={self.max_iter} Newton steps: the dual is "
@@ -283,7 +270,7 @@ class MaxEntDistribution(DensityMixin, BaseEstimator):
 
     @property
     def _is_product(self) -> bool:
-        return isinstance(self._densities[0].problem.support, RealInterval)
+        return isinstance(self._densities[0], DensityOnLine)
 
     # ------------------------------------------------------------------ use
     def score_samples(self, X: ArrayLike) -> NDArray:
@@ -299,7 +286,7 @@ class MaxEntDistribution(DensityMixin, BaseEstimator):
         log_prob : ndarray of shape (n_samples,)
             Log-probability on a finite support; minus infinity off the support.
         """
-        return self._of_rows(Density.log_density, X)
+        return self._of_rows(lambda density, rows: density.log_density(rows), X)
 
     def log_density_ratio(self, X: ArrayLike) -> NDArray:
         """Log of the density relative to the base, log p(x) / b(x) in nats, at any rows.
@@ -326,7 +313,7 @@ class MaxEntDistribution(DensityMixin, BaseEstimator):
             If the constraints lie on the boundary of what is possible on a finite support
             (`boundary_`), and X has rows that are not among its points.
         """
-        return self._of_rows(Density.log_ratio, X)
+        return self._of_rows(lambda density, rows: density.log_ratio(rows), X)
 
     def _of_rows(self, function: Callable[[Density, NDArray], NDArray], X: ArrayLike) -> NDArray:
         """A logarithm of the density, summed over columns that are described on their own."""

@@ -10,7 +10,15 @@ from scipy.optimize import linprog
 
 TOLERANCE = 1e-9  # in units of the range of a function
 SAME = 1e-12  # of two numbers that are one but for rounding
-DIGITS = 1e-11  # of balanced rows
+BALANCED_ROUNDING = 1e-11  # of balanced rows and of their singular values, relative to the largest
+SMALL_MOMENT = 1e-3  # of z: a smaller one may be off by the rounding of larger terms
+NEAREST = 4  # points nearest to zero, for each row and one more, whose sizes make its unit
+
+# In `possible_points`, the s of a point is 0 or 1 but for the tolerance of the program. The slacks
+# of the proof are zero, or one and more; one between the two bounds below proves nothing.
+PRESENT = 0.5
+NO_SLACK, SLACK = 1e-3, 0.5
+
 EXACT = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
 
 
@@ -163,8 +171,8 @@ def possible_points(cone: Cone, known: NDArray | None = None) -> NDArray:
     if known is not None:
         padded = np.hstack([rows[:, known], np.zeros((len(rows), len(rows)))])
         _, values, directions = np.linalg.svd(padded.T, full_matrices=False)
-        rows = directions[values <= DIGITS * values.max(initial=0.0)] @ rows
-        n_equal, rows = len(rows), np.where(np.abs(rows) <= DIGITS, 0.0, rows)
+        rows = directions[values <= BALANCED_ROUNDING * values.max(initial=0.0)] @ rows
+        n_equal, rows = len(rows), np.where(np.abs(rows) <= BALANCED_ROUNDING, 0.0, rows)
         rows = _balanced(rows)
     if not rows.any():
         return np.ones(rows.shape[1], dtype=bool)
@@ -183,7 +191,7 @@ def possible_points(cone: Cone, known: NDArray | None = None) -> NDArray:
         )
         if result.status == 0:
             y = np.concatenate([-result.eqlin.marginals, result.ineqlin.marginals])
-            impossible = result.x[:n] < 0.5
+            impossible = result.x[:n] < PRESENT
             if _is_proof(y @ rows, impossible):
                 return ~impossible
     raise ConstraintError(
@@ -196,10 +204,10 @@ def possible_points(cone: Cone, known: NDArray | None = None) -> NDArray:
 def _is_proof(slack: NDArray, impossible: NDArray) -> bool:
     """Whether y' g_j are zero for points that can be, and positive for those that cannot."""
     inside = np.abs(slack[~impossible]).max(initial=0.0)
-    return bool(inside < 1e-3 and (slack[impossible] > 0.5).all())
+    return bool(inside < NO_SLACK and (slack[impossible] > SLACK).all())
 
 
-def are_independent(basis: NDArray, digits: float = DIGITS) -> bool:
+def are_independent(basis: NDArray, tolerance: float = BALANCED_ROUNDING) -> bool:
     """Whether no combination of the basis is constant on the points, of shape (n_points, k).
 
     Each point counts by the direction in which it lies from another one, whatever its distance: a
@@ -210,7 +218,7 @@ def are_independent(basis: NDArray, digits: float = DIGITS) -> bool:
     if rows.shape[1] < rows.shape[0]:
         return False
     values = np.linalg.svd(_balanced(rows), compute_uv=False)
-    return bool(values[-1] > digits * values[0])
+    return bool(values[-1] > tolerance * values[0])
 
 
 def _closeness(rows: NDArray) -> NDArray:
@@ -220,7 +228,7 @@ def _closeness(rows: NDArray) -> NDArray:
 
 def _balanced(rows: NDArray) -> NDArray:
     """Rows in units of the points nearest to zero, then columns of a largest entry of 1."""
-    near = np.argsort(_closeness(rows), kind="stable")[: 4 * len(rows) + 4]
+    near = np.argsort(_closeness(rows), kind="stable")[: NEAREST * (len(rows) + 1)]
     size = np.abs(rows[:, near])
     with np.errstate(divide="ignore"):
         logs = np.where(size > 0, np.log(size), 0.0)
@@ -237,7 +245,7 @@ def check_moment_sequence(power_moments: NDArray, ends: tuple[float, float]) -> 
     """
     for k in range(1, len(power_moments)):
         low, high = moment_range(power_moments[:k], ends)
-        room = 1e-12 * max(abs(power_moments[k]), 1e-3)
+        room = SAME * max(abs(power_moments[k]), SMALL_MOMENT)
         if not low + room < power_moments[k] < high - room:
             return k
     return 0

@@ -12,7 +12,7 @@ mean and the deviation of the bulk taken out.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.polynomial import HermiteE, Laguerre, Legendre, Polynomial
@@ -26,6 +26,15 @@ FAMILIES: dict[str, tuple[Any, Callable]] = {
     "half line": (Laguerre, lagvander),
     "interval": (Legendre, legvander),
 }
+
+# Where functions are looked at far out, up to |log y| = REACH: y and its square are finite numbers
+# there. Powers are looked at up to y = 1e50, far beyond the tails of exp(-y), and no farther than
+# y^m = exp(450) = 3e195, which is below what the quadrature takes to be too large.
+REACH = 300.0
+REACH_OF_POWERS = 115.0
+LOG_LARGEST_POWER = 450
+
+MOST_POWERS = 100  # ``maxpower`` of NumPy's polynomials, above which ** raises an error
 
 
 class Powers:
@@ -63,7 +72,7 @@ class Powers:
         self.narrow = np.zeros(len(self.center), dtype=bool) if narrow is None else narrow
         self.family, self._vandermonde = FAMILIES["line" if bulk else kind]
         self.n_facts = m * len(self.center)
-        self.reach = min(115.0, 450 / m)  # |log y| up to which y^m is looked at
+        self.reach = min(REACH_OF_POWERS, LOG_LARGEST_POWER / m)
 
     def of(self, x: NDArray, y: NDArray) -> NDArray:
         """The basis at the points, shape (n, n_facts); y of shape (n,) or (n, n_columns)."""
@@ -143,7 +152,7 @@ class Functions:
     facts say.
     """
 
-    reach = 300.0
+    reach = REACH
 
     def __init__(
         self,
@@ -185,10 +194,21 @@ class Functions:
         return f"E[features[{i}]]" if name == "<lambda>" else f"E[{name}]"
 
 
+class Basis(Protocol):
+    """Functions of x that can be integrated, and the coordinate y in which they are."""
+
+    center: NDArray  # (n_columns,)
+    scale: NDArray  # (n_columns,) y = (x - center) / scale
+    reach: float  # |log y| up to which they are looked at where the support is not bounded
+
+    def of(self, x: NDArray, y: NDArray) -> NDArray:
+        """Their values at the points, of shape (n, k)."""
+
+
 class Extended:
     """A basis and one function more, for its expectation."""
 
-    def __init__(self, features: Powers | Functions, function: Callable):
+    def __init__(self, features: Basis, function: Callable):
         self._features, self._function = features, function
         self.center, self.scale, self.reach = features.center, features.scale, features.reach
 
@@ -200,9 +220,9 @@ class Extended:
 class Nothing:
     """No functions, for the integral of a base."""
 
-    reach = 300.0
+    reach = REACH
 
-    def __init__(self, features: Powers | Functions):
+    def __init__(self, features: Basis):
         self.center, self.scale = features.center, features.scale
 
     def of(self, x: NDArray, y: NDArray) -> NDArray:
@@ -211,9 +231,6 @@ class Nothing:
 
 
 Features = Powers | Functions
-
-
-MOST_POWERS = 100  # as polynomials of NumPy have them
 
 
 def check_features(features: Any) -> int | list[Callable]:

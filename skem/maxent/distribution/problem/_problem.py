@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from numpy.typing import NDArray
 
 from skem.maxent.distribution.problem._feasibility import Facts
-from skem.maxent.distribution.problem._features import Features
+from skem.maxent.distribution.problem._features import Features, Powers
 from skem.maxent.distribution.problem._quadrature import LogBase
-from skem.maxent.distribution.problem._supports import Box, Interval, Points
+from skem.maxent.distribution.problem._supports import Interval, Support
 
 
-class Problem(NamedTuple):
+@dataclass(frozen=True)
+class Problem:
     """Facts about expectations on a support."""
 
-    support: Points | Interval | Box
+    support: Support
     features: Features
     log_base: LogBase
     facts: Facts
@@ -28,3 +29,12 @@ class Problem(NamedTuple):
     def is_unbounded(self) -> bool:
         """Whether not every exponent can be normalised."""
         return isinstance(self.support, Interval) and self.support.kind != "interval"
+
+
+@dataclass(frozen=True)
+class PowerProblem(Problem):
+    """Expectations of x, ..., x^m as equalities, on an interval, a half line or the line."""
+
+    support: Interval
+    features: Powers
+    tau: NDArray

@@ -17,17 +17,26 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from skem.maxent.distribution.problem._features import Features
-from skem.maxent.distribution.problem._supports import Box, Interval
+from skem.maxent.distribution.problem._feasibility import ConstraintError
+from skem.maxent.distribution.problem._features import REACH, Basis
+from skem.maxent.distribution.problem._supports import NOT_ZERO, Box, Interval, Points
 
-ORDER = 16
+ORDER = 16  # nodes of a panel: the rule is exact for polynomials up to degree 31
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(ORDER)
 ACCURACY = 1e-13  # of a panel against its halves, relative to the whole integral
 UNRESOLVED = 1e-4  # an integral with a larger error is taken to be infinite
-MAX_LEVELS = 120
-MAX_PANELS = 2000
-MAX_BOX_NODES = 2_200_000
-HUGE = 1e200
+ROUNDING = 2e-16  # of an exponent, relative to its terms: panels cannot agree more closely
+NARROWEST = 1e-14  # width of a panel, relative to its place, below which it holds few numbers
+MAX_LEVELS = 120  # halvings, to 1e-36 of a panel, for poles at an end of it
+MAX_PANELS = 2000  # of one level: an integrand that needs more jumps too often
+MAX_BOX_NODES = 2_200_000  # room for 8 panels a side in three dimensions, 128^3 nodes
+FIRST_PANELS = 16  # of an interval
+FIRST_PANELS_OF_BOX = 2  # of each side, doubled until that changes nothing
+FIRST_PANELS_UNBOUNDED = 64  # of a half line or the line, where most of them see only tails
+LOOKS = 1202  # places far out at which functions are checked for being too large
+HUGE = 1e200  # a function of this size ends the range: its products with others overflow
+LEAST_LOG_BASE = -HUGE / 10  # stands for log 0: where a base is zero, the range does not end
+PEAK = 1.0  # nats below the largest value of an integrand that still belong to its peak
 TAIL = 36.0  # exp(-36) = 2e-16: what a tail may still hold at the last node
 
 LogBase = Callable[[NDArray], NDArray] | None
@@ -48,12 +57,12 @@ class Nodes(NamedTuple):
 class PointDomain:
     """A sum over points; ``independent`` if no combination of the basis is constant on them."""
 
-    def __init__(self, x: NDArray, basis: NDArray, log_base: NDArray, *, independent: bool):
+    def __init__(self, support: Points, basis: NDArray, log_base: NDArray, *, independent: bool):
         n = len(basis)
-        self.x, self.independent = x, independent
-        self._nodes = Nodes(x, np.zeros(n), log_base, basis, np.empty(0), np.empty(0), 0.0)
+        self.support, self.independent, self.log_base = support, independent, log_base
+        self._nodes = Nodes(support.x, np.zeros(n), log_base, basis, np.empty(0), np.empty(0), 0.0)
 
-    def nodes(self, theta: NDArray) -> Nodes | None:
+    def nodes(self, theta: NDArray) -> Nodes:
         """The points, whatever theta."""
         return self._nodes
 
@@ -61,7 +70,7 @@ class PointDomain:
 class LineDomain:
     """An integral over an interval, a half line or the line."""
 
-    def __init__(self, support: Interval, features: Features, log_base: LogBase):
+    def __init__(self, support: Interval, features: Basis, log_base: LogBase):
         self.support = support
         self.features = features
         self.log_base = log_base
@@ -81,19 +90,19 @@ class LineDomain:
 
     def _first_edges(self) -> NDArray:
         if self.support.kind == "interval":
-            return np.linspace(-1, 1, 17)
+            return np.linspace(-1, 1, FIRST_PANELS + 1)
         reach = self.features.reach
-        low, high = (-reach if self.support.kind == "line" else -300.0), reach
-        r = np.linspace(low, high, 1202)
+        low, high = (-reach if self.support.kind == "line" else -REACH), reach
+        r = np.linspace(low, high, LOOKS)
         x, y, _ = self.place(r)
         values = self.features.of(x, y)
         if self.log_base is not None:
-            values = np.column_stack([values, np.maximum(self.log_base(x), -HUGE / 10)])
+            values = np.column_stack([values, np.maximum(self.log_base(x), LEAST_LOG_BASE)])
         with np.errstate(invalid="ignore"):
             bad = r[~(np.abs(values) < HUGE).all(axis=1)]
         low = max([low, *bad[bad < 0]])
         high = min([high, *bad[bad > 0]])
-        return np.linspace(low, high, 65)
+        return np.linspace(low, high, FIRST_PANELS_UNBOUNDED + 1)
 
     def _evaluate(self, low: NDArray, high: NDArray) -> Nodes:
         """Nodes of the panels [low, high], without an estimate of the error."""
@@ -133,10 +142,10 @@ class LineDomain:
             after, size = _integrals(children, logs[1], top)
             pairs = after.reshape(len(before), 2, -1).sum(axis=1)
             total = settled + size.sum(axis=0)
-            terms = np.abs(children.basis[logs[1] > top - 1]) @ np.abs(theta)
-            errors = (np.abs(before - pairs) / np.maximum(total, 1e-300)).max(axis=1)
-            narrow = parents.high - parents.low <= 1e-14 * np.abs(middle)
-            good = (errors <= max(ACCURACY, 2e-16 * terms.max(initial=0.0))) | narrow
+            terms = np.abs(children.basis[logs[1] > top - PEAK]) @ np.abs(theta)
+            errors = (np.abs(before - pairs) / np.maximum(total, NOT_ZERO)).max(axis=1)
+            narrow = parents.high - parents.low <= NARROWEST * np.abs(middle)
+            good = (errors <= max(ACCURACY, ROUNDING * terms.max(initial=0.0))) | narrow
             both = np.repeat(good, 2)
             done.append(_choose(children, both))
             settled = settled + size[both].sum(axis=0)
@@ -153,7 +162,7 @@ class LineDomain:
         if self.support.kind == "interval":
             return True
         values = log_integrand(nodes, theta)
-        return bool(np.isfinite(values.max()) and max(values[0], values[-1]) < values.max() - 1)
+        return bool(np.isfinite(values.max()) and max(values[0], values[-1]) < values.max() - PEAK)
 
     def _tails_vanish(self, nodes: Nodes, theta: NDArray, top: float) -> bool:
         """Whether nothing is left beyond the last nodes."""
@@ -168,12 +177,14 @@ class LineDomain:
 class BoxDomain:
     """An integral over a box: the same panels along each side, as many as are needed."""
 
-    def __init__(self, support: Box, features: Features, log_base: LogBase, n_panels: int = 2):
+    def __init__(
+        self, support: Box, features: Basis, log_base: LogBase, n_panels: int = FIRST_PANELS_OF_BOX
+    ):
         self.support = support
         self.n_panels = n_panels
         edges = np.linspace(-1, 1, n_panels + 1)
         self.low, self.high = edges[:-1], edges[1:]
-        d = len(support.low)
+        d = support.n_columns
         self.shape = (n_panels * ORDER,) * d
         rows = np.stack(np.meshgrid(*[self.axis()] * d, indexing="ij"), axis=-1).reshape(-1, d)
         x = features.center + features.scale * rows
@@ -184,7 +195,7 @@ class BoxDomain:
         self._nodes = Nodes(x, self.log_weights(d), base, basis, self.low, self.high, 0.0)
         self._make = (support, features, log_base)
 
-    def nodes(self, theta: NDArray) -> Nodes | None:
+    def nodes(self, theta: NDArray) -> Nodes:
         """The nodes, whatever theta."""
         return self._nodes
 
@@ -205,6 +216,23 @@ class BoxDomain:
 
 
 Domain = PointDomain | LineDomain | BoxDomain
+
+
+def normalised_nodes(domain: Domain, theta: NDArray) -> Nodes:
+    """Nodes for multipliers with which the density must have a normaliser.
+
+    Raises
+    ------
+    ConstraintError
+        If it has none.
+    """
+    nodes = domain.nodes(theta)
+    if nodes is None:
+        raise ConstraintError(
+            "No multipliers were found that double precision can tell from those for which the "
+            "density has no normaliser. Change the units or the origin of the features."
+        )
+    return nodes
 
 
 def log_integrand(nodes: Nodes, theta: NDArray) -> NDArray:

@@ -6,13 +6,21 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from skem._input import refuse_masks_and_dates
 
-MAX_BOX_DIMENSIONS = 3
+MAX_BOX_DIMENSIONS = 3  # the nodes of a product rule are a power of those of a side
 
 # Numbers whose squares, and those of their inverses, are normal numbers.
 LARGEST = 1e150
+
+# Divides in place of zero: a normal number, far below whatever is computed.
+NOT_ZERO = 1e-300
+
+# Share of the largest coordinate within which a row is taken to be a point of the support: far
+# above the rounding of a computed row, and below the distance of points that differ.
+SAME_POINT = 1e-9
 
 _HOW = (
     "A tuple (low, high) is an interval (either end may be infinite), a tuple of such tuples a "
@@ -26,6 +34,22 @@ class Points(NamedTuple):
     points: NDArray  # (n_points, n_columns)
     flat: bool
 
+    @property
+    def n_columns(self) -> int:
+        """Columns of X."""
+        return self.points.shape[1]
+
+    @property
+    def x(self) -> NDArray:
+        """The points as functions see them."""
+        return self.points[:, 0] if self.flat else self.points
+
+    def find(self, rows: NDArray) -> NDArray:
+        """Index of the point that each row is, -1 where it is none."""
+        reach = np.abs(self.points).max() * SAME_POINT + NOT_ZERO
+        distance, index = cKDTree(self.points).query(rows.reshape(len(rows), -1))
+        return np.where(distance <= reach, index, -1)
+
     def __str__(self) -> str:
         return f"the {len(self.points)} points of support"
 
@@ -35,6 +59,11 @@ class Interval(NamedTuple):
 
     low: float
     high: float
+
+    @property
+    def n_columns(self) -> None:
+        """Any number of columns: each has a distribution of its own."""
+        return None
 
     @property
     def kind(self) -> str:
@@ -52,6 +81,11 @@ class Box(NamedTuple):
 
     low: NDArray  # (n_columns,)
     high: NDArray  # (n_columns,)
+
+    @property
+    def n_columns(self) -> int:
+        """Columns of X."""
+        return len(self.low)
 
     def __str__(self) -> str:
         sides = zip(self.low, self.high, strict=True)

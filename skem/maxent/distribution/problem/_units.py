@@ -12,12 +12,22 @@ from skem.maxent.distribution.problem._feasibility import ConstraintError
 from skem.maxent.distribution.problem._features import Functions
 from skem.maxent.distribution.problem._supports import Interval, Points, Support
 
+ROUNDING = 1e-15  # relative, of the square of a mean: a variance below that is none
+
+# The search of `bulk_of_functions`.
 HUGE = 1e150  # a function this large has no mass near it
-BEAM = 32  # centers that are kept
-GOOD = 0.25  # square of E phi / E |phi|
-POINTS = (
-    2 * np.linspace(-1, 1, 24) ** 3
-)  # dense near the center, so that wide ones see what is there
+BEAM = 32  # centers that are kept: the best for a wide scale need not lead to a narrow bulk
+GOOD = 0.25  # square of E phi / E |phi|, for each function; it is 1 where phi has one sign
+PER_OCTAVE = 1e-4  # added to the misfit for each octave by which a scale is off 1, to decide ties
+DIGITS = 6  # decimals of a misfit: what agrees to these is a tie
+OCTAVES = np.arange(60, -61, -1)  # of scales on the line, from 1e18 to 1e-18
+STEPS = np.linspace(-2, 2, 17)  # from a center to those next to it, in units of the scale
+FINE_STEPS = np.linspace(-0.5, 0.5, 11)  # the same at the end, around the best center
+FINE_OCTAVES = np.linspace(-1, 1, 9)  # the same at the end, around the best scale
+HALF_LINE_OCTAVES = np.arange(-120, 120, 0.25)  # more than on the line: the center is known
+# Dense near the center, so that wide distributions see what is there.
+POINTS = 2 * np.linspace(-1, 1, 24) ** 3
+HALF_LINE_POINTS = np.exp(0.75 * POINTS - 0.5)  # distances from the end, between 0.14 and 2.7
 
 
 def interval_units(support: Interval, mean: float, deviation: float) -> tuple[float, float]:
@@ -63,7 +73,7 @@ def units_of_facts(
     if n_powers >= 2:
         square = _representative(low[1], high[1])
         variance = square - mean**2
-        if known[0] and high[1] <= mean**2 * (1 + 1e-15):
+        if known[0] and high[1] <= mean**2 * (1 + ROUNDING):
             raise ConstraintError(
                 f"{where[1]}: E[x^2] = {high[1]:.10g} cannot hold for a density with E[x] = "
                 f"{mean:.10g}: it must be larger than E[x]^2 = {mean**2:.10g}. Correct one of "
@@ -118,19 +128,19 @@ def bulk_of_functions(features: Functions, support: Interval) -> tuple[float, fl
     best, least = (0.0, 1.0), np.inf
     if support.kind == "line":
         y, centers = POINTS, np.zeros(1)
-        for scale in 2.0 ** np.arange(60, -61, -1):
-            near = np.unique(centers[:, None] + scale * np.linspace(-2, 2, 17))
+        for scale in 2.0**OCTAVES:
+            near = np.unique(centers[:, None] + scale * STEPS)
             grid = np.column_stack([near, np.full(len(near), scale)])
             off = _misfit(features, grid, y)
-            order = np.lexsort((np.abs(near), off.round(6)))
+            order = np.lexsort((np.abs(near), off.round(DIGITS)))
             if off[order[0]] < least:
                 best, least = (float(near[order[0]]), scale), off[order[0]]
             centers = np.append(near[order[:BEAM]], 0.0)
-        steps = np.meshgrid(np.linspace(-0.5, 0.5, 11), 2.0 ** np.linspace(-1, 1, 9))
+        steps = np.meshgrid(FINE_STEPS, 2.0**FINE_OCTAVES)
         fine = best[1] * np.column_stack([step.ravel() for step in steps]) + [best[0], 0.0]
     else:
         end, sign = (support.low, 1.0) if np.isfinite(support.low) else (support.high, -1.0)
-        y, scales = np.exp(0.75 * POINTS - 0.5), sign * 2.0 ** np.arange(-120, 120, 0.25)
+        y, scales = HALF_LINE_POINTS, sign * 2.0**HALF_LINE_OCTAVES
         fine = np.column_stack([np.full(len(scales), end), scales])
     off = _misfit(features, fine, y)
     if off.min() < least:
@@ -144,6 +154,6 @@ def _misfit(features: Functions, grid: NDArray, y: NDArray) -> NDArray:
     with np.errstate(all="ignore"):
         phi = features.of(x.ravel(), x.ravel()).reshape(*x.shape, -1)
         off = ((phi.mean(axis=1) / np.abs(phi).mean(axis=1)) ** 2).sum(axis=1)
-        off += 1e-4 * np.abs(np.log2(np.abs(grid[:, 1])))
+        off += PER_OCTAVE * np.abs(np.log2(np.abs(grid[:, 1])))
     fits = np.isfinite(off) & (np.abs(phi).max(axis=(1, 2)) < HUGE)
     return np.where(fits, off, np.inf)

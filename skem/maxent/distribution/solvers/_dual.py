@@ -9,12 +9,7 @@ tau - E f and whose Hessian is Cov f (Mead and Papanicolaou 1984):
 
     D(lambda) = log Z(lambda) + lambda' tau  >=  entropy of any distribution with E f = tau.
 
-It is minimised in coordinates psi = (phi - mean) W that are white under a density on the way, of
-shape (n, r), r the number of functions that are linearly independent on the support; eta of shape
-(r,) are their multipliers, theta = W eta those of the basis phi. W = B M, where phi B are r
-independent functions, the same all along, and M makes them white. When the covariance of psi is no
-longer near 1, they are made white anew, so that what is small or singular is judged in units of the
-density that was reached, not of the first one.
+It is minimised in the white coordinates psi of `_white`, whose multipliers are eta.
 """
 
 from __future__ import annotations
@@ -25,76 +20,45 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 
-from skem.maxent.distribution.problem._feasibility import ConstraintError, Facts
-from skem.maxent.distribution.problem._features import Functions
-from skem.maxent.distribution.problem._quadrature import (
-    Domain,
-    LineDomain,
-    Nodes,
-    PointDomain,
-    log_integrand,
+from skem.maxent.distribution.problem._feasibility import Facts
+from skem.maxent.distribution.problem._quadrature import Domain, PointDomain, log_integrand
+from skem.maxent.distribution.problem._supports import NOT_ZERO
+from skem.maxent.distribution.solvers._white import (
+    Moments,
+    White,
+    is_stale,
+    moments,
+    required_moments,
+    whiten_anew,
 )
 
-DEPENDENT = 1e-11  # eigenvalue of the correlation matrix below which a combination is constant
-STALE = 1e2  # variances of psi beyond which, or below its inverse, they are made white anew
 SHORT, MAX_SHORT = 1e-3, 8  # steps of that length and fall, one after the other, lead nowhere
 EXACT = 1e-10  # what a fact is missed by where no step need follow, in the units of MET
 MET = 1e-7  # what a fact may be missed by, in mean absolute deviations of its function
 FAR = 1e12  # standard deviations from a density to facts that it is not on the way to
 STEEP = 0.1  # share of its first slope with which the dual falls where a longer step pays
 HIDDEN = 1e-9  # of the size of the dual: falls that its rounding may hide
-LONGEST = 2.0**10  # step
-_EPS = 2.0**-52
+LONGEST = 2.0**10  # step, in units of Newton's
+SUMMED = 64 * 2.0**-52  # rounding of an expectation, relative to that of the absolute values
+BETTER = 0.5  # share to which a step past tol must shrink what the facts are missed by
 
+# The Newton equations count as solved where |g|^2 is at most that many times its bound, plus the
+# rounding of g, relative to the squares of the expectations whose difference it is.
+SOUND, SOUND_ROUNDING = 2, 1e-18
+SINGULAR = 1e-14  # singular value, relative to the largest, that least squares leave out
 
-class White(NamedTuple):
-    """psi = (phi - mean) B M, white under a density; ``start`` is the eta of the first one."""
+# The line search.
+ENOUGH = 1e-4  # share of the promised fall that is enough (Nocedal and Wright 2006, sec. 3.1)
+NOISE = 1e-14  # rounding of the dual, relative to its terms, that a fall may lack ...
+NOISE_LENGTH = 0.1  # ... if the step is longer: rounding is no reason to take a short one
+MAX_HALVINGS = 40  # to 1e-12 of a step, where rounding hides what it does
+MAX_BISECTIONS = 12  # between a wall and the last step before it
+MAX_BISECTIONS_ON_POINTS = 60  # down to double precision: sums over points are cheap
 
-    mean: NDArray  # (k,)
-    B: NDArray  # (k, r)
-    M: NDArray  # (r, r)
-    M_inverse: NDArray  # (r, r)
-    back: NDArray  # (r, k): phi - mean = psi back, up to what is constant
-    deviation: NDArray  # (k,) standard deviations of phi; one where it is constant
-    start: NDArray  # (r,)
-    exact: bool = True  # whether multipliers that are only rounding must be zero, as of powers
-
-    @property
-    def W(self) -> NDArray:
-        """The coordinates as combinations of phi, shape (k, r)."""
-        return self.B @ self.M
-
-    def target(self, tau: NDArray) -> NDArray:
-        """Expectations of psi that belong to expectations tau of phi B, of shape (r,)."""
-        return (tau - self.mean @ self.B) @ self.M
-
-    def theta(self, eta: NDArray) -> NDArray:
-        """Multipliers of phi; what is only rounding is zero, as a top power must not have it."""
-        W = self.W
-        theta = W @ eta
-        if not self.exact:
-            return theta
-        return np.where(np.abs(theta) <= 1e-14 * (np.abs(W) @ np.abs(eta)), 0.0, theta)
-
-    def contradiction(self, tau: NDArray) -> NDArray:
-        """By how much facts miss the linear dependences of phi."""
-        return np.abs(tau - self.mean - self.target(tau @ self.B) @ self.back)
-
-
-def plain(k: int) -> White:
-    """The basis itself as coordinates."""
-    one = np.eye(k)
-    return White(np.zeros(k), one, one, one, one, np.ones(k), np.zeros(k))
-
-
-class Moments(NamedTuple):
-    """A density, and what it says of psi."""
-
-    log_z: float  # of base exp(-theta' phi) dy
-    mean: NDArray  # (r,)
-    covariance: NDArray  # (r, r)
-    nodes: Nodes
-    probability: NDArray  # (n,) of the nodes
+# Steps past the tolerance.
+MAX_POLISH = 8  # each squares the error, so that a few suffice
+POLISHED = 1e-30  # nats: the step is 1e-15 standard deviations, which is rounding
+MUCH = 0.25  # share of the gap that such a step must get below
 
 
 class DualFit(NamedTuple):
@@ -107,103 +71,6 @@ class DualFit(NamedTuple):
     gap: float
     n_iter: int
     status: str  # 'converged', 'max_iter' or 'stalled'
-
-
-def whiten(domain: Domain, start: NDArray) -> White:
-    """White coordinates under the density with multipliers ``start`` of the basis.
-
-    Combinations that are constant under this density are left out, unless points are known to have
-    none.
-    """
-    nodes = domain.nodes(start)
-    assert nodes is not None
-    p = _probability(log_integrand(nodes, start))[1]
-    mean = p @ nodes.basis
-    centered = nodes.basis - mean
-    covariance = (p[:, None] * centered).T @ centered
-    deviation = np.sqrt(np.diag(covariance))
-    everywhere = (
-        nodes.basis if isinstance(domain, PointDomain) else nodes.basis[p > 1e-18 * p.max()]
-    )
-    size = np.abs(everywhere).max(axis=0, initial=0.0)
-    k = len(mean)
-    exact = not (isinstance(domain, LineDomain) and isinstance(domain.features, Functions))
-    if isinstance(domain, PointDomain) and domain.independent:
-        M, M_inverse = _whitening(covariance)
-        return White(mean, np.eye(k), M, M_inverse, M_inverse, deviation, M_inverse @ start, exact)
-    constant = deviation <= 1e-12 * size
-    deviation = np.where(constant, 1.0, deviation)
-    correlation = np.where(np.outer(constant, constant), 0.0, covariance)
-    correlation = correlation / np.outer(deviation, deviation)
-    values, vectors = np.linalg.eigh(correlation)
-    keep = values > DEPENDENT * max(values.max(initial=0.0), 1e-300)
-    roots = np.sqrt(values[keep])
-    W = vectors[:, keep] / roots / deviation[:, None]
-    back = (vectors[:, keep] * roots).T * deviation
-    units = np.where(constant, np.maximum(size, 1e-300), deviation)
-    if keep.all():
-        return White(mean, np.eye(k), W, back, back, units, back @ start, exact)
-    one = np.eye(int(keep.sum()))
-    return White(mean, W, one, one, back, units, back @ start, exact)
-
-
-def _whitening(covariance: NDArray) -> tuple[NDArray, NDArray]:
-    """M with M' C M = 1, and its inverse; where C is singular in double precision, less than 1."""
-    deviation = np.sqrt(np.diag(covariance))
-    # A function that is constant as far as double precision tells keeps its unit.
-    deviation = np.where(deviation > 0, deviation, 1.0)
-    values, vectors = np.linalg.eigh(covariance / np.outer(deviation, deviation))
-    roots = np.sqrt(np.maximum(values, DEPENDENT * max(values.max(initial=0.0), 1e-300)))
-    return vectors / roots / deviation[:, None], (vectors * roots).T * deviation
-
-
-def whiten_anew(white: White, state: Moments, eta: NDArray) -> tuple[White, NDArray, Moments]:
-    """The same functions, white under the density that was reached; its eta, and its moments."""
-    p, basis = state.probability, state.nodes.basis
-    mean = p @ basis
-    used = (basis - mean) @ white.B
-    M, M_inverse = _whitening((p[:, None] * used).T @ used)
-    back = M_inverse @ (white.M @ white.back)
-    new = white._replace(mean=mean, M=M, M_inverse=M_inverse, back=back)
-    return new, M_inverse @ (white.M @ eta), _of_density(new, state.log_z, state.nodes, p)
-
-
-def is_stale(covariance: NDArray) -> bool:
-    """Whether coordinates are far from white."""
-    if not np.isfinite(covariance).all():
-        return False
-    values = np.linalg.eigvalsh(covariance)
-    return bool(len(values) and (values[0] < 1 / STALE or values[-1] > STALE))
-
-
-def _probability(log_values: NDArray) -> tuple[float, NDArray]:
-    """Log of the sum, and the shares."""
-    top = float(log_values.max())
-    p = np.exp(log_values - top)
-    total = float(p.sum())
-    # Divided by the sum itself: log Z may be large, and exp(x - log Z) would not add up to one.
-    return top + float(np.log(total)), p / total
-
-
-def moments(
-    domain: Domain, white: White, eta: NDArray, theta: NDArray | None = None
-) -> Moments | None:
-    """The density with multipliers theta = W eta; None if it cannot be normalised."""
-    theta = white.theta(eta) if theta is None else theta
-    nodes = domain.nodes(theta)
-    if nodes is None:
-        return None
-    log_z, p = _probability(log_integrand(nodes, theta))
-    return _of_density(white, log_z, nodes, p)
-
-
-def _of_density(white: White, log_z: float, nodes: Nodes, p: NDArray) -> Moments:
-    possible = p > 0  # elsewhere functions may be too large for any product
-    share = p[possible]
-    psi = (nodes.basis[possible] - white.mean) @ white.W
-    mean = share @ psi
-    psi -= mean
-    return Moments(log_z, mean, (share[:, None] * psi).T @ psi, nodes, p)
 
 
 def newton(
@@ -225,12 +92,7 @@ def newton(
     exists.
     """
     eta = white.start
-    state = moments(domain, white, eta)
-    if state is None:
-        raise ConstraintError(
-            "No multipliers were found that double precision can tell from those for which the "
-            "density has no normaliser. Change the units or the origin of the features."
-        )
+    state = required_moments(domain, white, eta)
     n_iter = n_short = 0
     integrates = not isinstance(domain, PointDomain)  # each step is costly
     best: DualFit | None = None
@@ -249,7 +111,7 @@ def newton(
             off = missed(white, fit.moments, tau)
             if off <= EXACT:
                 return fit
-            if best is not None and off > least / 2:
+            if best is not None and off > BETTER * least:
                 return best
             if off <= MET:
                 best, least = fit, off
@@ -275,8 +137,8 @@ def missed(white: White, state: Moments, tau: NDArray) -> float:
     p = state.probability
     possible = p > 0
     p, values = p[possible], state.nodes.basis[possible] @ white.B
-    off = np.abs(p @ (values - tau)) - 64 * _EPS * (p @ np.abs(values))
-    unit = np.maximum(p @ np.abs(values - tau), 1e-300)
+    off = np.abs(p @ (values - tau)) - SUMMED * (p @ np.abs(values))
+    unit = np.maximum(p @ np.abs(values - tau), NOT_ZERO)
     return float((np.maximum(off, 0.0) / unit).max(initial=0.0))
 
 
@@ -287,7 +149,7 @@ def are_within(state: Moments, A: NDArray, b: NDArray, facts: Facts) -> bool:
     values, p = state.nodes.basis[possible] @ A.T + b, p[possible]
     attained = p @ values
     nearest = np.clip(attained, facts.lower, facts.upper)
-    room = MET * (p @ np.abs(values - nearest)) + 64 * _EPS * (p @ np.abs(values) + np.abs(b))
+    room = MET * (p @ np.abs(values - nearest)) + SUMMED * (p @ np.abs(values) + np.abs(b))
     return bool((np.abs(attained - nearest) <= room).all())
 
 
@@ -298,8 +160,9 @@ def _is_sound(gradient: NDArray, gap: float, state: Moments, target: NDArray) ->
     """
     if not np.isfinite(gap) or gap < 0 or not np.abs(gradient).max(initial=0.0) < FAR:
         return False
-    rounding = 1e-18 * (1.0 + float(target @ target))
-    return float(gradient @ gradient) <= 4 * gap * np.trace(state.covariance) + rounding
+    rounding = SOUND_ROUNDING * (1.0 + float(target @ target))
+    bound = 2 * gap * np.trace(state.covariance)
+    return float(gradient @ gradient) <= SOUND * bound + rounding
 
 
 def _newton_step(covariance: NDArray, gradient: NDArray) -> tuple[NDArray, float]:
@@ -311,12 +174,12 @@ def _newton_step(covariance: NDArray, gradient: NDArray) -> tuple[NDArray, float
 
 def solve(covariance: NDArray, right: NDArray) -> NDArray:
     """covariance^-1 right, for a covariance that may be badly scaled or nearly singular."""
-    scale = np.sqrt(np.maximum(np.diag(covariance), 1e-300))
+    scale = np.sqrt(np.maximum(np.diag(covariance), NOT_ZERO))
     correlation = covariance / np.outer(scale, scale)
     try:
         return cho_solve(cho_factor(correlation), right / scale) / scale
     except np.linalg.LinAlgError:
-        return np.linalg.lstsq(correlation, right / scale, rcond=1e-14)[0] / scale
+        return np.linalg.lstsq(correlation, right / scale, rcond=SINGULAR)[0] / scale
 
 
 def _line_search(
@@ -346,11 +209,11 @@ def _line_search(
         if gap < HIDDEN * max(size, 1.0) and (target - found.mean) @ step <= 0:
             return new, found, length
         fall = value - dual(white, target, new, found)[0]
-        noise = 1e-14 * max(size, 1.0) if length > 0.1 else 0.0
-        return (new, found, length) if fall >= 1e-4 * length * 2 * gap - noise else None
+        noise = NOISE * max(size, 1.0) if length > NOISE_LENGTH else 0.0
+        return (new, found, length) if fall >= ENOUGH * length * 2 * gap - noise else None
 
     length = min(1.0, _wall(white, target, eta, state, step))
-    for _ in range(40):
+    for _ in range(MAX_HALVINGS):
         found = attempt(length)
         if found is not None:
             break
@@ -368,7 +231,8 @@ def _line_search(
         found = longer
     if found[2] < SHORT:
         low, high = found[2], 2 * found[2]
-        for _ in range(60 if isinstance(domain, PointDomain) else 12):
+        cheap = isinstance(domain, PointDomain)
+        for _ in range(MAX_BISECTIONS_ON_POINTS if cheap else MAX_BISECTIONS):
             if not is_steep(found):
                 break
             middle = attempt((low + high) / 2)
@@ -396,8 +260,8 @@ def dual(white: White, target: NDArray, eta: NDArray, state: Moments) -> tuple[f
 
 def _polish(domain: Domain, fit: DualFit) -> DualFit:
     """Full Newton steps, as long as each shortens the next by much."""
-    for _ in range(8):
-        if fit.gap < 1e-30:
+    for _ in range(MAX_POLISH):
+        if fit.gap < POLISHED:
             break
         gradient = fit.target - fit.moments.mean
         step, gap = _newton_step(fit.moments.covariance, gradient)
@@ -408,7 +272,7 @@ def _polish(domain: Domain, fit: DualFit) -> DualFit:
         if state is None:
             break
         _, gap = _newton_step(state.covariance, fit.target - state.mean)
-        if not 0 <= gap < 0.25 * fit.gap:
+        if not 0 <= gap < MUCH * fit.gap:
             break
         fit = fit._replace(eta=eta, moments=state, gap=gap, n_iter=fit.n_iter + 1)
     return fit

@@ -22,22 +22,35 @@ from scipy.optimize import nnls
 
 from skem.maxent.distribution.problem._feasibility import Facts
 from skem.maxent.distribution.problem._quadrature import Domain
+from skem.maxent.distribution.problem._supports import NOT_ZERO
 from skem.maxent.distribution.solvers._dual import (
+    ENOUGH,
     LONGEST,
+    NOISE,
     STEEP,
     DualFit,
+    are_within,
+    newton,
+)
+from skem.maxent.distribution.solvers._white import (
     Moments,
     White,
-    are_within,
     is_stale,
     moments,
-    newton,
+    required_moments,
     whiten_anew,
 )
 
 # Multipliers below this share of the largest, in units of their functions, are rounding. An odd
 # power must not have them: where the power above has none, no density could be normalised.
 ROUNDING = 1e-10
+SETTLED = 1e-9  # nats of the model's fall below which the active facts hardly change any more
+# A multiplier below it is rounding, even with the sign of a bound that is not given.
+NO_MULTIPLIER = 1e-14
+RIDGE = 1e-14  # of the mean variance: makes a covariance that is singular but for rounding definite
+# Residual of the distance problem, in units of one: no point of the model meets the facts.
+NO_RESIDUAL = 1e-14
+MAX_HALVINGS = 60  # to 1e-18 of a step, which changes no multiplier
 MAX_TRIES = 3  # of one active set: Newton's method ends at the same point from anywhere
 
 
@@ -63,8 +76,7 @@ def newton_with_bounds(
     """Minimise D over the multipliers of f = A phi + b, from ``start``."""
     C, e = A @ white.back.T, A @ white.mean + b
     lam = start
-    state = moments(domain, white, C.T @ lam, A.T @ lam)
-    assert state is not None
+    state = required_moments(domain, white, C.T @ lam, A.T @ lam)
     value = _value(lam, state, white, C, e, facts)
     gap, status = np.inf, "max_iter"
     tried: Counter[bytes] = Counter()
@@ -81,7 +93,7 @@ def newton_with_bounds(
         new = np.where(size > ROUNDING * size.max(initial=0.0), new, 0.0)
         slope = (new - lam) @ -(C @ state.mean + e) + _support(new, facts) - _support(lam, facts)
         gap = max(-slope, 0.0)
-        if gap <= max(tol, 1e-9):
+        if gap <= max(tol, SETTLED):
             for lam_active in (full, new):
                 active = np.sign(lam_active).tobytes()
                 tried[active] += 1
@@ -111,7 +123,7 @@ def _support(lam: NDArray, facts: Facts) -> float:
 
 def admissible(lam: NDArray, facts: Facts) -> bool:
     """Whether the support function is finite."""
-    return bool(np.isfinite(_support(np.where(np.abs(lam) > 1e-14, lam, 0.0), facts)))
+    return bool(np.isfinite(_support(np.where(np.abs(lam) > NO_MULTIPLIER, lam, 0.0), facts)))
 
 
 def _value(
@@ -134,12 +146,12 @@ def _model_minimum(
     if not np.isfinite(H).all():
         return None
     try:
-        L = cholesky(H + 1e-14 * np.trace(H) / max(len(H), 1) * np.eye(len(H)), lower=True)
+        L = cholesky(H + RIDGE * np.trace(H) / max(len(H), 1) * np.eye(len(H)), lower=True)
     except np.linalg.LinAlgError:
         return None
     s0 = state.mean + L @ (L.T @ (C.T @ lam))
     middle = C @ s0 + e
-    scale = np.maximum(np.linalg.norm(C @ L, axis=1), 1e-300)
+    scale = np.maximum(np.linalg.norm(C @ L, axis=1), NOT_ZERO)
     equal = facts.equal
     lower, upper = ~equal & np.isfinite(facts.lower), ~equal & np.isfinite(facts.upper)
     rows = (C @ L) / scale[:, None]
@@ -147,11 +159,11 @@ def _model_minimum(
     below, above = (facts.lower - middle) / scale, (middle - facts.upper) / scale
     h = np.concatenate([below[equal], below[lower], above[upper]])
     # Lawson and Hanson's problem LDP, in units in which the distance is about one.
-    size = max(np.abs(h).max(initial=0.0), 1e-300)
+    size = max(np.abs(h).max(initial=0.0), NOT_ZERO)
     E, f = np.vstack([G.T, h / size]), np.append(np.zeros(len(H)), 1.0)
     y = _least_squares(E, f, n_free=int(equal.sum()))
     residual = E @ y - f
-    if abs(residual[-1]) < 1e-14:
+    if abs(residual[-1]) < NO_RESIDUAL:
         return None
     y = size * y / abs(residual[-1])
     of_equal, of_lower, of_upper = np.split(y, np.cumsum([equal.sum(), lower.sum()]))
@@ -195,11 +207,11 @@ def _line_search(
         if state is None:
             return None
         found = _value(trial, state, white, C, e, facts)
-        enough = value + 1e-4 * length * slope + 1e-14 * max(abs(value), 1.0)
+        enough = value + ENOUGH * length * slope + NOISE * max(abs(value), 1.0)
         return (trial, state, found) if found <= enough else None
 
     length = 1.0
-    for _ in range(60):
+    for _ in range(MAX_HALVINGS):
         found = attempt(length)
         if found is not None:
             break

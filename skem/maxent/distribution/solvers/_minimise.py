@@ -12,18 +12,16 @@ from skem.maxent.distribution.problem._features import Functions
 from skem.maxent.distribution.problem._problem import Problem
 from skem.maxent.distribution.problem._quadrature import Domain, PointDomain
 from skem.maxent.distribution.problem._supports import Box, Interval
-from skem.maxent.distribution.solvers._dual import (
-    DualFit,
-    Moments,
-    White,
-    are_within,
-    newton,
-    whiten,
-)
+from skem.maxent.distribution.solvers._dual import DualFit, are_within, newton
 from skem.maxent.distribution.solvers._inequalities import newton_with_bounds
 from skem.maxent.distribution.solvers._starts import find_start
+from skem.maxent.distribution.solvers._white import Moments, White, whiten
 
-QUADRATURE_TOLERANCE = 1e-8
+QUADRATURE_TOLERANCE = 1e-8  # relative error of an integral with which results are still given
+DEPENDENCE = 1e-8  # standard deviations by which facts may miss a linear dependence of functions
+FLAT = 1e-13  # multipliers in white coordinates below which a density is uniform
+GRID_SLACK = 1e-4  # half ranges of a function that a grid may not reach of what it attains
+GRIDS = (801, 41, 15)  # points a side in one, two and three dimensions: a few thousand in all
 MISSED = 1e-6  # dual minus entropy, in nats, where facts should be met
 
 
@@ -63,7 +61,7 @@ def minimise(
     A, _ = problem.features.linear_map()
     if problem.tau is None:
         return _minimise_with_bounds(problem, domain, white, start, floor)
-    _check_dependence(problem, domain, white)
+    _check_dependence(problem, problem.tau, domain, white)
     fit = newton(
         domain,
         white,
@@ -94,14 +92,13 @@ def _minimise_with_bounds(
     return _conclude(problem, domain, found.fit, found.multipliers)
 
 
-def _check_dependence(problem: Problem, domain: Domain, white: White) -> None:
+def _check_dependence(problem: Problem, tau: NDArray, domain: Domain, white: White) -> None:
     """Facts about functions that depend on each other must agree."""
-    assert problem.tau is not None
     if isinstance(domain, PointDomain) and domain.independent:
         return
     _, b = problem.features.linear_map()
-    size = np.abs(problem.tau) + (np.abs(b) if isinstance(problem.features, Functions) else 0)
-    off = white.contradiction(problem.tau) / (1e-8 * white.deviation + SAME * size)
+    size = np.abs(tau) + (np.abs(b) if isinstance(problem.features, Functions) else 0)
+    off = white.contradiction(tau) / (DEPENDENCE * white.deviation + SAME * size)
     if off.max() > 1:
         i = int(off.argmax())
         raise ConstraintError(
@@ -132,7 +129,7 @@ def _conclude(problem: Problem, domain: Domain, fit: DualFit, multipliers: NDArr
     constant = float(theta @ white.mean - multipliers @ (A @ white.mean + b))
     form = None
     if isinstance(problem.support, Interval | Box) and problem.log_base is None:
-        flat = np.abs(fit.eta).max(initial=0.0) < 1e-13
+        flat = np.abs(fit.eta).max(initial=0.0) < FLAT
         form = "uniform" if flat and not problem.is_unbounded else None
     return Solved(
         domain, theta, multipliers, constant, fit.moments, mean,
@@ -162,7 +159,7 @@ def _explain(problem: Problem, domain: Domain, fit: DualFit) -> None:
         )
     A, b = problem.features.linear_map()
     f = _grid(problem) @ A.T + b
-    check_reachable(f, facts, problem.support, slack=1e-4)
+    check_reachable(f, facts, problem.support, slack=GRID_SLACK)
     if fit.status == "stalled":
         raise ConstraintError(
             f"No density on {problem.support} was found that meets {said}: the dual has no minimum "
@@ -175,8 +172,8 @@ def _explain(problem: Problem, domain: Domain, fit: DualFit) -> None:
 def _grid(problem: Problem) -> NDArray:
     """The basis on a grid that stands for a bounded support, denser at the ends."""
     features, support = problem.features, problem.support
-    d = 1 if isinstance(support, Interval) else len(support[0])
-    y = -np.cos(np.linspace(0, np.pi, (801, 41, 15)[d - 1]))[1:-1]
+    d = support.n_columns or 1
+    y = -np.cos(np.linspace(0, np.pi, GRIDS[d - 1]))[1:-1]
     rows = np.stack(np.meshgrid(*[y] * d, indexing="ij"), axis=-1).reshape(-1, d)
     x = features.center + features.scale * rows
     basis = features.of(x[:, 0] if isinstance(support, Interval) else x, rows)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.polynomial import Polynomial
 from numpy.typing import NDArray
@@ -12,22 +14,23 @@ from skem.maxent.distribution.problem._feasibility import (
     check_moment_sequence,
     moment_range,
 )
-from skem.maxent.distribution.problem._features import Powers
-from skem.maxent.distribution.problem._problem import Problem
+from skem.maxent.distribution.problem._problem import PowerProblem
 from skem.maxent.distribution.problem._quadrature import LineDomain, log_integrand
-from skem.maxent.distribution.problem._supports import Interval
-from skem.maxent.distribution.solvers._dual import moments, plain
 from skem.maxent.distribution.solvers._minimise import Solved, minimise
+from skem.maxent.distribution.solvers._white import plain, required_moments
 
 RISE = 1e-6  # nats, far above the error of an integral
+STANDARD = 1e-12  # E phi of Exp(1) or N(0, 1) is zero but for that rounding
+# Multipliers that `_start_from` tries, of the top power and of the one before: each is a quarter of
+# the last, and the smallest, 4e-12 and 2e-7, are next to the boundary where the top power has none.
+TOP_LENGTHS = 4.0 ** -np.arange(20)
+BEFORE_SIZES = 4.0 ** -np.arange(12)
 SAME = 1e-10  # a moment that agrees with another one, in standard deviations
 
 
-def check_powers(problem: Problem) -> None:
+def check_powers(problem: PowerProblem) -> None:
     """Raise an error that names the first power whose moment no density can have."""
     features, tau, facts = problem.features, problem.tau, problem.facts
-    assert isinstance(features, Powers)
-    assert tau is not None
     moments_of_z = features.power_moments(tau)
     k = check_moment_sequence(moments_of_z, features.ends)
     if not k:
@@ -46,7 +49,7 @@ def check_powers(problem: Problem) -> None:
     )
 
 
-def powers_on_unbounded(problem: Problem, domain: LineDomain) -> Solved:
+def powers_on_unbounded(problem: PowerProblem, domain: LineDomain) -> Solved:
     """Powers without a base, where the maximum need not be attained.
 
     With the top multiplier at zero the density is that of the lower powers. Its own top moment is
@@ -54,8 +57,6 @@ def powers_on_unbounded(problem: Problem, domain: LineDomain) -> Solved:
     entropy, and the supremum is not attained (Junk 2000; Frontini and Tagliani 2011).
     """
     features = problem.features
-    assert isinstance(features, Powers)
-    assert problem.tau is not None
     closed = _closed_form(problem, domain)
     if closed is not None:
         return closed
@@ -82,7 +83,7 @@ def powers_on_unbounded(problem: Problem, domain: LineDomain) -> Solved:
     return _from_either_start(problem, domain, lower)
 
 
-def _from_either_start(problem: Problem, domain: LineDomain, lower: Solved | None) -> Solved:
+def _from_either_start(problem: PowerProblem, domain: LineDomain, lower: Solved | None) -> Solved:
     """The usual start and, where that leads nowhere, the costlier one near the lower powers."""
     try:
         return minimise(problem, domain)
@@ -97,7 +98,7 @@ def _pad(theta: NDArray, m: int) -> NDArray:
     return np.concatenate([theta, np.zeros(m - len(theta))])
 
 
-def _start_from(problem: Problem, domain: LineDomain, lower: Solved | None) -> NDArray | None:
+def _start_from(problem: PowerProblem, domain: LineDomain, lower: Solved | None) -> NDArray | None:
     """A start with a smaller dual than the lower powers reach; None for the usual start.
 
     Theirs is the least where the top multiplier is zero. No descent from a point below it can come
@@ -108,20 +109,18 @@ def _start_from(problem: Problem, domain: LineDomain, lower: Solved | None) -> N
     if lower is None:
         return None
     features, tau = problem.features, problem.tau
-    assert isinstance(features, Powers)
-    assert tau is not None
     theta = _pad(lower.theta, features.m)
     before = np.zeros(len(theta))
     sizes = [0.0]
     if len(lower.theta) == features.m - 2:
         news = _excess(problem, domain, theta)[0][-2]
         before = -np.sign(news) * features.monomial(features.m - 1)
-        sizes = [0.0, *4.0 ** -np.arange(12)]
+        sizes = [0.0, *BEFORE_SIZES]
     top = features.monomial(features.m)
     best, least = None, np.inf
     for size in sizes:
         lowest = np.inf
-        for length in 4.0 ** -np.arange(20):
+        for length in TOP_LENGTHS:
             trial = theta + size * before + length * top
             nodes = domain.nodes(trial)
             if nodes is None:
@@ -135,15 +134,13 @@ def _start_from(problem: Problem, domain: LineDomain, lower: Solved | None) -> N
     return best
 
 
-def _closed_form(problem: Problem, domain: LineDomain) -> Solved | None:
+def _closed_form(problem: PowerProblem, domain: LineDomain) -> Solved | None:
     """The exponential and the normal distribution, where y has them as Exp(1) and N(0, 1)."""
-    assert isinstance(problem.features, Powers)
-    assert problem.tau is not None
     m, kind = problem.features.m, problem.features.kind
     if (kind, m) not in (("line", 2), ("half line", 1)):
         return None
     # exp(-y) and exp(-y^2 / 2) up to a constant: L_1 = 1 - y, He_2 = y^2 - 1, y = 1 + deviation z.
-    standard = np.abs(problem.tau).max() < 1e-12
+    standard = np.abs(problem.tau).max() < STANDARD
     if not standard:
         return None
     bulk = problem.features.bulk
@@ -154,50 +151,43 @@ def _closed_form(problem: Problem, domain: LineDomain) -> Solved | None:
     return solved._replace(state=solved.state._replace(log_z=log_z), mean=problem.tau)
 
 
-def _exact(problem: Problem, domain: LineDomain, theta: NDArray, form: str | None) -> Solved:
+def _exact(problem: PowerProblem, domain: LineDomain, theta: NDArray, form: str | None) -> Solved:
     """A solution with multipliers of the basis that are known."""
     A, b = problem.features.linear_map()
     k = len(theta)
     white = plain(k)
-    state = moments(domain, white, theta)
-    assert state is not None
+    state = required_moments(domain, white, theta)
     multipliers = np.linalg.solve(A.T, theta)
     return Solved(
         domain, theta, multipliers, float(-multipliers @ b), state, state.mean, 0.0, 0, True, form
     )
 
 
-def _lower_solution(problem: Problem, m: int) -> Solved | None:
+def _lower_solution(problem: PowerProblem, m: int) -> Solved | None:
     """The distribution of largest entropy under the first m powers; None if there is none."""
     if m == 0:
         return None
-    assert isinstance(problem.features, Powers)
-    assert isinstance(problem.support, Interval)
-    assert problem.tau is not None
     facts = problem.facts._replace(lower=problem.facts.lower[:m], upper=problem.facts.upper[:m])
     features = problem.features.lower(m)
-    part = problem._replace(features=features, facts=facts, tau=problem.tau[:m])
+    part = replace(problem, features=features, facts=facts, tau=problem.tau[:m])
     try:
         return powers_on_unbounded(part, LineDomain(problem.support, features, None))
     except ConstraintError:
         return None
 
 
-def _excess(problem: Problem, domain: LineDomain, theta: NDArray) -> tuple[NDArray, NDArray]:
+def _excess(problem: PowerProblem, domain: LineDomain, theta: NDArray) -> tuple[NDArray, NDArray]:
     """By how much facts exceed the moments of z under theta, and standard deviations."""
-    assert isinstance(problem.features, Powers)
-    assert problem.tau is not None
     k = len(theta)
     white = plain(k)
-    state = moments(domain, white, theta)
-    assert state is not None
+    state = required_moments(domain, white, theta)
     leading = np.array([problem.features.family.basis(j).convert(kind=Polynomial).coef[-1]
                         for j in range(1, k + 1)])  # fmt: skip
     deviation = np.sqrt(np.diag(state.covariance)) / np.abs(leading)
     return (problem.tau - state.mean) / leading, deviation
 
 
-def _padded(problem: Problem, domain: LineDomain, theta: NDArray, lower: Solved) -> Solved:
+def _padded(problem: PowerProblem, domain: LineDomain, theta: NDArray, lower: Solved) -> Solved:
     """The solution of the lower powers is that of all."""
     solved = _exact(problem, domain, theta, lower.form)
     return solved._replace(
@@ -206,7 +196,7 @@ def _padded(problem: Problem, domain: LineDomain, theta: NDArray, lower: Solved)
     )  # fmt: skip
 
 
-def _odd_top(problem: Problem) -> ConstraintError:
+def _odd_top(problem: PowerProblem) -> ConstraintError:
     k = problem.features.n_facts - 1
     facts = problem.facts
     if k == 0:
@@ -225,8 +215,7 @@ def _odd_top(problem: Problem) -> ConstraintError:
     )
 
 
-def _too_heavy(problem: Problem, excess: float) -> ConstraintError:
-    assert isinstance(problem.features, Powers)
+def _too_heavy(problem: PowerProblem, excess: float) -> ConstraintError:
     k = problem.features.m - 1
     value = problem.facts.lower[k]
     largest = value - problem.features.unit ** (k + 1) * excess

@@ -15,13 +15,16 @@ from skem.maxent.distribution.problem._feasibility import (
     possible_points,
 )
 from skem.maxent.distribution.problem._features import Powers
-from skem.maxent.distribution.problem._problem import Problem
+from skem.maxent.distribution.problem._problem import PowerProblem, Problem
 from skem.maxent.distribution.problem._quadrature import BoxDomain, LineDomain, PointDomain
 from skem.maxent.distribution.problem._supports import Box, Points
 from skem.maxent.distribution.solvers._minimise import Solved, minimise
 from skem.maxent.distribution.solvers._powers import check_powers, powers_on_unbounded
 
 TINY = 1e-8  # probability that may be that of a point which vanishes in the limit
+FLOOR_ROUNDING = 1e-9  # nats: rounding of a dual that is as low as the least log of the base
+CLEARLY = 1e-4  # tolerance of `are_independent` for points that span all directions beyond doubt
+BOX_ACCURACY = 1e-10  # change of results, relative to the largest, at twice as many panels a side
 
 
 def solve_facts(problem: Problem) -> Solved:
@@ -32,23 +35,22 @@ def solve_facts(problem: Problem) -> Solved:
     ConstraintError
         If there is none.
     """
-    if isinstance(problem.support, Points):
-        return _on_points(problem)
-    if isinstance(problem.support, Box):
-        return _on_box(problem)
-    domain = LineDomain(problem.support, problem.features, problem.log_base)
-    if isinstance(problem.features, Powers) and problem.tau is not None:
+    support = problem.support
+    if isinstance(support, Points):
+        return _on_points(problem, support)
+    if isinstance(support, Box):
+        return _on_box(problem, BoxDomain(support, problem.features, problem.log_base))
+    domain = LineDomain(support, problem.features, problem.log_base)
+    if isinstance(problem, PowerProblem):
         check_powers(problem)
         if problem.is_unbounded and problem.log_base is None:
             return powers_on_unbounded(problem, domain)
     return minimise(problem, domain)
 
 
-def _on_points(problem: Problem) -> Solved:
+def _on_points(problem: Problem, support: Points) -> Solved:
     """A face of the convex hull is found by linear programming, and its limit distribution."""
-    support, features = problem.support, problem.features
-    assert isinstance(support, Points)
-    x = support.points[:, 0] if support.flat else support.points
+    x, features = support.x, problem.features
     y = (support.points - features.center) / features.scale
     basis = features.of(x, y)
     A, b = features.linear_map()
@@ -57,46 +59,54 @@ def _on_points(problem: Problem) -> Solved:
         raise ValueError("features must be finite at all points of support.")
     log_base = np.zeros(len(x)) if problem.log_base is None else problem.log_base(x)
     use = log_base > -np.inf
-    solved, error = None, None
+    domain = _among(support, basis, log_base, use)
+    found: Solved | ConstraintError
     try:
-        solved = _among(problem, x, basis, log_base, use)
-        if solved.converged and _is_inside(solved, use):
-            return solved
-    except ConstraintError as caught:
-        error = caught
+        found = _minimise_among(problem, domain)
+        if found.converged and _is_inside(found, domain, use):
+            return found
+    except ConstraintError as error:
+        found = error
     possible = use.copy()
     possible[use] = _possible(problem, basis[use], f[use], use)
     if not possible.any():
         check_reachable(f[use], problem.facts, support)
         raise ConstraintError(f"The constraints contradict each other on {support}.")
     if (possible == use).all():
-        if solved is None:
-            assert error is not None
-            raise error
-        return solved
-    solved = _among(problem, x, basis, log_base, possible)
+        if isinstance(found, ConstraintError):
+            raise found
+        return found
+    solved = _minimise_among(problem, _among(support, basis, log_base, possible))
     return solved._replace(boundary=True, removing=_removing(problem, f[use], possible[use]))
 
 
-def _among(problem: Problem, x: NDArray, basis: NDArray, log_base: NDArray, use: NDArray) -> Solved:
-    """The distribution on some of the points."""
-    domain = PointDomain(
-        x, basis, np.where(use, log_base, -np.inf), independent=are_independent(basis[use])
+def _among(support: Points, basis: NDArray, log_base: NDArray, use: NDArray) -> PointDomain:
+    """Sums over some of the points."""
+    return PointDomain(
+        support, basis, np.where(use, log_base, -np.inf), independent=are_independent(basis[use])
     )
-    return minimise(problem, domain, floor=float(log_base[use].min()) - 1e-9)
 
 
-def _is_inside(solved: Solved, use: NDArray) -> bool:
+def _minimise_among(problem: Problem, domain: PointDomain) -> Solved:
+    """The distribution on the points of the domain.
+
+    Where some distribution meets the facts, the dual is at least its entropy relative to the base,
+    which on points is at least the least log of the base. Below that, none meets them.
+    """
+    log_base = domain.log_base[domain.log_base > -np.inf]
+    return minimise(problem, domain, floor=float(log_base.min()) - FLOOR_ROUNDING)
+
+
+def _is_inside(solved: Solved, domain: PointDomain, use: NDArray) -> bool:
     """Whether the facts lie in the interior of what is possible on the points.
 
     They do where they are met with positive probabilities of points that span all directions.
     """
-    p, domain = solved.state.probability, solved.domain
-    assert isinstance(domain, PointDomain)
+    p = solved.state.probability
     if (p[use] * use.sum() > TINY).all():
         return True
     plenty = solved.state.nodes.basis[p > TINY]
-    return domain.independent and are_independent(plenty, digits=1e-4)
+    return domain.independent and are_independent(plenty, tolerance=CLEARLY)
 
 
 def _removing(problem: Problem, f: NDArray, possible: NDArray) -> NDArray:
@@ -146,18 +156,20 @@ def _possible(problem: Problem, basis: NDArray, f: NDArray, use: NDArray) -> NDA
     return possible_points(cone_of_equalities(f, problem.facts.lower), known)
 
 
-def _on_box(problem: Problem) -> Solved:
-    """Twice as many nodes, until that changes nothing."""
-    assert isinstance(problem.support, Box)
-    domain: BoxDomain | None = BoxDomain(problem.support, problem.features, problem.log_base)
+def _on_box(problem: Problem, first: BoxDomain) -> Solved:
+    """Twice as many nodes a side, until that changes nothing."""
+    domain: BoxDomain | None = first
     before = None
     while domain is not None:
         solved = minimise(problem, domain)
-        white = np.append(solved.mean, solved.state.log_z)
-        if before is not None and np.abs(white - before).max() <= 1e-10 * (1 + np.abs(white).max()):
-            return solved
-        before, domain = white, domain.finer()
+        found = np.append(solved.mean, solved.state.log_z)
+        if before is not None:
+            allowed = BOX_ACCURACY * (1 + np.abs(found).max())
+            if np.abs(found - before).max() <= allowed:
+                return solved
+        before, domain = found, domain.finer()
     raise ValueError(
-        "The density on the box could not be integrated to 1e-10: it is too concentrated, or a "
-        "feature or the base has a jump. Make the box smaller, or give points as support."
+        f"The density on the box could not be integrated to {BOX_ACCURACY:g}: it is too "
+        "concentrated, or a feature or the base has a jump. Make the box smaller, or give points "
+        "as support."
     )

@@ -23,8 +23,18 @@ from skem.maxent.distribution.problem._supports import Interval
 from skem.maxent.distribution.solvers._inequalities import admissible
 
 HUGE = 1e150  # a feature that is larger decides a tail on its own
+FARTHEST = 1e120  # distance beyond which no point is looked at: its square must be finite
+# Distances from the bulk at which tails are looked at, as powers of ten: densely up to 1e16, where
+# functions may still take turns, then sparsely up to 1e100, where the fastest one decides.
+SOON, LATER, LAST = 0.25, 4.0, 100
+DENSE_UNTIL = 16
 CUTS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)  # powers of ten, in units of the bulk, where tails begin
 WORTH = 0.1  # nats by which a multiple must be better
+FACTORS = (4.0, 0.25)  # of multiples, squared as long as they are better
+EXTREME = 1e150  # a factor beyond that, or below its inverse, is not tried
+# y between which the mass may be, off ends at which functions may be infinite.
+BULK = {"line": (-2, 2), "half line": (0.1, 2), "interval": (-0.9, 0.9)}
+N_BULK = 16  # points there
 LARGEST = (4.0, 64.0)  # multipliers, per unit spread of their function
 
 
@@ -66,7 +76,7 @@ def _by_tails(problem: Problem, domain: LineDomain) -> NDArray | None:
     low = np.where(np.isfinite(facts.upper), -1.0, 0.0)
     high = np.where(np.isfinite(facts.lower), 1.0, 0.0)
     for cut in CUTS:
-        rows, needed = _tails(domain, spread, cut)
+        rows, needed = _tails(problem.features, domain, spread, cut)
         for largest in LARGEST:
             lam = _combination(rows, needed, largest * low, largest * high) / spread
             if lam.any() and domain.nodes(A.T @ lam) is not None:
@@ -77,9 +87,7 @@ def _by_tails(problem: Problem, domain: LineDomain) -> NDArray | None:
 def _spread(features: Features, support: Interval) -> NDArray:
     """How each function spreads where the mass may be; one where that cannot be told."""
     center, scale = float(features.center[0]), float(features.scale[0])
-    y = np.linspace(
-        *{"line": (-2, 2), "half line": (0.1, 2), "interval": (-0.9, 0.9)}[support.kind], 16
-    )
+    y = np.linspace(*BULK[support.kind], N_BULK)
     with np.errstate(over="ignore", invalid="ignore"):
         spread = _values(features, center + scale * y).std(axis=0)
     return np.where((spread > 0) & (spread < HUGE), spread, 1.0)
@@ -98,9 +106,13 @@ def _values(features: Features, x: NDArray) -> NDArray:
         return f[:-1] - f[-1]
 
 
-def _tails(domain: LineDomain, spread: NDArray, cut: float) -> tuple[NDArray, NDArray]:
+def _tails(
+    features: Features, domain: LineDomain, spread: NDArray, cut: float
+) -> tuple[NDArray, NDArray]:
     """Functions at points far out, in units of their spread, and what the exponent must exceed."""
-    far = 10.0 ** np.concatenate([np.arange(cut, 16, 0.25), np.arange(max(cut, 16), 100, 4.0)])
+    dense = np.arange(cut, DENSE_UNTIL, SOON)
+    sparse = np.arange(max(cut, DENSE_UNTIL), LAST, LATER)
+    far = 10.0 ** np.concatenate([dense, sparse])
     support, center, scale = domain.support, domain.center, abs(domain.scale)
     if support.kind == "line":
         distance = np.concatenate([scale * far, scale * far])
@@ -111,9 +123,9 @@ def _tails(domain: LineDomain, spread: NDArray, cut: float) -> tuple[NDArray, ND
     else:
         distance = np.concatenate([scale / far, scale / far])
         x = np.concatenate([support.low + scale / far, support.high - scale / far])
-    within = (x > support.low) & (x < support.high) & (distance < 1e120)
+    within = (x > support.low) & (x < support.high) & (distance < FARTHEST)
     x, distance = x[within], distance[within]
-    f = _values(domain.features, x) / spread
+    f = _values(features, x) / spread
     size = np.abs(f).max(axis=1, initial=0.0)
     with np.errstate(all="ignore"):
         needed = np.log(distance / scale) + 2 * np.log(np.maximum(size, 1.0))
@@ -163,9 +175,9 @@ def _improved(problem: Problem, domain: LineDomain, start: NDArray) -> NDArray:
     for which in [every, *np.eye(len(start), dtype=bool)] * 2:
         if not best[which].any():
             continue
-        for first in (4.0, 0.25):
+        for first in FACTORS:
             factor = first
-            while 1e-150 < factor < 1e150:
+            while 1 / EXTREME < factor < EXTREME:
                 trial = np.where(which, best * factor, best)
                 if not (value := dual(trial)) < least - WORTH:
                     if factor == first:
