@@ -13,8 +13,7 @@ Conventions:
 
 from __future__ import annotations
 
-import threading
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,9 +21,8 @@ from scipy.special import digamma, gammaln
 
 from skem.em import EMModelBase, Rows
 from skem.topics._counts import Counts, tokens_of, weights_of
+from skem.topics._derived import Derived
 from skem.topics.lda._dirichlet import LARGEST, SMALLEST, fit_dirichlet, fit_symmetric
-
-_LOCK = threading.Lock()
 
 # EM maps before priors are learned, for they would be those of the start; and, for CVB0, between
 # two updates of them.
@@ -80,17 +78,7 @@ class LDAModel(EMModelBase):
         self.extra = extra
         self.max_doc_iter = max_doc_iter
         self.doc_tol = doc_tol
-        self._kept: tuple[Any, Any] = (None, None)
-
-    def _once(self, params: LDAParams) -> Any:
-        """What all blocks share, computed by the first of them."""
-        with _LOCK:
-            if self._kept[0] is not params:
-                self._kept = (params, self._shared(params))
-            return self._kept[1]
-
-    def _shared(self, params: LDAParams) -> Any:
-        raise NotImplementedError
+        self._derived = Derived()
 
     def expected_statistics(self, params: LDAParams, rows: Rows) -> LDAStatistics:
         raise NotImplementedError
@@ -122,14 +110,12 @@ class LDAModel(EMModelBase):
         docs = np.maximum(vector[split:].reshape(params.docs.shape), 0.0)
         return params._replace(words=words, docs=docs)
 
-    def __getstate__(self) -> dict[str, Any]:
-        return vars(self) | {"_kept": (None, None)}
-
 
 class VBModel(LDAModel):
     """Variational Bayes (Blei, Ng and Jordan 2003; Hoffman, Blei and Bach 2010)."""
 
-    def _shared(self, params: LDAParams) -> tuple[NDArray, NDArray, NDArray, NDArray]:
+    def _expectations(self, params: LDAParams) -> tuple[NDArray, NDArray, NDArray, NDArray]:
+        """Exp E[log p(w|z)] relative to the largest of each word, logs of these, and two sums."""
         from skem.topics.lda._kernels import topic_expectations
 
         p, k = params.words.shape
@@ -142,7 +128,7 @@ class VBModel(LDAModel):
         from skem.topics._kernels import multiply_rows
         from skem.topics.lda._vb_kernels import vb_e_step
 
-        phi, tops, shift, _ = self._once(params)
+        phi, tops, shift, _ = self._derived.of(params, self._expectations)
         counts: Counts = rows.X
         weight = weights_of(rows)
         docs = params.docs[rows.start : rows.start + counts.shape[0]].copy()
@@ -172,7 +158,7 @@ class VBModel(LDAModel):
         if self._learning(params, 1):
             alpha = fit_dirichlet(statistics.gains / statistics.loss, alpha)
             if self.extra is None:
-                *_, logs = self._once(params)
+                *_, logs = self._derived.of(params, self._expectations)
                 eta = fit_symmetric(logs.sum() / params.words.size, eta, len(params.words))
         docs = np.concatenate(statistics.local)
         words = self.with_prior(statistics.words)
@@ -214,7 +200,8 @@ class CVB0Model(LDAModel):
         """Maps before which a stop would be too early: priors are learned later."""
         return 2 * _BEFORE_LEARNING if self.learn_priors else 0
 
-    def _shared(self, params: LDAParams) -> tuple[NDArray, NDArray, NDArray]:
+    def _predictive(self, params: LDAParams) -> tuple[NDArray, NDArray, NDArray]:
+        """(n_wz + eta) / (n_z + p eta), 1 / (n_z + p eta) and alpha, in the dtype of the counts."""
         p = len(params.words)
         dtype = params.words.dtype
         totals = params.words.sum(0, dtype=np.float64) + p * params.eta
@@ -225,7 +212,7 @@ class CVB0Model(LDAModel):
     def expected_statistics(self, params: LDAParams, rows: Rows) -> LDAStatistics:
         from skem.topics.lda._kernels import cvb0_e_step, minka_terms
 
-        phi, inverse, alpha = self._once(params)
+        phi, inverse, alpha = self._derived.of(params, self._predictive)
         counts: Counts = rows.X
         weight = weights_of(rows)
         docs = params.docs[rows.start : rows.start + counts.shape[0]].copy()

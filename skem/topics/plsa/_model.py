@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from skem.em import EMModelBase, Rows
 from skem.topics._counts import Counts, tokens_of, weights_of
+from skem.topics._derived import Derived
 from skem.topics._limits import relative_powers
 
 # Of a prior that asks for sparsity: where its density stops to grow.
@@ -82,19 +83,17 @@ class PLSAModel(EMModelBase):
         self.doc_weight = weight
         # in coordinates a weight of 2 is a row twice; extremes would leave the range of float32
         self._coordinate_unit = float(np.clip(unit, 1e-3, 1e3))
-        self._powered: tuple = (None, None, None, None)
+        self._derived = Derived()
 
     def _tempered(self, params: PLSAParams) -> tuple[PLSAParams, NDArray, NDArray]:
         """Powers 1 / temperature, relative to the largest of each word and of each document.
 
-        Logs of those follow, (p,) and (n,). Computed once for all blocks.
+        Logs of the largest follow, (p,) and (n,).
         """
-        if self._powered[0] is not params:
-            power = 1 / self.temperature
-            topics, words = relative_powers(params.topics, power, 1)
-            mixtures, documents = relative_powers(params.mixtures, power, 1)
-            self._powered = (params, PLSAParams(topics, mixtures), words, documents)
-        return self._powered[1:]
+        power = 1 / self.temperature
+        topics, words = relative_powers(params.topics, power, 1)
+        mixtures, documents = relative_powers(params.mixtures, power, 1)
+        return PLSAParams(topics, mixtures), words, documents
 
     def expected_statistics(self, params: PLSAParams, rows: Rows) -> PLSAStatistics:
         from skem.topics._kernels import e_step
@@ -104,7 +103,7 @@ class PLSAModel(EMModelBase):
         value = 0.0
         (topics, mixtures), weight = params, weights_of(rows)
         if self.temperature != 1:
-            (topics, mixtures), *tops = self._tempered(params)
+            (topics, mixtures), *tops = self._derived.of(params, self._tempered)
             value = _divided_out(counts, weight, tops[0], tops[1][part])
         words = np.zeros(topics.shape, topics.dtype)
         local = np.empty_like(mixtures[part])
@@ -116,7 +115,9 @@ class PLSAModel(EMModelBase):
     def maximize(self, statistics: PLSAStatistics, params: PLSAParams) -> PLSAParams:
         from skem.topics._kernels import maximize_columns, maximize_rows
 
-        topics = params.topics if self.temperature == 1 else self._tempered(params)[0].topics
+        topics = params.topics
+        if self.temperature != 1:
+            topics = self._derived.of(params, self._tempered)[0].topics
         local = statistics.local
         counts = local[0] if len(local) == 1 else np.concatenate(local)
         maximize_rows(counts, self.doc_prior, params.mixtures, FLOOR, counts)
