@@ -55,9 +55,7 @@ def test_no_fit_goes_on_with_another_covariance_type(fitted, later):
     mixture.set_params(covariance_type=later)
     with pytest.raises(ValueError, match=r"warm_start=True.*covariance_type=.*warm_start=False"):
         mixture.fit(X)
-    with pytest.raises(
-        ValueError, match=f"covariance_type='{fitted}'.*cannot change between"
-    ):
+    with pytest.raises(ValueError, match=f"covariance_type='{fitted}'.*cannot change between"):
         mixture.partial_fit(X)
     assert mixture.means_ is means
     mixture.set_params(warm_start=False).fit(X)

@@ -24,10 +24,18 @@ from skem.topics._counts import Counts, tokens_of, weights_of
 from skem.topics._derived import Derived
 from skem.topics.lda._dirichlet import LARGEST, SMALLEST, fit_dirichlet, fit_symmetric
 
-# EM maps before priors are learned, for they would be those of the start; and, for CVB0, between
-# two updates of them.
 _BEFORE_LEARNING = 10
+"""EM maps before priors are learned: earlier ones would be those of the start."""
+
 _LEARN_EVERY = 5
+"""EM maps of CVB0 between two updates of the priors, which cost a pass over the documents."""
+
+_FREQUENT_UPDATES = 10
+"""Updates of the priors after which they move little, and the interval doubles."""
+
+_OF_BOUND, _OF_TERMS = 64, 4
+"""Rounding error of a bound, and of each of its terms that may cancel, in units of eps times the
+size: the first as in `EMModelBase.rounding`."""
 
 
 class LDAParams(NamedTuple):
@@ -46,7 +54,7 @@ class LDAStatistics(NamedTuple):
     log_likelihood: float
     weight: float  # tokens
     words: NDArray  # (p, k)
-    gains: NDArray  # (k,): what the learning of alpha needs
+    gains: NDArray  # (k,): needed to learn alpha
     loss: float  # the same
     local: tuple
 
@@ -88,7 +96,7 @@ class LDAModel(EMModelBase):
 
     def _learning(self, params: LDAParams, every: int) -> bool:
         age = params.age + 1 - _BEFORE_LEARNING
-        if every > 1 and age >= 10 * every:  # priors move little by now
+        if every > 1 and age >= _FREQUENT_UPDATES * every:
             every *= 2
         return self.learn_priors and age >= 0 and age % every == 0
 
@@ -173,7 +181,7 @@ class VBModel(LDAModel):
         return (statistics.log_likelihood + topics) / statistics.weight
 
     def _of_extra(self, params: LDAParams, extra: NDArray) -> float:
-        """What log p(topics) under the prior has above that under the one without ``extra``."""
+        """Log p(topics) under the prior, less that under the prior without ``extra``."""
         counts, eta = params.words.astype(np.float64), params.eta
         p = len(counts)
         logs = digamma(counts + eta) - digamma(counts.sum(0) + p * eta)
@@ -181,13 +189,13 @@ class VBModel(LDAModel):
         return float((extra * logs - gammaln(extra + eta) + gammaln(eta)).sum() + scale.sum())
 
     def rounding(self, statistics: LDAStatistics, params: LDAParams) -> float:
-        """Of the bound, and of the terms of words and documents, which may cancel."""
+        """That of the bound, and of the terms of words and documents, which may cancel."""
         eps = np.finfo(params.words.dtype).eps
         (p, k), alpha, eta = params.words.shape, params.alpha, params.eta
         terms = k * (p * (1 + abs(gammaln(eta))) + abs(gammaln(p * eta)))
         terms += len(params.docs) * (k + abs(gammaln([*alpha, alpha.sum()])).sum())
-        error = 4 * np.finfo(np.float64).eps * terms / statistics.weight
-        return float(error + 64 * eps * max(1.0, abs(self.bound(statistics, params))))
+        error = _OF_TERMS * np.finfo(np.float64).eps * terms / statistics.weight
+        return float(error + _OF_BOUND * eps * max(1.0, abs(self.bound(statistics, params))))
 
 
 class CVB0Model(LDAModel):
@@ -197,7 +205,7 @@ class CVB0Model(LDAModel):
 
     @property
     def settled_after(self) -> int:
-        """Maps before which a stop would be too early: priors are learned later."""
+        """EM maps before which the fit must not stop, because priors are learned later."""
         return 2 * _BEFORE_LEARNING if self.learn_priors else 0
 
     def _predictive(self, params: LDAParams) -> tuple[NDArray, NDArray, NDArray]:
@@ -231,7 +239,7 @@ class CVB0Model(LDAModel):
 
         alpha, eta = params.alpha, params.eta
         if self._learning(params, _LEARN_EVERY):
-            if statistics.loss > 0:  # documents of next to no tokens tell nothing of priors
+            if statistics.loss > 0:  # documents of nearly no tokens say nothing about priors
                 alpha = np.clip(alpha * statistics.gains / statistics.loss, SMALLEST, LARGEST)
             if self.extra is None:
                 gain, loss = symmetric_minka_terms(statistics.words, eta)
