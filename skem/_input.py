@@ -63,8 +63,9 @@ def refuse_dates(value: Any, name: str) -> None:
     else:
         found = ["its dtype"] if _is_date(_dtype_of(value), value) else []
     if found:
+        listed = ", ".join(found[:_LISTED])
         raise ValueError(
-            f"{name} holds dates or times ({', '.join(found[:_LISTED])}), which are not numbers. Give "
+            f"{name} holds dates or times ({listed}), which are not numbers. Give "
             "numbers in a unit of your choice, such as (dates - first) / numpy.timedelta64(1, 'D')."
         )
 
