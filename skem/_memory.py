@@ -38,5 +38,5 @@ def refuse_beyond_memory(needed: float, what: str, remedy: str) -> None:
 
 
 def refuse_starts_beyond_memory(n_init: int, numbers: float = 0.0) -> None:
-    """The same for starts, which are all held at once; ``numbers`` are bytes of one's parameters."""
+    """The same for starts, which are all held at once; each needs so many bytes of ``numbers``."""
     refuse_beyond_memory(n_init * (numbers + _OF_A_START), f"n_init={n_init}", "Lower n_init.")
