@@ -23,7 +23,7 @@ class TrainingRows:
     unit : float or None
         What the weights are divided by; computed from them if None, see `unit_of`.
     n_components : int
-        Components, of which the first batch must not have more than rows.
+        Number of components; the first batch must have at least as many rows.
     first : bool
         Whether this is the first batch, or a whole fit.
     row_values : int
