@@ -11,7 +11,7 @@ __all__ = ["CallbackSupportMixin", "IterationCallbacks", "with_callbacks"]
 
 
 class IterationCallbacks:
-    """Tells an estimator's callbacks of its iterations; one task an iteration.
+    """Informs an estimator's callbacks of its iterations; one task per iteration.
 
     With one start the iterations are the subtasks of ``fit``; with several, each start is a
     subtask and its iterations are subtasks of it.
@@ -22,7 +22,7 @@ class IterationCallbacks:
         Its ``fit`` is wrapped in `with_callbacks`.
     n_starts : int
     max_iter : int
-        Iterations of a start at the most.
+        Maximum number of iterations of a start.
     X, y, metadata : Any
         What the callbacks get to see.
     """
@@ -49,7 +49,7 @@ class IterationCallbacks:
 
     @property
     def active(self) -> bool:
-        """Whether anybody listens."""
+        """Whether there are callbacks."""
         return bool(getattr(self._estimator, "_skl_callbacks", None))
 
     def _start(self, number: int) -> Any:

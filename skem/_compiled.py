@@ -1,4 +1,4 @@
-"""What compiled kernels of several packages share: exp and log that vectorise, and the licence."""
+"""What compiled kernels of several packages share: exp and log that vectorise, and flags."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic, overload
 
-# Sums may be reordered and products fused, which loops need to vectorise; NaN and inf keep
-# their meaning.
 VECTORISE = {"contract", "nsz", "arcp", "reassoc"}
+"""Flags of loops: sums may be reordered and products fused, which vectorisation needs; NaN and inf
+keep their meaning."""
 
 
 @intrinsic
@@ -40,11 +40,12 @@ def exp(x):
     raise NotImplementedError
 
 
-# e^-600 = 3e-261 and e^-60 = 9e-27 leave room for a weight, a square of a difference and a sum of
-# many on the way to the smallest normal numbers, 2e-308 and 1e-38; beside a probability of one they
-# are far below rounding.
 EXP_CUT = -600.0
 EXP_CUT_32 = np.float32(-60.0)
+"""e^-600 = 3e-261 and e^-60 = 9e-27 leave room for a weight, a square of a difference and a sum of
+many above the smallest normal numbers, 2e-308 and 1e-38; compared with a probability of one, they
+are far below rounding.
+"""
 
 
 @overload(exp, inline="never", jit_options={"fastmath": {"contract", "nsz", "arcp"}})

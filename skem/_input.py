@@ -1,7 +1,7 @@
-"""Masks and dates are refused: NumPy would take what is masked, and dates for numbers.
+"""Masks and dates are refused, because NumPy would silently use them as numbers.
 
-The mask of a masked array is lost when it is made a plain array, and a date becomes its number of
-nanoseconds since 1970. Neither is said.
+The mask of a masked array is lost when it is converted to a plain array, and a date becomes its
+number of nanoseconds since 1970.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from sklearn.utils import validation
 
 from skem._sparse import check_sparse_indices
 
-# How dtypes of NumPy, pandas, pyarrow and polars that are dates, times or spans begin.
 _DATES = ("date", "time", "duration", "period")
+"""How the names of dtypes of NumPy, pandas, pyarrow and polars for dates, times or spans begin."""
+
 _DATE_TYPES = (
     datetime.date,
     datetime.time,
@@ -25,14 +26,17 @@ _DATE_TYPES = (
     np.timedelta64,
 )
 
+_LISTED = 5
+"""Columns that an error lists at most."""
+
 
 def refuse_masks(value: Any, name: str) -> None:
-    """Refuse a masked array of which something is masked, and a sequence that holds one.
+    """Refuse a masked array with masked entries, and a sequence that holds one.
 
     Raises
     ------
     ValueError
-        It names the parameter, and says what to give.
+        If there is one; the message names the parameter, and says what to give.
     """
     parts = value if isinstance(value, (list, tuple)) else [value]
     n_masked = sum(int(np.ma.getmaskarray(p).sum()) for p in parts if np.ma.is_masked(p))
@@ -45,12 +49,12 @@ def refuse_masks(value: Any, name: str) -> None:
 
 
 def refuse_dates(value: Any, name: str) -> None:
-    """Refuse dates, times and spans of time where numbers are meant.
+    """Refuse dates, times and spans of time where numbers are expected.
 
     Raises
     ------
     ValueError
-        It names the parameter, and says what to give.
+        If there is one; the message names the parameter, and says what to give.
     """
     dtypes: Any = getattr(value, "dtypes", None)
     if np.ndim(dtypes) == 1:  # a frame
@@ -59,14 +63,15 @@ def refuse_dates(value: Any, name: str) -> None:
     else:
         found = ["its dtype"] if _is_date(_dtype_of(value), value) else []
     if found:
+        listed = ", ".join(found[:_LISTED])
         raise ValueError(
-            f"{name} holds dates or times ({', '.join(found[:5])}), which are not numbers. Give "
+            f"{name} holds dates or times ({listed}), which are not numbers. Give "
             "numbers in a unit of your choice, such as (dates - first) / numpy.timedelta64(1, 'D')."
         )
 
 
 def _is_date(dtype: Any, value: Any, column: Any = None) -> bool:
-    """Whether a dtype is that of dates, or objects of an array (or a column of it) are such."""
+    """Whether a dtype is that of dates, or an array (or its column) of objects holds dates."""
     name = str(dtype).lower()
     if name != "object":
         return name.startswith(_DATES)
@@ -75,7 +80,7 @@ def _is_date(dtype: Any, value: Any, column: Any = None) -> bool:
 
 
 def _dtype_of(value: Any) -> Any:
-    """The dtype of an array, or that which a sequence would have as one."""
+    """The dtype of an array, or of the array that a sequence would become."""
     if isinstance(value, (list, tuple)):
         try:
             return np.asarray(value).dtype
@@ -85,7 +90,7 @@ def _dtype_of(value: Any) -> Any:
 
 
 def refuse_masks_and_dates(value: Any, name: str) -> None:
-    """Both."""
+    """Refuse masked arrays as well as dates."""
     refuse_masks(value, name)
     refuse_dates(value, name)
 
@@ -93,8 +98,7 @@ def refuse_masks_and_dates(value: Any, name: str) -> None:
 def validate_data(estimator: Any, /, X: Any, y: Any = "no_validation", **options: Any) -> Any:
     """As `sklearn.utils.validation.validate_data`, without masks, and without dates in X.
 
-    A date may be the name of a class in y. Indices of sparse matrices are looked at before anything
-    converts them.
+    Dates may be classes in y. Indices of sparse matrices are checked before anything converts them.
     """
     check_sparse_indices(X)
     refuse_masks_and_dates(X, "X")

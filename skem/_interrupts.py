@@ -1,9 +1,9 @@
-"""Ctrl-C: how it arrives, who has pressed it, and when it has to wait.
+"""Ctrl-C: how it arrives, whether it was pressed, and how it can be delayed.
 
-Python turns the signal into a KeyboardInterrupt wherever it next looks for signals. Inside a
-compiled kernel that is on the way back, where the exception is taken for a fault of the kernel:
-what arrives is a SystemError whose cause is the KeyboardInterrupt. Other libraries wrap it in
-errors of their own.
+Python turns the signal into a KeyboardInterrupt wherever it next checks for signals. For a compiled
+kernel this is on its return, where the exception is mistaken for a fault of the kernel: what
+arrives is a SystemError whose cause is the KeyboardInterrupt. Other libraries wrap it in errors of
+their own.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ def is_interrupt(error: BaseException | None, before: BaseException | None = Non
     ----------
     error : BaseException or None
     before : BaseException or None, default=None
-        What was being handled when the work began, such as an interrupt of an earlier fit: it is
-        in the chain of all that is raised meanwhile, and has not led to it.
+        The exception that was being handled when the work began, such as an interrupt of an earlier
+        fit. It is in the chain of everything that is raised meanwhile, without being its cause.
     """
     seen: set[int] = set()
     left = [error]
@@ -43,7 +43,7 @@ def is_interrupt(error: BaseException | None, before: BaseException | None = Non
 
 @contextlib.contextmanager
 def plain_interrupts() -> Iterator[None]:
-    """Raise a KeyboardInterrupt in the place of any exception that one has led to."""
+    """Raise a KeyboardInterrupt instead of any exception that was caused by one."""
     before = sys.exception()
     try:
         yield
@@ -56,7 +56,7 @@ def plain_interrupts() -> Iterator[None]:
 
 
 class Noted:
-    """Whether Ctrl-C was pressed meanwhile."""
+    """Whether Ctrl-C was pressed during the work."""
 
     def __init__(self) -> None:
         self.pressed = False
@@ -66,8 +66,8 @@ class Noted:
 def _handler(handle: Callable[[Any, int, Any], None]) -> Iterator[Any]:
     """Handle SIGINT by ``handle(previous handler, number, frame)``; yields the previous one.
 
-    Python handles signals in the main thread only: nothing is done in others, nor where there is
-    no handler of Python's.
+    Python handles signals only in the main thread: nothing is done in other threads, or if there is
+    no handler of Python's own.
     """
     previous = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or not callable(previous):
@@ -79,14 +79,14 @@ def _handler(handle: Callable[[Any, int, Any], None]) -> Iterator[Any]:
     finally:
         try:
             signal.signal(signal.SIGINT, previous)
-        except KeyboardInterrupt:  # it handles what is pending first, and then changes nothing
+        except KeyboardInterrupt:  # raised for a pending signal, before the handler is changed
             signal.signal(signal.SIGINT, previous)
             raise
 
 
 @contextlib.contextmanager
 def interrupts_noted() -> Iterator[Noted]:
-    """Note whether Ctrl-C is pressed, which has the effect that it always has."""
+    """Note whether Ctrl-C is pressed, which has its usual effect."""
     noted = Noted()
 
     def handle(previous: Any, number: int, frame: Any) -> None:
@@ -99,11 +99,10 @@ def interrupts_noted() -> Iterator[Noted]:
 
 @contextlib.contextmanager
 def interrupts_later() -> Iterator[Noted]:
-    """Let Ctrl-C wait until the work inside is done, and note it.
+    """Delay Ctrl-C until the work inside is done, and note it.
 
-    The handler that was there is called afterwards. Where it raises KeyboardInterrupt, ``pressed``
-    takes its place: whoever asked for the delay has a result, and says that it came to an early
-    end.
+    The previous handler is called afterwards. If it raises a KeyboardInterrupt, ``pressed`` is set
+    instead: the caller has a result by then, and reports that the fit was interrupted.
     """
     noted, waiting = Noted(), []
 

@@ -1,8 +1,8 @@
-"""Compiled kernels are kept on disk where that works, and compiled anew where it does not.
+"""Compiled kernels are kept on disk if possible, and otherwise compiled again in each process.
 
-numba keeps what it has compiled beside the source, or in the user's cache directory. Where neither
-can be written it refuses to define the kernel; a full disk, or a file that was cut off, fails each
-call. Here no fault of the cache is one of the kernel.
+numba stores compiled code next to the source, or in the user's cache directory. If neither can be
+written, it refuses to define the kernel; and on a full disk, or with a truncated file, each call
+fails. Here, faults of the cache do not affect the kernel.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ _has_warned = False
 
 
 def njit(function: Callable | None = None, *, cache: bool = False, **options: Any) -> Any:
-    """`numba.njit`, whose cache is used as far as it can be.
+    """`numba.njit`, with a cache that is used only as far as it works.
 
     Parameters
     ----------
     function : callable, default=None
-        What is compiled; None makes a decorator.
+        The kernel; with None, a decorator is returned.
     cache : bool, default=False
         Whether to keep the compiled code on disk.
     **options : dict
-        Of `numba.njit`.
+        Other options of `numba.njit`.
     """
     if function is None:
         return lambda kernel: njit(kernel, cache=cache, **options)
@@ -43,7 +43,7 @@ def njit(function: Callable | None = None, *, cache: bool = False, **options: An
 
 
 class KernelCache(FunctionCache):
-    """numba's cache of one function, that fails nothing but itself."""
+    """numba's cache of one function, whose failures do not affect the function."""
 
     def __init__(self, py_func: Callable):
         self._why_not: Exception | None = None
@@ -79,7 +79,7 @@ class KernelCache(FunctionCache):
             _warn(error)
 
     def _begin_anew(self, error: Exception) -> None:
-        """Files that cannot be read are replaced, where that is possible."""
+        """Replace files that cannot be read, if possible."""
         try:
             self.flush()
         except OSError:
@@ -89,15 +89,15 @@ class KernelCache(FunctionCache):
 
 
 def _warn(error: Exception) -> None:
-    """Once in a process: each kernel would say the same."""
+    """Warn once per process: the message is the same for each kernel."""
     global _has_warned
     with _lock:
         if _has_warned:
             return
         _has_warned = True
     warn_user(
-        f"Compiled kernels cannot be kept on disk ({type(error).__name__}: {error}), so that this "
-        "process compiles them again: results are the same, first calls take longer. Set the "
-        "environment variable NUMBA_CACHE_DIR to a directory that can be written, with some space.",
+        f"Compiled kernels cannot be kept on disk ({type(error).__name__}: {error}), so this "
+        "process compiles them again: results are the same, but first calls take longer. Set the "
+        "environment variable NUMBA_CACHE_DIR to a writable directory with free space.",
         RuntimeWarning,
     )

@@ -1,4 +1,4 @@
-"""What would not fit into the memory of the machine is refused before anything is made."""
+"""What would not fit into the memory of the machine is refused before it is allocated."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ import os
 _GIB = 2**30
 
 _OF_A_START = 2048
-"""Bytes of a start beside its numbers: its run, and what that has passed."""
+"""Bytes of a start besides its parameters: the run, and the record of its bounds."""
 
 
 def refuse_beyond_memory(needed: float, what: str, remedy: str) -> None:
-    """Refuse what takes more bytes than the machine has; where that is not known, nothing.
+    """Refuse what needs more bytes than the machine has; nothing if that is not known.
 
     Parameters
     ----------
     needed : float
         Bytes.
     what : str
-        What needs them, with the name of the parameter; the subject of a sentence.
+        What needs them, with the name of the parameter, as the subject of a sentence.
     remedy : str
         What to do, as a sentence.
 
@@ -38,5 +38,5 @@ def refuse_beyond_memory(needed: float, what: str, remedy: str) -> None:
 
 
 def refuse_starts_beyond_memory(n_init: int, numbers: float = 0.0) -> None:
-    """The same for starts, which are held together: so many bytes of numbers in each."""
+    """The same for starts, which are all held at once; each needs so many bytes of ``numbers``."""
     refuse_beyond_memory(n_init * (numbers + _OF_A_START), f"n_init={n_init}", "Lower n_init.")

@@ -30,9 +30,9 @@ _SHOWN = 80
 
 
 class Interval(_param_validation.Interval):
-    """An interval of numbers, to which True and False do not belong.
+    """An interval of numbers, which does not contain True and False.
 
-    Nor do integers to one of real numbers if they are too large for a float.
+    An interval of real numbers does not contain integers that are too large for a float.
     """
 
     def is_satisfied_by(self, val: Any) -> bool:
@@ -42,19 +42,19 @@ class Interval(_param_validation.Interval):
 
 
 def n_jobs_was_set() -> bool:
-    """Whether a context of joblib says how many jobs there are.
+    """Whether a context of joblib sets the number of jobs.
 
-    It reports one job both where nothing is set and where one job was asked for.
+    joblib itself reports one job both if nothing is set and if one job was asked for.
     """
     config = getattr(joblib.parallel._backend, "config", {})
     return isinstance(config.get("n_jobs"), int)
 
 
 def fit_context(*, prefer_skip_nested_validation: bool) -> Callable[[Callable], Callable]:
-    """As scikit-learn's, which checks the parameters; meanwhile they are Python's own numbers.
+    """As scikit-learn's, which checks the parameters; during the call, they are Python numbers.
 
-    A search gives numbers of NumPy: torch and threadpoolctl refuse some of them, and products of
-    the small ones overflow. Errors show the beginning of a wrong value, not all of a long one.
+    A search sets NumPy numbers: torch and threadpoolctl refuse some of them, and products of small
+    integer types overflow. Errors show only the beginning of a long value.
     """
     checked = base._fit_context(prefer_skip_nested_validation=prefer_skip_nested_validation)
 
@@ -88,11 +88,11 @@ def _shortened(message: str) -> str:
 
 @contextlib.contextmanager
 def _own_numbers(estimator: Any) -> Iterator[None]:
-    """Parameters as Python's numbers; afterwards they are what was given."""
+    """Convert parameters to Python numbers, and restore them afterwards."""
     given = {}
     for name, value in list(vars(estimator).items()):
         if name.startswith("_") or name.endswith("_"):
-            continue  # no parameter
+            continue  # not a parameter
         own = _own(value)
         if own is not value:
             given[name] = value
@@ -105,7 +105,7 @@ def _own_numbers(estimator: Any) -> Iterator[None]:
 
 
 def _own(value: Any) -> Any:
-    """A number of NumPy as one of Python, also in a tuple or list; all else as it is."""
+    """A NumPy number as a Python number, also in a tuple or list; anything else unchanged."""
     if isinstance(value, (np.integer, np.floating, np.bool_)):
         return value.item()
     if type(value) in (tuple, list) and any(isinstance(part, np.generic) for part in value):

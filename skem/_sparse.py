@@ -11,16 +11,16 @@ from numpy.typing import NDArray
 
 
 def check_sparse_indices(X: Any, name: str = "X") -> None:
-    """Refuse a sparse matrix whose indices are not rows and columns of it; others pass.
+    """Refuse a sparse matrix with indices out of range; other input is accepted.
 
-    Neither SciPy's conversions nor compiled kernels look: they would read and write somewhere else
-    in memory. ``check_format(full_check=True)`` does, of some formats, but cuts arrays of the
-    matrix. Two passes over the indices, and nothing is copied (but for lists of lists).
+    Neither SciPy's conversions nor compiled kernels check them: they would read and write elsewhere
+    in memory. ``check_format(full_check=True)`` does for some formats, but truncates arrays of the
+    matrix. This takes two passes over the indices, and copies nothing (except for lists of lists).
 
     Raises
     ------
     ValueError
-        If an index is out of range, or arrays do not have the lengths that belong together.
+        If an index is out of range, or the lengths of arrays do not match.
     """
     if not sp.issparse(X):
         return
@@ -47,7 +47,7 @@ def check_sparse_indices(X: Any, name: str = "X") -> None:
 
 
 def _check_compressed(X: Any, name: str) -> None:
-    """The same of compressed rows, columns or blocks."""
+    """The same for compressed rows, columns or blocks."""
     block = X.blocksize if X.format == "bsr" else (1, 1)
     shape = (1, *X.shape)[-2:]
     major, minor = (size // step for size, step in zip(shape, block, strict=True))
@@ -79,7 +79,7 @@ def _check_lengths(name: str, which: str, got: int, expected: int) -> None:
 
 
 def _check_range(index: NDArray, size: int, name: str, what: str = "column") -> None:
-    """Refuse numbers of rows or columns that are none."""
+    """Refuse numbers of rows or columns that do not exist."""
     if not len(index):
         return
     if index.ndim != 1 or index.dtype.kind not in "iu":
@@ -92,6 +92,6 @@ def _check_range(index: NDArray, size: int, name: str, what: str = "column") -> 
         wrong = low if low < 0 else high
         raise ValueError(
             f"{name} is a broken sparse matrix: it has the {what} index {wrong}, but its size "
-            f"there is {size}: indices go from 0 to {size - 1}. Subtract 1 from numbers that begin "
-            "with 1, or give a larger shape."
+            f"there is {size}: indices go from 0 to {size - 1}. Subtract 1 from numbers that start "
+            "at 1, or give a larger shape."
         )

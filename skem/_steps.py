@@ -1,4 +1,4 @@
-"""The model at the end of a pipeline or inside a search, and rows as it sees them."""
+"""The model at the end of a pipeline or inside a search, and rows as they reach it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def final_step(estimator: Any) -> Any:
 
 
 def final_step_and_rows(estimator: Any, X: Any) -> tuple[Any, Any]:
-    """The same model, and X as the fitted steps before it give it out."""
+    """The same model, and X as transformed by the fitted steps before it."""
     return _unwrapped(estimator, X, transforms=True)
 
 

@@ -13,6 +13,10 @@ from numpy.typing import ArrayLike, NDArray
 from skem._input import refuse_masks, refuse_masks_and_dates
 from skem._interrupts import plain_interrupts
 
+_OF_RANGE = 0.75
+"""The sum of the weights is between the smallest and the largest number of the type to this power:
+the remaining quarter is for the values that they are multiplied by."""
+
 
 @contextlib.contextmanager
 def unchanged_on_error(estimator: Any) -> Iterator[None]:
@@ -38,12 +42,12 @@ def check_numbers(value: Any, name: str, shape: tuple[int, ...], axes: tuple[str
         The parameter.
     shape : tuple of int
     axes : tuple of str
-        What the numbers of the shape are, such as ("n_components", "n_features").
+        Names of the numbers in the shape, such as ("n_components", "n_features").
 
     Raises
     ------
     ValueError
-        If it is anything else; the message names the parameter, and says what it must be.
+        If it is anything else; the message names the parameter and says what is allowed.
     """
     words = f"({', '.join(axes)}{',' * (len(axes) == 1)})"
     expected = f"{words} = {shape}" if shape else "(): a single number"
@@ -75,7 +79,7 @@ def as_numbers(value: Any) -> NDArray | None:
 def check_weights(sample_weight: ArrayLike | None, X: Any, dtype: Any = None) -> NDArray | None:
     """Weights as float64 of shape (n_samples,), or None for all ones.
 
-    ``dtype`` is that in which they are added up, by default that of X.
+    ``dtype`` is the type in which they are summed, by default that of X.
 
     Raises
     ------
@@ -114,9 +118,9 @@ def check_weights(sample_weight: ArrayLike | None, X: Any, dtype: Any = None) ->
 
 
 def _check_total(weight: NDArray, dtype: np.dtype) -> None:
-    """Refuse weights whose sum comes so near to the range of the dtype that products leave it."""
+    """Refuse weights whose sum is so near the limits of the dtype that products exceed them."""
     info = np.finfo(dtype)
-    low, high = float(info.tiny) ** 0.75, float(info.max) ** 0.75
+    low, high = float(info.tiny) ** _OF_RANGE, float(info.max) ** _OF_RANGE
     with np.errstate(over="ignore"):
         total = float(weight.sum())
     if not low <= total <= high:
@@ -130,8 +134,8 @@ def _check_total(weight: NDArray, dtype: np.dtype) -> None:
 def unit_of(weight: NDArray | None) -> float:
     """A power of two near the mean of the weights that are not zero; 1 without weights.
 
-    A fit that divides its weights by it, and with them the pseudo-counts of its priors, makes the
-    same parameters of weights in any unit, to the last digit where no limit is near.
+    A fit that divides its weights by it, and with them the pseudo-counts of its priors, gives the
+    same parameters for weights in any unit, to the last digit unless a limit is near.
     """
     if weight is None:
         return 1.0
@@ -144,7 +148,7 @@ def in_unit(weight: NDArray | None, unit: float, n_samples: int) -> NDArray | No
     Raises
     ------
     ValueError
-        If a quotient is not finite: batches of one fit differ too much.
+        If a quotient is not finite: the weights of the batches differ too much.
     """
     if unit == 1:
         return weight
@@ -153,14 +157,14 @@ def in_unit(weight: NDArray | None, unit: float, n_samples: int) -> NDArray | No
         divided = given / unit
     if not np.isfinite(divided).all():
         raise ValueError(
-            f"sample_weight holds {given.max():.3g}, too much beside the weights of the first "
-            f"batch, about {unit:.1g}. Give all batches weights in one unit."
+            f"sample_weight holds {given.max():.3g}, too much compared with the weights of the "
+            f"first batch, about {unit:.1g}. Give all batches weights in one unit."
         )
     return divided
 
 
 def check_labels(labels: ArrayLike | None, n_samples: int, n_components: int) -> NDArray | None:
-    """Component labels, -1 where unknown, as int64 of shape (n_samples,); None if none is known.
+    """Component labels, -1 where unknown, as int64 of shape (n_samples,); None if all are unknown.
 
     Raises
     ------
@@ -199,7 +203,7 @@ def _holds_integers(labels: Any) -> bool:
 
 
 def check_known(labels: ArrayLike, name: str) -> NDArray:
-    """Classes, none of which is missing.
+    """Classes of rows, none of which may be missing.
 
     Raises
     ------
@@ -229,7 +233,7 @@ def check_known(labels: ArrayLike, name: str) -> NDArray:
 def _equals_itself(value: Any) -> bool:
     try:
         return bool(value == value)
-    except TypeError:  # pandas.NA is neither
+    except TypeError:  # pandas.NA is neither true nor false
         return False
 
 

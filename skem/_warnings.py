@@ -1,4 +1,4 @@
-"""Warnings that point at the user's line."""
+"""Warnings that point to the user's line."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _INSIDE = {"contextlib", "joblib", "numba", "skem", "sklearn"}
 
 
 def warn_user(message: str, category: type[Warning]) -> None:
-    """Warn at the line of the first caller outside skem and what calls it (scikit-learn, joblib).
+    """Warn at the line of the first caller outside skem and of libraries that call it.
 
     Decorators of scikit-learn stand between ``fit`` and its caller, so the level is not fixed.
     """

@@ -20,21 +20,25 @@ if TYPE_CHECKING:
 
 LINE_STYLES = ("-", "--", "-.", ":")
 
+AT_LIMIT = 8
+"""Distance from the limit, in units of its last digit, up to which a bound is at the limit."""
+
 
 class BoundDisplay:
     """The bound of one or more fits over their EM maps, or its distance to the limit.
 
     Made by `from_estimator` or `from_estimators`, for any estimator with ``lower_bounds_``. The
-    bound at t is that of the parameters after t EM maps (E steps), at 0 of the start. On the log
-    axis of the distance EM, which converges linearly, is a straight line: the flatter, the slower.
+    bound at t is that of the parameters after t EM maps (E steps); at 0, that of the start. On the
+    log axis of the distance, EM, which converges linearly, is a straight line: the flatter, the
+    slower.
 
     Parameters
     ----------
     bounds : dict of str to array-like of shape (n_iter,)
         Bounds at the start of each EM map, in nats per row, by the name of the fit.
     limits : dict of str to float, default=None
-        Estimated limit of the bounds, in nats per row, by the same names; inf or nan, or a name
-        left out, where there is no estimate.
+        Estimated limit of the bounds, in nats per row, by the same names. Where there is no
+        estimate, it is inf or nan, or the name is missing.
 
     Attributes
     ----------
@@ -43,7 +47,7 @@ class BoundDisplay:
     figure_ : matplotlib Figure
         The figure of the axes.
     lines_ : list of matplotlib Line2D
-        One line a fit.
+        One line per fit.
 
     See Also
     --------
@@ -82,7 +86,7 @@ class BoundDisplay:
         ----------
         estimator : estimator with ``lower_bounds_``
             Fitted; also a pipeline that ends in one, or a search over such. Its
-            ``optimality_gap_``, if it has one, tells the limit.
+            ``optimality_gap_``, if it has one, determines the limit.
         name : str, default=None
             Name of the line; by default that of its class, or of the class that ends the pipeline.
         ax : matplotlib Axes, default=None
@@ -93,7 +97,7 @@ class BoundDisplay:
         Returns
         -------
         display : BoundDisplay
-            The display, drawn. What is raised is what `from_estimators` raises.
+            The display, drawn. Errors are those of `from_estimators`.
         """
         if name is None:
             name = type(fitted_final_step(estimator, None)[0]).__name__
@@ -127,7 +131,7 @@ class BoundDisplay:
         TypeError
             If one has no ``lower_bounds_``.
         ValueError
-            If there is none, a trace is empty, or a limit is asked for and not known.
+            If there is no estimator, a trace is empty, or a limit is needed and not known.
         ImportError
             If matplotlib is not installed.
         """
@@ -158,12 +162,12 @@ class BoundDisplay:
         ax : matplotlib Axes, default=None
             Where to draw; new axes by default.
         distance_to : {'own', 'best'}, float or None, default=None
-            None draws the bounds themselves. Otherwise, on a log axis, how far they are below
-            the estimated limit of each fit ('own'), below the highest of these limits ('best': a
-            fit that ends at a lower maximum levels off), or below a number, in nats per row.
-            Points that are at the limit to rounding are left out.
+            None draws the bounds themselves. Otherwise, their distance is drawn on a log axis, from
+            the estimated limit of each fit ('own'), from the highest of these limits ('best': a fit
+            that ends at a lower maximum levels off), or from a number, in nats per row. Points that
+            are at the limit up to rounding are left out.
         unit : str, default='row'
-            What a unit of weight is called in the label of the axis.
+            Name of a unit of weight in the label of the axis.
         line_kw : dict, default=None
             Properties of all lines, for matplotlib's ``plot``.
 
@@ -175,8 +179,7 @@ class BoundDisplay:
         Raises
         ------
         ValueError
-            If there is no trace, or `distance_to` is none of these or asks for a limit that is
-            not known.
+            If there is no trace, or `distance_to` is invalid or needs a limit that is not known.
         ImportError
             If matplotlib is not installed.
         """
@@ -215,7 +218,7 @@ class BoundDisplay:
         limits = self._limits(distance_to)
         distances = {name: limits[name] - trace for name, trace in self.bounds.items()}
         for name, distance in distances.items():
-            distance[distance <= 8 * np.spacing(abs(limits[name]))] = math.nan
+            distance[distance <= AT_LIMIT * np.spacing(abs(limits[name]))] = math.nan
         return distances
 
     def _limits(self, distance_to: str | float) -> dict[str, float]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MAX_DOCUMENTS = 20
+"""Documents that are drawn by default: their names are readable."""
 
 
 class DocumentTopicsDisplay:
@@ -43,7 +44,7 @@ class DocumentTopicsDisplay:
     figure_ : matplotlib Figure
         The figure of the axes.
     bars_ : list of matplotlib BarContainer
-        The pieces of each topic, a piece for each document, from the top.
+        The pieces of each topic, one for each document, from the top.
 
     See Also
     --------
@@ -128,15 +129,15 @@ class DocumentTopicsDisplay:
         TypeError
             If it has no ``transform``.
         ValueError
-            If there is no such document, names or groups are too few or too many, both `by` and
-            `documents` or `names` are given, or p(z | d) is no distribution.
+            If a document does not exist, there are too few or too many names or groups, `by` is
+            given together with `documents` or `names`, or p(z | d) is not a distribution.
         ImportError
             If matplotlib is not installed.
         """
         check_is_fitted(estimator)
         if not hasattr(estimator, "transform"):
             raise TypeError(
-                "DocumentTopicsDisplay draws what a topic model's transform gives, and "
+                "DocumentTopicsDisplay draws the output of a topic model's transform, and "
                 f"{type(estimator).__name__} has none."
             )
         p = _per_document(np.asarray(estimator.transform(X), np.float64), "transform(X)")
@@ -206,7 +207,7 @@ def _per_document(rows: NDArray, name: str) -> NDArray:
     empty = np.flatnonzero(~p.any(axis=1))
     if len(empty):
         raise ValueError(
-            f"{name} is zero throughout in row {empty[0]}, which is no distribution of topics: "
+            f"{name} is zero throughout in row {empty[0]}, which is not a distribution of topics: "
             "leave the document out."
         )
     return p

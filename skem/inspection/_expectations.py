@@ -22,18 +22,27 @@ if TYPE_CHECKING:
     from matplotlib.text import Annotation
 
 DECADES = 2
-# Parts of the axes. A point nearer to the diagonal looks as if it were on it; names that are nearer
-# to each other, across and up, cannot be read.
+"""Spread of the expectations from which the axes are logarithmic by default."""
+
 VISIBLE = 0.005
+"""Share of the axes: a point nearer to the diagonal looks as if it were on it."""
+
 APART = np.array([0.25, 0.04])
-# A name is on the side of its point that is away from the diagonal, if it is to have room there.
+"""Shares of the axes: names that are nearer to each other, across and up, cannot be read."""
+
 ROOM_LEFT, ROOM_RIGHT = 0.45, 0.15
-# From this many points on they are small.
+"""Shares of the axes that a name needs at each side of its point; it is on the side away from the
+diagonal, if there is room."""
+
 MANY = 300
+"""Number of points above which they are drawn smaller."""
+
+MARGIN = 0.05
+"""Share of the axes that is left free at each end."""
 
 
 class ExpectationsDisplay:
-    """Expectation of each feature under the model, over that in the data.
+    """Expectation of each feature under the model, plotted over that in the data.
 
     Made by `from_estimator`, for any estimator with ``feature_expectations_``. Maximum entropy
     requires that they are equal: without a penalty all points are on the diagonal, and a penalty
@@ -144,7 +153,7 @@ class ExpectationsDisplay:
         TypeError
             If it has no ``feature_expectations_``.
         ValueError
-            If the names are too few or too many, or a class is not one of the fit.
+            If there are too few or too many names, or a class is not one of the fit.
         ImportError
             If matplotlib is not installed.
         """
@@ -188,13 +197,14 @@ class ExpectationsDisplay:
             Where to draw; new axes by default.
         n_names : int, default=5
             Maximum number of points that are labelled: those that are drawn farthest from the
-            diagonal, on log axes thus those of the largest ratio. A point that seems to be on it
-            has no name, nor has one whose name would lie on that of another.
+            diagonal, so on log axes those of the largest ratio. A point that seems to be on it has
+            no name, and neither has a point whose name would cover another one.
         scale : {'auto', 'linear', 'log'}, default='auto'
             Scale of both axes. 'auto' is log if all expectations are positive and spread over two
-            decades or more, else linear. On log axes those that are not positive have no place.
+            decades or more, otherwise linear. On log axes, expectations that are not positive are
+            not drawn.
         colors : sequence of colours, default=None
-            One a class; by default a palette that is safe for colour-blind readers.
+            One per class; by default a palette that is safe for colour-blind readers.
         scatter_kw : dict, default=None
             Properties of the points, for matplotlib's ``scatter``.
 
@@ -206,7 +216,7 @@ class ExpectationsDisplay:
         Raises
         ------
         ValueError
-            If `n_names` or `scale` is none of these, or there are too few colours.
+            If `n_names` or `scale` is invalid, or there are too few colours.
         ImportError
             If matplotlib is not installed.
         """
@@ -252,13 +262,13 @@ class ExpectationsDisplay:
         return "log" if spread else "linear"
 
     def _limits(self, ax: Axes) -> NDArray:
-        """Both ends of both axes: all values, and a twentieth more as it is drawn."""
+        """The ends of both axes: those of all values, and a margin."""
         values = np.concatenate([self.empirical.ravel(), self.model.ravel()])
         if ax.get_xscale() == "log":
             values = values[values > 0]
         transform = ax.xaxis.get_transform()
         low, high = transform.transform(np.array([values.min(), values.max()]))
-        margin = 0.05 * (high - low) or 0.5
+        margin = MARGIN * (high - low) or 0.5
         return transform.inverted().transform(np.array([low - margin, high + margin]))
 
     def _name_farthest(self, ax: Axes, rgb: NDArray, n_names: int) -> None:

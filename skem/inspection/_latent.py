@@ -21,13 +21,14 @@ if TYPE_CHECKING:
     from matplotlib.text import Text
 
 LEGEND_ROWS = 12
+"""Classes in a column of the legend, at most: as many as fit beside the axes."""
 
 
 class LatentSpaceDisplay:
     """Rows in two dimensions of a latent space, coloured by their labels.
 
     Made by `from_estimator`, for anything with ``transform``. The prior means of a
-    `VAETransformer` with ``prior='class'`` are drawn by the names of their classes.
+    `VAETransformer` with ``prior='class'`` are drawn as the names of their classes.
 
     Parameters
     ----------
@@ -38,7 +39,7 @@ class LatentSpaceDisplay:
     class_means : array-like of shape (n_classes, 2), default=None
         Prior mean of each class.
     classes : array-like of shape (n_classes,), default=None
-        Names of those classes; by default the labels there are, in sorted order.
+        Names of those classes; by default the distinct labels, in sorted order.
     dimension_names : sequence of two str, default=("z0", "z1")
         Labels of the axes.
 
@@ -125,7 +126,7 @@ class LatentSpaceDisplay:
         X : array-like of shape (n_samples, n_features)
             Rows, or what the pipeline takes.
         labels : array-like of shape (n_samples,), default=None
-            Class of each row, for the colours. A `VAETransformer` that is ``conditional`` sees
+            Class of each row, for the colours. A `VAETransformer` that is ``conditional`` gets
             them too.
         dimensions : sequence of two int, default=(0, 1)
             The latent dimensions of the two axes.
@@ -146,17 +147,17 @@ class LatentSpaceDisplay:
         TypeError
             If it has no ``transform``.
         ValueError
-            If dimensions are not two different ones of the latent space, or labels are too few or
-            too many.
+            If dimensions are not two different ones of the latent space, or there are too few or
+            too many labels.
         ImportError
             If matplotlib is not installed.
         """
         check_is_fitted(estimator)
         if not hasattr(estimator, "transform"):
             raise TypeError(
-                "LatentSpaceDisplay draws what a transformer gives, and "
-                f"{type(estimator).__name__} has no transform. Of a pipeline that ends in a "
-                "predictor take the steps before it: pipeline[:-1]."
+                "LatentSpaceDisplay draws the output of a transformer, and "
+                f"{type(estimator).__name__} has no transform. For a pipeline that ends in a "
+                "predictor, give the steps before it: pipeline[:-1]."
             )
         model, _ = fitted_final_step(estimator, None)
         seen = {"labels": labels} if getattr(model, "conditional", False) else {}

@@ -98,7 +98,7 @@ class LossDisplay:
         TypeError
             If it has no ``history_``.
         ValueError
-            If axes are not two.
+            If there are not two axes.
         ImportError
             If matplotlib is not installed.
         """
@@ -128,7 +128,7 @@ class LossDisplay:
         Raises
         ------
         ValueError
-            If axes are not two.
+            If there are not two axes.
         ImportError
             If matplotlib is not installed.
         """

@@ -24,14 +24,15 @@ if TYPE_CHECKING:
     from matplotlib.lines import Line2D
 
 MAX_TICKS = 5
+"""Labels along an axis, at most."""
 
 
 class ManifoldDisplay:
     """Decoded points of a grid in two dimensions of a latent space.
 
-    Made by `from_estimator`. The grid is at quantiles of the prior: cells that are next to each
-    other have the same probability between them. Each cell is an image, or without ``image_shape``
-    a line, value against column, all to the same scale.
+    Made by `from_estimator`. The grid is at quantiles of the prior: there is the same probability
+    between any two neighbouring cells. Each cell is an image or, without ``image_shape``, a line of
+    values over columns, all to the same scale.
 
     Parameters
     ----------
@@ -122,7 +123,7 @@ class ManifoldDisplay:
         ----------
         estimator : VAETransformer
             Fitted; also a pipeline that ends in one, or a search over such. Rows are then in the
-            units that the pipeline takes.
+            units of the input of the pipeline.
         image_shape : tuple of int, default=None
             Height and width, and perhaps channels, of the image that a row of data is.
         n : int, default=15
@@ -133,8 +134,8 @@ class ManifoldDisplay:
             The latent dimensions of the two axes.
         label : label, default=None
             The class to decode, needed if the estimator is ``conditional``. With ``prior='class'``
-            the grid is around its mean; without a label around that of all classes, and wider by
-            their spread.
+            the grid is around its mean; without a label, around the mean of all classes, and wider
+            by their spread.
         ax : matplotlib Axes, default=None
             Where to draw; new axes by default.
         **kwargs : dict
@@ -160,7 +161,7 @@ class ManifoldDisplay:
         check_is_fitted(estimator)
         if not hasattr(estimator, "inverse_transform"):
             raise TypeError(
-                "ManifoldDisplay draws what inverse_transform gives, and "
+                "ManifoldDisplay draws the output of inverse_transform, and "
                 f"{type(estimator).__name__} has none."
             )
         n = check_positive_integer(n, "n")

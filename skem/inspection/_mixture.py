@@ -26,13 +26,14 @@ if TYPE_CHECKING:
     from matplotlib.patches import Ellipse
 
 DENSITY_CONTENTS = (0.25, 0.5, 0.75, 0.9, 0.99)
+"""Probabilities inside the contours of the density by default."""
 
 
 class MixtureDisplay:
     """A Gaussian mixture in two dimensions: rows, ellipses of the components, density.
 
-    Made by `from_estimator`. Of a mixture with more features two are chosen, and what is drawn is
-    the marginal mixture of those: sub-vectors of the means and sub-matrices of the covariances.
+    Made by `from_estimator`. If the mixture has more features, two are chosen, and the marginal
+    mixture of these is drawn: sub-vectors of the means and sub-matrices of the covariances.
 
     Parameters
     ----------
@@ -45,8 +46,9 @@ class MixtureDisplay:
     points : array-like of shape (n_samples, 2), default=None
         Rows to scatter.
     responsibilities : array-like of shape (n_samples, n_components), default=None
-        Posterior p(k | x) of each row. Its colour is the mean of the components' colours under
-        it, the greyer the larger its entropy. By default that of the two columns.
+        Posterior p(k | x) of each row. The colour of a row is the mean of the components' colours
+        under it, the greyer the larger its entropy. By default, the posterior given the two
+        columns.
     feature_names : tuple of two str, default=("x0", "x1")
         Labels of the axes.
 
@@ -122,11 +124,11 @@ class MixtureDisplay:
         ----------
         estimator : GaussianMixtureEM or sklearn.mixture.GaussianMixture
             Fitted, with any covariance type; also a pipeline that ends in one, or a search over
-            such. What is drawn is then what the steps before the mixture give out.
+            such. What is drawn is then the output of the steps before the mixture.
         X : array-like of shape (n_samples, n_features), default=None
-            Rows to scatter, with all columns of the fit (or what the pipeline takes): their
-            responsibilities come from all. Rows that miss one of the two columns (NaN) have no
-            place and are left out.
+            Rows to scatter, with all columns of the fit (or what the pipeline takes), which
+            determine their responsibilities. Rows in which one of the two columns is missing (NaN)
+            are left out.
         columns : sequence of two int or str, default=(0, 1)
             The columns of the two axes, by number or by feature name.
         feature_names : sequence of str of length n_features, default=None
@@ -146,9 +148,9 @@ class MixtureDisplay:
         NotFittedError
             If the estimator is not fitted.
         TypeError
-            If it is no Gaussian mixture.
+            If it is not a Gaussian mixture.
         ValueError
-            If the columns are not two different ones of the mixture, or X does not fit it.
+            If the columns are not two different ones of the mixture, or X does not match it.
         ImportError
             If matplotlib is not installed.
         """
@@ -193,15 +195,15 @@ class MixtureDisplay:
         ax : matplotlib Axes, default=None
             Where to draw; new axes by default.
         contents : sequence of float in (0, 1), default=(0.5, 0.9)
-            Probability that a component has inside each of its ellipses. Content c is at the
+            Probability of a component inside each of its ellipses. Content c corresponds to the
             Mahalanobis distance r with r^2 = -2 log(1 - c), the quantile of chi-square with two
             degrees of freedom.
         density : bool or sequence of float in (0, 1), default=False
-            Probability that the mixture has inside each contour of its density: the highest
-            density regions of Hyndman (1996), from 10 000 draws. True takes 0.25, 0.5, 0.75, 0.9
-            and 0.99.
+            Probability of the mixture inside each contour of its density: the highest density
+            regions of Hyndman (1996), from 10 000 draws. True stands for 0.25, 0.5, 0.75, 0.9 and
+            0.99.
         colors : sequence of colours, default=None
-            One a component; by default a palette that is safe for colour-blind readers.
+            One per component; by default a palette that is safe for colour-blind readers.
         scatter_kw : dict, default=None
             Properties of the points, for matplotlib's ``scatter``.
 

@@ -1,4 +1,4 @@
-"""Rows beside what is left of them after encoding and decoding."""
+"""Rows, and their reconstructions after encoding and decoding."""
 
 from __future__ import annotations
 
@@ -22,15 +22,19 @@ if TYPE_CHECKING:
     from matplotlib.lines import Line2D
 
 MAX_ROWS = 10
+"""Rows that are drawn by default."""
+
+N_TICKS = 5
+"""Values that are marked along the axis of lines."""
 
 
 class ReconstructionDisplay:
     """Rows, and their reconstructions (encoded and decoded) below or over them.
 
     Made by `from_estimator`, for anything with ``transform`` and ``inverse_transform``. Images are
-    drawn with the originals above the reconstructions. Without ``image_shape`` each row of data is
-    a line, value against column, and its reconstruction is another one over it, all to the same
-    scale.
+    drawn with the originals above the reconstructions. Without ``image_shape``, each row of data is
+    a line of values over columns, and its reconstruction is another line on top of it, all to the
+    same scale.
 
     Parameters
     ----------
@@ -142,16 +146,16 @@ class ReconstructionDisplay:
         TypeError
             If it has no ``transform`` or no ``inverse_transform``.
         ValueError
-            If there is no such row, names are too few or too many, or the image shape does not fit
-            a row.
+            If a row does not exist, there are too few or too many names, or the image shape does
+            not match a row.
         ImportError
             If matplotlib is not installed.
         """
         check_is_fitted(estimator)
         if not all(hasattr(estimator, name) for name in ("transform", "inverse_transform")):
             raise TypeError(
-                "ReconstructionDisplay draws what transform and inverse_transform give, and "
-                f"{type(estimator).__name__} has not both."
+                "ReconstructionDisplay draws the output of transform and inverse_transform, and "
+                f"{type(estimator).__name__} does not have both."
             )
         n = len(X)
         given: Any = labels if names is None else names
@@ -226,8 +230,8 @@ class ReconstructionDisplay:
             lines = draw_lines(ax, cells[None], low, high, style)
             lines[0].set_label(label)
             self.lines_ += lines
-        values = np.linspace(low, high, 5)
-        places = INNER * (np.linspace(0, 1, 5) - 0.5)
+        values = np.linspace(low, high, N_TICKS)
+        places = INNER * (np.linspace(0, 1, N_TICKS) - 0.5)
         ax.set_yticks(places, [f"{value:.3g}" for value in values])
         ax.set_ylabel("value of each column")
         ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))

@@ -98,7 +98,7 @@ class TopicsDisplay:
         Parameters
         ----------
         estimator : topic model with ``components_``
-            Fitted; also a pipeline that ends in one, or a search over such. Titles have the shares
+            Fitted; also a pipeline that ends in one, or a search over such. Titles show the shares
             of the topics if it has ``topic_prior_``.
         feature_names : sequence of str of length n_features, default=None
             The words; by default those that the pipeline or the model knows, else x0, x1, ...
@@ -123,8 +123,8 @@ class TopicsDisplay:
         TypeError
             If it has no ``components_``.
         ValueError
-            If its components are no distributions, names or axes are too few or too many, or there
-            is no such topic.
+            If its components are not distributions, there are too few or too many names or axes,
+            or a topic does not exist.
         ImportError
             If matplotlib is not installed.
         """
@@ -168,7 +168,8 @@ class TopicsDisplay:
         Raises
         ------
         ValueError
-            If `axes` are not as many as the panels, or `n_words` is not a positive integer.
+            If the number of `axes` is not that of the panels, or `n_words` is not a positive
+            integer.
         ImportError
             If matplotlib is not installed.
         """

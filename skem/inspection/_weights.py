@@ -27,7 +27,7 @@ class WeightsDisplay:
     """The largest weights of a linear classifier, by absolute value, as bars with their signs.
 
     Made by `from_estimator`, for anything with ``coef_`` and ``classes_``. A positive weight
-    favours the class of its panel the more, the larger the feature is. Two classes have one panel,
+    favours the class of its panel the more the larger the feature is. Two classes have one panel,
     for the second against the first, and joint features f(x, c) have one for all classes. Weights
     that are zero are not drawn. Weights of features in different units are not comparable; `scale`
     converts them.
@@ -112,11 +112,11 @@ class WeightsDisplay:
         n_weights : int, default=10
             Maximum number of weights in a panel.
         classes : sequence of classes, default=None
-            The classes that have a panel; all by default, of two the second. The weights of the
-            first of two classes are those of the second with the other sign.
+            The classes that have a panel; all by default, or the second of two. The weights of the
+            first of two classes are those of the second with the opposite sign.
         scale : array-like of shape (n_features,), default=None
-            What the weights are multiplied by. With the standard deviations of the features they
-            are per standard deviation, and features in different units compare.
+            Factors for the weights. With the standard deviations of the features, weights are per
+            standard deviation, and features in different units are comparable.
         axes : matplotlib Axes or array-like of them, default=None
             Where to draw, one for each panel; a new figure by default.
         **kwargs : dict
@@ -134,7 +134,8 @@ class WeightsDisplay:
         TypeError
             If it has no ``coef_`` and ``classes_``, or weights of pairs of classes.
         ValueError
-            If names, scales or axes are too few or too many, or a class is not one of the fit.
+            If there are too few or too many names, scales or axes, or a class is not one of the
+            fit.
         ImportError
             If matplotlib is not installed.
         """
@@ -175,7 +176,8 @@ class WeightsDisplay:
         Raises
         ------
         ValueError
-            If `axes` are not as many as the panels, or `n_weights` is not a positive integer.
+            If the number of `axes` is not that of the panels, or `n_weights` is not a positive
+            integer.
         ImportError
             If matplotlib is not installed.
         """
@@ -217,7 +219,7 @@ def _weights(classifier: Any) -> NDArray:
     raise TypeError(
         f"WeightsDisplay needs one row of weights for each of the {n_classes} classes, or one in "
         f"all for two classes; {type(classifier).__name__} has coef_ of shape {weights.shape}"
-        f"{', one row a pair of classes' if pairs else ''}."
+        f"{', one row for each pair of classes' if pairs else ''}."
     )
 
 

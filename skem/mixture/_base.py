@@ -1,4 +1,4 @@
-"""What a fitted mixture can tell of rows: densities, posteriors, criteria."""
+"""What a fitted mixture says about rows: densities, posteriors, criteria."""
 
 from __future__ import annotations
 
@@ -18,7 +18,12 @@ from skem.em._rows import map_rows
 from skem.mixture._patterns import patterns
 
 _NEARER = 2.0**-64
-"""Share of the way to a row whose densities overflow, at which they are compared in its place."""
+"""Factor by which a row is moved towards the origin where all its densities are zero; a power of
+two, which rounds nothing."""
+
+_TIE = 1e-9
+"""Log-densities are taken to be equal if they differ by at most this share, which is the accuracy
+of scores: equal rows in different blocks differ by rounding."""
 
 
 class BaseMixture(EMEstimatorMixin, DensityMixin, BaseEstimator):
@@ -52,15 +57,15 @@ class BaseMixture(EMEstimatorMixin, DensityMixin, BaseEstimator):
         )
 
     def _row_order(self, X: NDArray) -> NDArray | None:
-        """The order in which rows are best worked on; None is as they come."""
+        """The order in which rows are best processed; None is the given order."""
         return None
 
     def _map(
         self, function: Callable[[NDArray], NDArray], X: ArrayLike, dtype: Any = None
     ) -> NDArray:
-        """Apply ``function`` to blocks of log joint densities; one entry per row comes back.
+        """Apply ``function`` to blocks of log joint densities; it returns one entry per row.
 
-        In the float type of X, unless a dtype is given.
+        The result has the float type of X, unless a dtype is given.
         """
         return self._map_blocks(lambda block: function(self._log_joint(block)), X, dtype)
 
@@ -84,10 +89,10 @@ class BaseMixture(EMEstimatorMixin, DensityMixin, BaseEstimator):
         return posterior(self._comparable(X))
 
     def _comparable(self, X: NDArray) -> NDArray:
-        """Log p(x, z) of a block of rows, up to a number for each row.
+        """Log p(x, z) of a block of rows, up to a constant for each row.
 
-        A row may be so far away that the squares overflow and all are -inf; its components are
-        then compared at a point on the way there, where they rank as they do farther out.
+        A row may be so far away that squares overflow and all components have -inf. They are then
+        compared at a point between the origin and the row, where their order is the same.
         """
         log_joint = self._log_joint(X)
         share = _NEARER
@@ -100,7 +105,7 @@ class BaseMixture(EMEstimatorMixin, DensityMixin, BaseEstimator):
         return log_joint
 
     def _hold(self, parameters: dict[str, Any], d: int, names: NDArray | None) -> None:
-        """Hold given parameters of d columns, as if fitted, without any rows."""
+        """Take given parameters of d columns as the fitted ones, though no rows have been seen."""
         self.__dict__.update(
             parameters,
             converged_=False,
@@ -126,8 +131,8 @@ class BaseMixture(EMEstimatorMixin, DensityMixin, BaseEstimator):
         Returns
         -------
         log_prob : ndarray of shape (n_samples,)
-            Of rows with missing values it is the density of the columns that are known, mostly
-            higher the fewer these are; `tail_probability` compares such rows.
+            For rows with missing values, the density of the known columns, which is mostly higher
+            the fewer there are; `tail_probability` makes such rows comparable.
         """
         return self._map(lambda log_joint: logsumexp(log_joint, axis=1), X)
 
@@ -173,8 +178,8 @@ class BaseMixture(EMEstimatorMixin, DensityMixin, BaseEstimator):
         Returns
         -------
         probability : ndarray of shape (n_samples,)
-            (1 + number of draws that are not denser) / (1 + n_draws), so 1 / (1 + n_draws) at the
-            least. Its standard error is sqrt(p (1 - p) / n_draws).
+            (1 + number of draws that are not denser) / (1 + n_draws), so at least
+            1 / (1 + n_draws). Its standard error is sqrt(p (1 - p) / n_draws).
 
         Examples
         --------
@@ -195,7 +200,7 @@ class BaseMixture(EMEstimatorMixin, DensityMixin, BaseEstimator):
         not_denser = np.empty(len(X))
         for observed, rows in patterns(X):
             reference = np.sort(self._log_densities(np.where(observed, draws, np.nan)))
-            ties = values[rows] + 1e-9 * (1 + np.abs(values[rows]))
+            ties = values[rows] + _TIE * (1 + np.abs(values[rows]))
             not_denser[rows] = np.searchsorted(reference, ties, side="right")
         return (1 + not_denser) / (1 + n_draws)
 
@@ -314,7 +319,7 @@ class BaseMixture(EMEstimatorMixin, DensityMixin, BaseEstimator):
         """Integrated complete likelihood, BIC - 2 sum log max_k p(k | x); lower is better.
 
         It favours well-separated components, where BIC favours a good density
-        (Biernacki, Celeux and Govaert 2000, with the hard assignment, as mclust has it).
+        (Biernacki, Celeux and Govaert 2000, with the hard assignment, as in mclust).
 
         Parameters
         ----------
@@ -339,14 +344,15 @@ class BaseMixture(EMEstimatorMixin, DensityMixin, BaseEstimator):
 
 
 def float_type(X: NDArray) -> np.dtype:
-    """The type of what is computed of rows: float32 of float32, float64 of all others."""
+    """The type of results for these rows: float32 for float32, float64 for all others."""
     return np.dtype(np.float32 if X.dtype == np.float32 else np.float64)
 
 
 def posterior(log_joint: NDArray) -> NDArray:
-    """p(z | x) out of log p(x, z), both of shape (n_rows, n_components).
+    """p(z | x) from log p(x, z), both of shape (n_rows, n_components).
 
-    Divided by their sum: log p(x) may be so large that its last digit is more than a nat.
+    Numbers are divided by their sum, because log p(x) may be so large that its last digit is more
+    than a nat.
     """
     shares = np.exp(log_joint - log_joint.max(axis=1, keepdims=True))
     shares /= shares.sum(axis=1, keepdims=True)
@@ -354,11 +360,10 @@ def posterior(log_joint: NDArray) -> NDArray:
 
 
 def without_subnormals(values: NDArray, dtype: np.dtype) -> NDArray:
-    """Numbers >= 0 with zeros in the place of those that are subnormal in that type; in place.
+    """Replace numbers (>= 0) that are subnormal in that type by zeros, in place.
 
-    Their digits are lost, a sum of one over the components does not see them, and some processors
-    spend a hundred cycles on each product with one: nobody who works with posteriors should meet
-    them.
+    Subnormal numbers have lost digits, do not change a sum over the components that is one, and
+    cost some processors a hundred cycles in each product.
     """
     values[values < np.finfo(dtype).tiny] = 0
     return values

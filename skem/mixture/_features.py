@@ -18,12 +18,31 @@ from skem.mixture._kernels_content import (
 )
 
 _EMPTY_LABELS = np.empty(0, dtype=np.int64)
-# Measured on processors with 1 MiB of second-level cache a core: features of up to 640 fit it for
-# 256 rows at a time; more are built in panels of 64, which fit it together with the rows.
-_ONE_PANEL = 640
-_PANEL = 64
-# Numbers of the features that are built row by row: they and their products stay in the cache.
-_ROW_FEATURES = 1 << 14
+
+MOST_ROWS = 256
+"""Rows that a kernel works on at a time, at most: features and densities stay in the cache."""
+
+_ONE_PANEL, _PANEL = 640, 64
+"""Number of products of columns up to which they are built at once, and the size of the panels if
+there are more. Measured on processors with 1 MiB of second-level cache per core: 640 features of
+`MOST_ROWS` rows fit into it, and so do panels of 64 together with the rows."""
+
+_MANY_COMPONENTS, _FEWER_ROWS = 128, 176
+"""With more components than the first, or several panels, the second takes the place of
+`MOST_ROWS`: their densities, or the rows, need the cache as well."""
+
+_ROW_FEATURES, _FEWEST_ROWS = 1 << 14, 32
+"""Numbers of the features that are built row by row, which stay in the cache together with their
+products; and the least number of rows, below which products are thin."""
+
+_VECTOR = 8
+"""Rows are processed in multiples of this: as many float64 fill a register of AVX-512."""
+
+_PRODUCTS_PER_NUMBER = 8
+"""Terms of a matrix product that are computed in the time of another operation on one number."""
+
+_NORMALISATION = 16
+"""Work of the normalisation of a density, in units of that for a feature: mainly an exponential."""
 
 
 class Features:
@@ -32,14 +51,14 @@ class Features:
     Parameters
     ----------
     content : int
-        Which they are, see `_kernels_content`.
+        Which features these are, see `_kernels_content`.
     n_features : int
 
     Attributes
     ----------
     pairs : ndarray of shape (n_panels, m, 2)
-        Where they are products, the columns of each, cut into panels that stay in the cache and
-        padded with the constant feature; else empty (m = 0).
+        The two columns of each feature if features are products, in panels that stay in the cache
+        and are padded with the constant feature; otherwise empty (m = 0).
     """
 
     def __init__(self, content: int, n_features: int, pairs: NDArray | None = None):
@@ -52,8 +71,8 @@ class Features:
         self.pairs = padded.reshape(n_panels, panel, 2)
 
     def work(self, n_components: int) -> int:
-        """Work of an E step on one row, in the unit of `RowBlocks`."""
-        return max(1, n_components * (self.n_features + 16) // 8)  # 16: normalisation
+        """Work of an E step on one row, in the unit of `RowBlocks`: numbers that are handled."""
+        return max(1, n_components * (self.n_features + _NORMALISATION) // _PRODUCTS_PER_NUMBER)
 
     def layout(self, theta: NDArray, dtype: np.dtype) -> NDArray:
         """Coefficients (k, n_features) as the kernel takes them: (n_panels, k, m)."""
@@ -99,25 +118,27 @@ def plain_rows(X: NDArray) -> NDArray:
     return X
 
 
-def block_height(n_rows: int, largest: int = 256) -> int:
-    """Rows that the kernel works on at a time, so that what it touches stays in the cache.
+def block_height(n_rows: int, largest: int = MOST_ROWS) -> int:
+    """Rows that the kernel works on at a time, so that what it uses stays in the cache.
 
-    At most about ``largest``: a multiple of 8 that leaves the least of the last part empty.
+    A multiple of `_VECTOR` between three quarters of ``largest`` and ``largest``, which leaves as
+    little as possible of the last part empty; fewer if there are fewer rows.
     """
     if n_rows <= largest:
-        return 8 * -(-n_rows // 8)
-    heights = range(3 * largest // 4 // 8 * 8, largest + 1, 8)
+        return _VECTOR * -(-n_rows // _VECTOR)
+    heights = range(3 * largest // 4 // _VECTOR * _VECTOR, largest + 1, _VECTOR)
     return min(heights, key=lambda height: (-(-n_rows // height) * height, -height))
 
 
 def row_height(n_rows: int, n_features: int) -> int:
     """`block_height` where the features are built row by row."""
-    return block_height(n_rows, min(256, max(32, _ROW_FEATURES // n_features)))
+    return block_height(n_rows, min(MOST_ROWS, max(_FEWEST_ROWS, _ROW_FEATURES // n_features)))
 
 
 def product_height(n_rows: int, n_components: int, n_panels: int) -> int:
-    """`block_height` where products of columns, or components, want much of the cache."""
-    return block_height(n_rows, 256 if n_panels == 1 and n_components <= 128 else 176)
+    """`block_height` where products of columns, or components, need much of the cache."""
+    few = n_panels == 1 and n_components <= _MANY_COMPONENTS
+    return block_height(n_rows, MOST_ROWS if few else _FEWER_ROWS)
 
 
 def kernel_rows(rows: Rows, dtype: Any = None) -> tuple[NDArray, NDArray, NDArray]:
@@ -153,7 +174,7 @@ def linear_e_step(
     sums : ndarray of shape (n_components, n_features)
         Weighted sums of responsibility x feature.
     n_pairs : int
-        Pairs of row and component that matter, as far as they are counted: else all.
+        Pairs of row and component that matter; all of them where they are not counted.
     """
     from skem.mixture import _kernels
 

@@ -1,4 +1,4 @@
-"""What a user gives a mixture beside rows: values of some columns, and parameters of its own."""
+"""What a user gives a mixture besides rows: values of some columns, and parameters."""
 
 from __future__ import annotations
 
@@ -11,6 +11,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from skem._validation import as_numbers, check_numbers
 
+_SUM_TOL = 1e-6
+"""Largest distance of a sum of probabilities from one: room for weights that were computed in
+float32."""
+
 
 def given_row(given: Any, names: list[str], d: int) -> NDArray:
     """A row of shape (d,) that holds the given values, NaN in the columns that are open.
@@ -18,7 +22,7 @@ def given_row(given: Any, names: list[str], d: int) -> NDArray:
     Parameters
     ----------
     given : mapping, pandas Series, data frame of one row, or array-like of shape (d,)
-        What has labels goes by them: numbers or names of columns.
+        Labelled values are matched by their labels, which are numbers or names of columns.
     names : list of str
         Names of the columns; empty if they have none.
     d : int
@@ -27,7 +31,7 @@ def given_row(given: Any, names: list[str], d: int) -> NDArray:
     Raises
     ------
     ValueError
-        If a column is unknown or named twice, a value is no number, or none or all are given.
+        If a column is unknown or named twice, a value is not a number, or none or all are given.
     """
     items = _labelled(given)
     if items is None:
@@ -70,7 +74,7 @@ def _labelled(given: Any) -> Iterable[tuple[Any, Any]] | None:
 
 
 def _number(value: Any) -> float:
-    """A value of ``given`` as a float; what pandas calls missing is NaN."""
+    """A value of ``given`` as a float; missing values of pandas become NaN."""
     if value is None or type(value).__name__ == "NAType":
         return np.nan
     try:
@@ -80,15 +84,15 @@ def _number(value: Any) -> float:
 
 
 def check_shares(weights: ArrayLike, name: str, shape: tuple[int, ...] | None = None) -> NDArray:
-    """Weights of components: probabilities that sum to one (to 1e-6), divided by their sum.
+    """Weights of components: probabilities that sum to one (to `_SUM_TOL`), divided by their sum.
 
-    ``shape`` is (n_components,); any if None.
+    ``shape`` is (n_components,); None allows any number of components.
     """
     if shape is None:
         array = as_numbers(weights)
         shape = (-1,) if array is None or array.ndim != 1 or not len(array) else array.shape
     array = check_numbers(weights, name, shape, ("n_components",))
-    if (array < 0).any() or (array > 1).any() or abs(array.sum() - 1) > 1e-6:
+    if (array < 0).any() or (array > 1).any() or abs(array.sum() - 1) > _SUM_TOL:
         raise ValueError(
             f"{name} must be probabilities that sum to 1, got {reprlib.repr(array.tolist())} "
             f"(sum {array.sum():g})."

@@ -35,6 +35,10 @@ exp(-43) = 2e-19: what a thousand such components add to a sum is below the roun
 """
 
 NEGLIGIBLE = math.exp(-CUT)
+"""Responsibility of such a component."""
+
+OTHER = 1e4
+"""Nats by which the components that are not the label of a row are below it: exp is zero there."""
 
 
 @njit(nogil=True, cache=True, fastmath=VECTORISE)
@@ -52,7 +56,7 @@ def normalise(L, n_rows, weight, labels, start, top, norm):
             if labels[start + i] >= 0:
                 top[i] = L[labels[start + i], i]
                 for j in range(k):
-                    L[j, i] = top[i] - 1e4
+                    L[j, i] = top[i] - OTHER
                 L[labels[start + i], i] = top[i]
     for j in range(k):
         for i in range(B):

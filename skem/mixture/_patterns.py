@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from skem.mixture._weights import row_numbers
 
-# Rows whose NaN are looked at together.
 _STEP = 4096
+"""Rows whose missing values are found at the same time, so that masks stay small."""
 
 
 def patterns(X: NDArray) -> Iterator[tuple[NDArray, NDArray]]:
@@ -32,14 +32,14 @@ def pattern_order(
     ----------
     X : ndarray of shape (n_samples, n_features)
     kept : ndarray of int, default=None
-        The rows to look at; default is all.
+        The rows to use; default is all.
     by_pattern : bool, default=True
-        Whether to sort incomplete rows by pattern, or leave them as they come.
+        Whether to sort incomplete rows by pattern, or keep their order.
 
     Returns
     -------
     order : ndarray of int or None
-        The rows that are kept, in order; None if no value of theirs is missing.
+        The rows that are kept, in order; None if none of their values is missing.
     """
     n, d = len(X) if kept is None else len(kept), X.shape[1]
     parts = [slice(start, start + _STEP) for start in range(0, n, _STEP)]
@@ -62,7 +62,7 @@ def pattern_order(
 
 
 def pattern_edges(X: NDArray) -> NDArray:
-    """Where in sorted rows a new pattern begins; ends with n_rows."""
+    """Positions in sorted rows where a new pattern begins; the last one is n_rows."""
     missing = np.isnan(X)
     changes = np.flatnonzero((missing[1:] != missing[:-1]).any(axis=1)) + 1
     return np.concatenate([[0], changes, [len(X)]]).astype(np.int64)

@@ -1,8 +1,8 @@
-"""What a user gives a Gaussian mixture must not be out of reach of the rows.
+"""Parameters that a user gives to a Gaussian mixture must not be too far from the rows.
 
-All numbers are in working units, where the columns have mean zero and unit variances. What products
-of squares would take out of the range of numbers is refused; what is merely far is named if the fit
-fails, for then it is likely to be the cause.
+All numbers are in working units, where the columns have mean zero and unit variances. Values whose
+products of squares would exceed the range of numbers are refused; values that are merely far away
+are named if the fit fails, because they are then the likely cause.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ MOST = 1e140
 
 
 def check_distance(values: NDArray, name: str) -> None:
-    """Refuse means that are out of reach.
+    """Refuse means that are too far from the rows.
 
     Raises
     ------
@@ -28,14 +28,14 @@ def check_distance(values: NDArray, name: str) -> None:
     if not farthest <= FARTHEST:
         raise ValueError(
             f"{name} is {farthest:.3g} standard deviations away from the mean of X in some column, "
-            f"and at most {FARTHEST:.0e} can be computed with. Give {name} in the units of X."
+            f"and at most {FARTHEST:.0e} are possible. Give {name} in the units of X."
         )
 
 
 def check_variances(
     variances: NDArray, name: str, *, least: float = 0.0, most: float = MOST
 ) -> None:
-    """Refuse variances, those of ``name`` or that follow from it, that are out of reach.
+    """Refuse variances, given as ``name`` or derived from it, that are too small or too large.
 
     Raises
     ------
@@ -46,15 +46,14 @@ def check_variances(
         wrong = high if not high <= most else low
         raise ValueError(
             f"{name} stands for a variance that is {wrong:.3g} times that of a column of X, and "
-            f"from {least:.3g} to {most:.3g} times can be computed with. Give {name} in the units "
-            "of X."
+            f"only {least:.3g} to {most:.3g} times are possible. Give {name} in the units of X."
         )
 
 
 def check_strengths(strengths: dict[str, float], unit: float) -> None:
-    """Refuse priors, by their names and pseudo-rows, that weigh more than any rows.
+    """Refuse priors, by their names and pseudo-rows, that outweigh any number of rows.
 
-    The rows have weights that were divided by ``unit``, and so have the priors.
+    Weights of rows, and the priors with them, were divided by ``unit``.
 
     Raises
     ------
@@ -62,8 +61,8 @@ def check_strengths(strengths: dict[str, float], unit: float) -> None:
     """
     for name, strength in strengths.items():
         if not strength <= MOST:
-            beside = "" if unit == 1 else f" of a sample_weight of about {unit:.3g}"
+            weighted = "" if unit == 1 else f" with a sample_weight of about {unit:.3g}"
             raise ValueError(
-                f"{name} weighs as much as {strength:.3g} rows{beside}, and at most {MOST:.0e} can "
-                f"be computed with. Lower {name}."
+                f"{name} weighs as much as {strength:.3g} rows{weighted}, and at most {MOST:.0e} "
+                f"are possible. Lower {name}."
             )

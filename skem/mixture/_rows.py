@@ -13,21 +13,21 @@ from skem.mixture._weights import kept_rows
 
 
 class TrainingRows:
-    """Validated rows as they were given; those of weight zero are left out, without a copy.
+    """Validated rows in the given order; those of weight zero are left out, without a copy.
 
     Parameters
     ----------
     X : ndarray of shape (n_samples, n_features)
     sample_weight : array-like of shape (n_samples,) or None
-        As the user gives them.
+        As given by the user.
     unit : float or None
-        To divide the weights by; of these weights if None, see `unit_of`.
+        What the weights are divided by; computed from them if None, see `unit_of`.
     n_components : int
-        Rows that the first batch must have.
+        Number of components; the first batch must have at least as many rows.
     first : bool
-        Whether it is that batch, or a whole fit.
+        Whether this is the first batch, or a whole fit.
     row_values : int
-        Numbers that an E step makes of a row.
+        Numbers that an E step computes for a row.
     n_jobs : int or None
     min_rows : int, default=1
         Of a block.
@@ -41,7 +41,7 @@ class TrainingRows:
     labels : ndarray of shape (n_samples,) or None
         Known components, -1 where unknown.
     order : ndarray of shape (n_rows,) or None
-        The rows that are kept, in order; None is all of them, as they come.
+        The rows that are kept, in order; None is all of them, in the given order.
     total_weight : float
         In that unit.
 
@@ -86,7 +86,7 @@ class TrainingRows:
         return len(self.X) if self.order is None else len(self.order)
 
     def row_blocks(self, chosen: NDArray | None = None) -> RowBlocks:
-        """The rows, or those at the chosen places of their order, cut into blocks."""
+        """The rows, or those at the chosen positions in their order, cut into blocks."""
         order = self.order
         if chosen is not None:
             order = chosen if order is None else order[chosen]

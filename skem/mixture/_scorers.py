@@ -18,13 +18,13 @@ def fitted_mixture(estimator: Any, X: Any) -> tuple[Any, Any]:
     Raises
     ------
     TypeError
-        If there is no mixture at the end.
+        If the last step is not a mixture.
     """
     inner, X = final_step_and_rows(estimator, X)
     if not (hasattr(inner, "bic") and hasattr(inner, "score_samples")):
         raise TypeError(
-            f"{type(inner).__name__} is no mixture: it has no bic. Give a mixture, a pipeline that "
-            "ends in one, or a search of either."
+            f"{type(inner).__name__} is not a mixture: it has no bic. Give a mixture, a pipeline "
+            "that ends in one, or a search over either."
         )
     return inner, X
 
@@ -73,7 +73,7 @@ def bic_score(
     Raises
     ------
     TypeError
-        If there is no mixture at the end.
+        If the last step is not a mixture.
 
     Examples
     --------
@@ -115,7 +115,7 @@ def icl_score(
     Raises
     ------
     TypeError
-        If there is no mixture at the end.
+        If the last step is not a mixture.
 
     Examples
     --------
@@ -159,7 +159,7 @@ def held_out_score(
     Raises
     ------
     TypeError
-        If there is no mixture at the end.
+        If the last step is not a mixture.
 
     Examples
     --------

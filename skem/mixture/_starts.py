@@ -1,8 +1,8 @@
-"""The rows that starts look at: distinct ones, in an order of their own.
+"""The rows that starts use: distinct rows, in an order that depends only on their values.
 
-A start uses random numbers row by row. So that a weight of 2 is a row twice, and the order of the
-rows does not matter, in the start too, equal rows are merged, with the sum of their weights,
-and the distinct rows are sorted.
+A start draws random numbers row by row. So that a weight of 2 is equivalent to repeating the row,
+and the order of the rows does not matter, equal rows are merged, with the sum of their weights, and
+the distinct rows are sorted.
 """
 
 from __future__ import annotations
@@ -16,15 +16,16 @@ from numpy.typing import NDArray
 from skem.em._rows import effective_n_jobs, one_blas_thread, threadpools
 
 MAX_ROWS = 20_000
-"""Rows that a start looks at; a random sample of them where there are more."""
+"""Rows that a start uses, at most; from more rows a random sample is drawn."""
+
 MAX_VALUES, FEWEST = 4_000_000, 1000
-"""Where covariances are not full, the values that these rows may have together, and the number of
-rows that are looked at however many columns there are."""
+"""Where covariances are not full, the number of values that these rows may have, and the number of
+rows that are used however many columns there are."""
 
 
 @contextlib.contextmanager
 def start_threads(n_jobs: int | None) -> Iterator[None]:
-    """Hold k-means and distances to the threads that a fit may take, and BLAS to one."""
+    """Limit k-means and distances to the threads that a fit may use, and BLAS to one."""
     n_threads = effective_n_jobs(n_jobs)
     with one_blas_thread(), threadpools().limit(limits=n_threads, user_api="openmp"):
         yield
@@ -33,9 +34,9 @@ def start_threads(n_jobs: int | None) -> Iterator[None]:
 def sample_rows(
     n_rows: int, rng: np.random.RandomState, labels: NDArray | None = None, n_columns: int = 1
 ) -> slice | NDArray[np.int64]:
-    """All rows, or a random sample of about `MAX_ROWS` of them, fewer where they are wide.
+    """All rows, or a random sample of about `MAX_ROWS` of them, fewer if there are many columns.
 
-    Labelled rows are few and precious: of each label all are kept, up to its share of the sample.
+    Labelled rows are few and valuable: those of each label are kept, up to its share of the sample.
     """
     size = min(MAX_ROWS, max(MAX_VALUES // n_columns, FEWEST))
     if n_rows <= size:
@@ -71,9 +72,10 @@ def distinct_rows(X: NDArray, weight: NDArray) -> tuple[NDArray, NDArray]:
 
 
 def _sorted(X: NDArray) -> tuple[NDArray, NDArray]:
-    """An order that sorts the rows by their columns, and where in it a new row begins.
+    """An order that sorts the rows by their columns, and a mask of where in it a new row begins.
 
-    Most rows differ in the first columns already, so each column sorts only what is still equal.
+    Most rows differ in the first columns already, so each column sorts only rows that are equal so
+    far.
     """
     order = np.argsort(X[:, 0], kind="stable")
     values = X[order, 0]

@@ -1,4 +1,4 @@
-"""Weights of components, and of rows, as far as the models of mixtures share them."""
+"""What models of mixtures share for weights of components and of rows."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 NOT_ZERO = 1e-300
-"""In the place of zero where a logarithm or a quotient is taken, so that it is finite; itself a
-normal number."""
+"""Replaces zero where a logarithm or a quotient is taken, so that it is finite; itself a normal
+number."""
 
 
 def row_numbers(rows: NDArray, n_rows: int) -> NDArray:
     """Numbers of rows, one for each row, in the smallest type that holds them."""
-    return rows.astype(np.int32 if n_rows < 2**31 else np.int64, copy=False)
+    return rows.astype(np.int32 if n_rows <= np.iinfo(np.int32).max else np.int64, copy=False)
 
 
 def kept_rows(weight: NDArray | None) -> NDArray | None:
@@ -31,8 +31,8 @@ def solve_weights(q: NDArray, weights: NDArray, total: float) -> NDArray:
 def counts_of(weights: NDArray, total: float, concentration: float) -> NDArray:
     """Counts of rows, ``total`` in all, whose M step under a Dirichlet prior gives these weights.
 
-    No rows have negative counts: weights more uneven than the prior lets any rows make them get
-    the nearest there are.
+    Counts are not negative: for weights that are more uneven than rows can make them under the
+    prior, these are the nearest counts.
     """
     extra = concentration - 1
     counts = np.maximum(weights * (total + len(weights) * extra) - extra, 0.0)

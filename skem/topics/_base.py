@@ -1,4 +1,4 @@
-"""What every fitted model of topics can do, from p(w|z) and p(z|d) alone."""
+"""What every fitted topic model can do, from p(w|z) and p(z|d) alone."""
 
 from __future__ import annotations
 
@@ -18,13 +18,19 @@ from skem.em._estimator import EMEstimatorMixin
 from skem.topics._counts import Counts, check_counts, each_block
 from skem.topics._split import split_tokens
 
+_HALF = 0.5
+"""Share of the tokens that document completion hides."""
+
+_SUM_TOL = 1e-6
+"""Largest distance of a sum of probabilities from one: room for mixtures in float32."""
+
 
 class BaseTopicModel(
     ClassNamePrefixFeaturesOutMixin, TransformerMixin, EMEstimatorMixin, BaseEstimator
 ):
     """Methods that need ``components_``, ``topic_prior_`` and ``_infer(counts)``.
 
-    ``_infer`` gives p(z|d), (n, k), of documents that have words, and `topic_prior_` to others.
+    ``_infer`` returns p(z|d), (n, k), of documents that have words, and `topic_prior_` for others.
     """
 
     components_: NDArray
@@ -83,7 +89,7 @@ class BaseTopicModel(
     def fit_transform(
         self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None
     ) -> NDArray:
-        """Fit topics, and give p(z|d) of the training documents.
+        """Fit topics, and return p(z|d) of the training documents.
 
         Parameters
         ----------
@@ -97,12 +103,13 @@ class BaseTopicModel(
         Returns
         -------
         doc_topic : ndarray of shape (n_samples, n_components)
-            Each row sums to one; the same as `transform` gives, for documents of weight zero too.
+            Each row sums to one; the same as `transform` returns, also for documents of weight
+            zero.
         """
         return self.fit(X, y, sample_weight=sample_weight).transform(X)
 
     def transform(self, X: Any) -> NDArray:
-        """Give the topics of documents, p(z|d).
+        """Return the topics of documents, p(z|d).
 
         Parameters
         ----------
@@ -117,12 +124,12 @@ class BaseTopicModel(
         return self._infer(self._fitted_counts(X))
 
     def inverse_transform(self, X: ArrayLike) -> NDArray:
-        """Give the words of documents, p(w|d) = sum_z p(z|d) p(w|z).
+        """Return the words of documents, p(w|d) = sum_z p(z|d) p(w|z).
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_components)
-            Their topics p(z|d), as `transform` gives it.
+            Their topics p(z|d), as returned by `transform`.
 
         Returns
         -------
@@ -161,9 +168,8 @@ class BaseTopicModel(
 
         Notes
         -----
-        p(z|d) is fitted to the same words, so this is optimistic, the more so the more topics
-        there are: choose their number by document completion (`perplexity`,
-        `skem.topics.completion_score`).
+        p(z|d) is fitted to the same words, so this is optimistic, and more so with more topics:
+        choose their number by document completion (`perplexity`, `skem.topics.completion_score`).
         """
         counts = self._fitted_counts(X)
         return self._log_likelihoods(counts, self._infer(counts))
@@ -204,10 +210,10 @@ class BaseTopicModel(
             Weight of each document; default is one for each.
         method : {'in-sample', 'completion'}, default='in-sample'
             'in-sample' scores the words that p(z|d) is fitted to, and is optimistic; 'completion'
-            fits p(z|d) to a half of the tokens of each document and scores the other half
+            fits p(z|d) to one half of the tokens of each document and scores the other half
             (Wallach, Murray, Salakhutdinov and Mimno 2009).
         random_state : int, RandomState instance or None, default=0
-            Which half.
+            Determines the halves.
 
         Returns
         -------
@@ -223,7 +229,7 @@ class BaseTopicModel(
         if method != "completion":
             raise ValueError(f"method must be 'in-sample' or 'completion', got {method!r}.")
         counts = self._fitted_counts(X)
-        seen, hidden = split_tokens(counts, 0.5, check_random_state(random_state))
+        seen, hidden = split_tokens(counts, _HALF, check_random_state(random_state))
         if not len(hidden.data) or not len(seen.data):
             raise ValueError(
                 "method='completion' needs documents of at least two tokens: X has none that "
@@ -245,14 +251,14 @@ class BaseTopicModel(
         Parameters
         ----------
         n_samples : int, default=1
-            Number of documents; not used where ``doc_topic`` is given.
+            Number of documents; not used if ``doc_topic`` is given.
         n_tokens : int, default=100
-            Tokens of each.
+            Tokens of each document.
         doc_topic : array-like of shape (n_samples, n_components), default=None
-            Topics p(z|d) of each; by default all have `topic_prior_` (PLSA), or they are drawn from
-            the Dirichlet prior (LDA).
+            Topics p(z|d) of each document; by default, all have `topic_prior_` (PLSA), or they are
+            drawn from the Dirichlet prior (LDA).
         random_state : int, RandomState instance or None, default=None
-            None is that of the estimator.
+            Seed of this call; None is that of the estimator.
 
         Returns
         -------
@@ -272,7 +278,7 @@ class BaseTopicModel(
             shape = (given.shape[0] if given.ndim == 2 else -1, len(self.components_))
             axes = ("n_samples", "n_components")
             mixtures = check_numbers(doc_topic, "doc_topic", shape, axes)
-            if (mixtures < 0).any() or (abs(mixtures.sum(1) - 1) > 1e-6).any():
+            if (mixtures < 0).any() or (abs(mixtures.sum(1) - 1) > _SUM_TOL).any():
                 raise ValueError("doc_topic must hold probabilities; each row sums to 1.")
         rows = [
             sp.csr_array(rng.multinomial(n_tokens, p / p.sum())[None].astype(np.float64))
@@ -281,19 +287,19 @@ class BaseTopicModel(
         return sp.vstack(rows, format="csr"), mixtures
 
     def _draw_mixtures(self, n: int, rng: np.random.RandomState) -> NDArray:
-        """p(z|d) of documents that are drawn."""
+        """p(z|d) of documents to be drawn."""
         return np.tile(self.topic_prior_.astype(np.float64), (n, 1))
 
 
 def _exponential(value: float) -> float:
-    with np.errstate(over="ignore"):  # where a prior outweighs the tokens, infinite
+    with np.errstate(over="ignore"):  # infinite if a prior outweighs the tokens
         return float(np.exp(value))
 
 
 def _per_token(
     values: NDArray, sizes: NDArray, sample_weight: ArrayLike | None, counts: Counts
 ) -> float:
-    """Weighted sum of the values over that of the sizes, leaving out what has no tokens."""
+    """Weighted sum of the values over that of the sizes, without documents that have no tokens."""
     weight = check_weights(sample_weight, counts)
     w = np.ones(len(values)) if weight is None else weight / unit_of(weight)
     use = (sizes > 0) & (w > 0)

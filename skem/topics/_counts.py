@@ -15,15 +15,16 @@ from skem._validation import check_numbers
 from skem.em import Rows, total
 from skem.em._rows import MAX_BLOCKS, BlockMap
 
-# Entries of a block for each word of the vocabulary: adding up (n_features, n_components) numbers
-# after each block is then a small part of the work. Two blocks there are in any case, of so many
-# entries at least.
 _ENTRIES_PER_WORD = 32
-_MIN_ENTRIES = 1 << 14
+"""Entries of a block for each word of the vocabulary: adding the (n_features, n_components) numbers
+of each block is then a small part of the work. Two blocks are made in any case, if they have
+`_MIN_ENTRIES`."""
 
-# The sum of all counts is between these: logs of probabilities may multiply it, and it may be
-# divided by.
+_MIN_ENTRIES = 1 << 14
+"""Least number of entries of a block, if there is more than one."""
+
 _LEAST, _MOST = 1e-290, 1e290
+"""Range of the sum of all counts: it is multiplied by logs of probabilities, and divided by."""
 
 
 class Counts(NamedTuple):
@@ -76,7 +77,7 @@ class Counts(NamedTuple):
 
 
 def weights_of(rows: Rows) -> NDArray:
-    """Weights of the documents of a block as kernels take them: empty is all ones."""
+    """Weights of the documents of a block in the form of the kernels: empty is all ones."""
     return np.empty(0) if rows.weight is None else rows.weight
 
 
@@ -89,13 +90,13 @@ def tokens_of(rows: Rows) -> float:
 
 
 def check_counts(estimator: Any, X: Any, *, reset: bool) -> Counts:
-    """Counts as CSR without duplicates and zeros; X itself is left as it is.
+    """Counts as CSR without duplicates and zeros; X itself is not changed.
 
     Raises
     ------
     ValueError
-        If an entry is negative, NaN or infinite, all together are near the end of the range of
-        numbers, a sparse matrix is broken, or the vocabulary has another width.
+        If an entry is negative, NaN or infinite, their sum is near the end of the range of numbers,
+        a sparse matrix is broken, or the number of columns is not that of the fit.
     """
     _refuse_texts(X)
     dtypes = [np.float64, np.float32]
@@ -107,7 +108,7 @@ def check_counts(estimator: Any, X: Any, *, reset: bool) -> Counts:
         X = X.copy()
         X.sum_duplicates()
         X.eliminate_zeros()
-    n_entries = X.indptr[-1]  # what lies behind them is none
+    n_entries = X.indptr[-1]  # arrays may be longer
     indices = X.indices[:n_entries].astype(np.int32, copy=False)  # one type for the kernels
     indptr = X.indptr.astype(np.int64, copy=False)
     _refuse_extremes(X.data[:n_entries])
@@ -120,7 +121,7 @@ def _refuse_texts(X: Any) -> None:
         first = np.asarray(X[:1], dtype=object)
     if len(first) and isinstance(first[0], str):
         raise ValueError(
-            "X holds texts, where counts of words are expected. Count them first, for instance by "
+            "X holds texts, but counts of words are expected. Count them first, for instance by "
             "make_pipeline(CountVectorizer(), ...) of scikit-learn."
         )
 
@@ -129,7 +130,7 @@ def _refuse_negative(data: NDArray) -> None:
     smallest = data.min(initial=0)
     if smallest < 0:
         raise ValueError(
-            f"Negative values in data passed to X (smallest {smallest:g}): X holds counts of "
+            f"Negative values in data passed to X (smallest {smallest:g}): X must hold counts of "
             "words, or other weights that are not negative. HashingVectorizer gives negative "
             "values unless it has alternate_sign=False; scaled or centred columns have them too."
         )
@@ -146,7 +147,7 @@ def _refuse_extremes(data: NDArray) -> None:
 
 
 def cut_entries(counts: Counts) -> list[slice]:
-    """Blocks of documents with about as many entries each; a matter of the data alone."""
+    """Blocks of documents with about as many entries each, which depend on the data alone."""
     n_rows, n_entries = counts.shape[0], len(counts.data)
     wanted = max(n_entries // (_ENTRIES_PER_WORD * counts.n_features), 2)
     n_blocks = 1
@@ -158,7 +159,7 @@ def cut_entries(counts: Counts) -> list[slice]:
 
 
 class CountBlocks:
-    """Blocks of documents, reduced on every core; a context manager that holds the threads.
+    """Blocks of documents, reduced on all cores; a context manager that holds the threads.
 
     Parameters
     ----------
@@ -244,7 +245,7 @@ class TrainingCounts:
 def each_block(
     counts: Counts, function: Callable[[slice, Counts], Any], n_jobs: int | None
 ) -> None:
-    """Call ``function(rows, counts)`` for each block of documents, on every core."""
+    """Call ``function(rows, counts)`` for each block of documents, on all cores."""
     with CountBlocks(counts, None, n_jobs) as blocks:
         blocks.each(function)
 
@@ -257,8 +258,8 @@ def dyads_to_counts(
     Parameters
     ----------
     documents, words : array-like of shape (n_dyads,)
-        The two parts of each observation, such as documents and words, users and items, or verbs
-        and nouns.
+        The two parts of each observation, such as document and word, user and item, or verb and
+        noun.
     counts : array-like of shape (n_dyads,), default=None
         How often, or with what weight, each was seen; once by default.
 

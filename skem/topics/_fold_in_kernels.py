@@ -20,9 +20,16 @@ from skem._compiled import VECTORISE
 from skem._kernel_cache import njit
 from skem.topics._kernels import least, log_likelihood, longest, maximize_row, mix
 
-# Least root of a probability that is extrapolated, against that of its EM image (measured on AP:
-# 0.1 takes as few steps as 0.01, and a third less than 0.85).
 LEAST_ROOT = 0.1
+"""Smallest ratio of the root of an extrapolated probability to that of its EM image. Measured on
+AP: 0.1 takes as few steps as 0.01, and a third fewer than 0.85."""
+
+CAP, CAP_FACTOR = 4.0, 4
+"""Largest length of a SQUAREM step at first, and the factor by which it grows after a step of that
+length and shrinks after a step that is undone: as in `skem.em`."""
+
+SLACK = 4
+"""Rounding error of a log-likelihood, in units of eps times its size."""
 
 
 @njit(nogil=True, cache=True, fastmath=VECTORISE, error_model="numpy")
@@ -80,8 +87,8 @@ def _extrapolate(x, cap, t):
 @njit(nogil=True, cache=True, error_model="numpy")
 def _maximum(counts, places, gathered, tol, max_iter, own, mixed, x, back, t):
     """T <- the likeliest, within ``tol`` nats per token, from t; at most ``max_iter`` EM maps."""
-    cap, step, before, stage = 4.0, 1.0, 0.0, 0
-    slack = 4 * np.finfo(t.dtype).eps
+    cap, step, before, stage = CAP, 1.0, 0.0, 0
+    slack = SLACK * np.finfo(t.dtype).eps
     for n in range(max_iter):
         mix(counts, places, gathered, t, own, mixed, 0)
         top, size = own.max(), 0.0
@@ -92,9 +99,9 @@ def _maximum(counts, places, gathered, tol, max_iter, own, mixed, x, back, t):
         near = top - size <= tol * size
         if stage == 2:  # t was extrapolated: it must not be worse than where it came from
             if _known_log_likelihood(counts, mixed) < before - slack * abs(before):
-                t[:], cap, stage = back, max(4.0, step / 4), 0
+                t[:], cap, stage = back, max(CAP, step / CAP_FACTOR), 0
                 continue
-            cap = 4 * cap if step >= cap else cap
+            cap = CAP_FACTOR * cap if step >= cap else cap
         elif stage == 1:
             before = _known_log_likelihood(counts, mixed)
         if stage == 0:

@@ -23,6 +23,11 @@ from skem.topics import _limits
 
 least = njit(nogil=True)(_limits.least)
 
+NEWTON_STEPS, NEWTON_TOL = 200, 1e-14
+"""Maximum number of steps of `maximize_row`, and how far the sum may remain from one. Newton's
+method is monotone here and takes few steps: the maximum matters only if rounding prevents an end.
+"""
+
 
 @njit(nogil=True, cache=True, fastmath=VECTORISE, error_model="numpy")
 def log_likelihood(counts, mixed):
@@ -210,11 +215,7 @@ def maximize_row(counts, prior, old, floor, out):
             q = (counts[z] + prior[z]) / total
             out[z] = max(q, tiny) if q > 0 else 0.0
         return
-    base, weakest, place = (
-        np.inf,
-        np.inf,
-        -1,
-    )  # lambda = level - base: pulls may be large, and cancel
+    base, weakest, place = np.inf, np.inf, -1  # lambda = level - base: large pulls cancel
     for z in range(len(counts)):
         pull = max(-prior[z], 0.0) / (old[z] + floor)
         if counts[z] + max(prior[z], 0.0) > 0:
@@ -226,7 +227,7 @@ def maximize_row(counts, prior, old, floor, out):
         m = counts[z] + max(prior[z], 0.0)
         if m > 0:
             level = max(level, m - (max(-prior[z], 0.0) / (old[z] + floor) - base))
-    for _ in range(200):
+    for _ in range(NEWTON_STEPS):
         value, slope = -1.0, 0.0
         for z in range(len(counts)):
             m = counts[z] + max(prior[z], 0.0)
@@ -234,7 +235,7 @@ def maximize_row(counts, prior, old, floor, out):
                 q = 1 / (level + (max(-prior[z], 0.0) / (old[z] + floor) - base))
                 value += m * q
                 slope += m * q * q
-        if value <= 1e-14:
+        if value <= NEWTON_TOL:
             break
         level += value / slope
     some_left = base - weakest > level

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from skem._validation import as_numbers
 from skem.topics._units import prior_in_unit
 
-# Dirichlet parameters of LDA. Larger ones leave next to no digits in differences of log Gamma
-# functions, of which bounds consist, and smaller ones none in sums with counts of float32.
 LEAST, MOST = 1e-15, 1e10
+"""Range of Dirichlet parameters of LDA. With larger ones, differences of log Gamma functions, of
+which bounds consist, have hardly any accurate digits; smaller ones vanish in sums with counts of
+float32."""
 
 
 def check_prior(value: Any, name: str, shapes: dict[str, tuple[int, ...]]) -> NDArray | None:
@@ -52,7 +53,7 @@ def check_range(prior: NDArray | None, name: str) -> NDArray | None:
         wrong = prior.max() if prior.max() > MOST else prior.min()
         raise ValueError(
             f"{name} holds {wrong:.3g}; it counts in tokens, and must be from {LEAST:.0e} to "
-            f"{MOST:.0e}. Outside, a prior makes topics no sparser, or leaves nothing of X: usual "
+            f"{MOST:.0e}. Smaller values make topics no sparser, and larger ones outweigh X: usual "
             "values are from 0.01 to 10."
         )
     return prior

@@ -6,14 +6,17 @@ import numpy as np
 
 from skem.topics._counts import Counts
 
+_MOST_TOKENS = 2**31
+"""Counts up to which a binomial number is drawn for them: the generator takes C integers."""
+
 
 def split_tokens(
     counts: Counts, hidden_share: float, rng: np.random.RandomState
 ) -> tuple[Counts, Counts]:
     """Tokens that are seen, and tokens that are hidden, of the same documents.
 
-    Whole counts are split token by token (binomial), others entry by entry. A document of which
-    nothing would be left to see shows all it has.
+    Whole counts are split token by token (binomial), others entry by entry. A document whose tokens
+    would all be hidden keeps all of them.
 
     Parameters
     ----------
@@ -27,7 +30,7 @@ def split_tokens(
     seen, hidden : Counts
     """
     data = counts.data
-    whole = bool((data == np.floor(data)).all() and data.max(initial=0) < 2**31)
+    whole = bool((data == np.floor(data)).all() and data.max(initial=0) < _MOST_TOKENS)
     if whole:
         hidden = rng.binomial(data.astype(np.int64), hidden_share).astype(data.dtype)
     else:

@@ -8,25 +8,35 @@ from sklearn.utils.extmath import randomized_svd
 
 from skem.em._rows import one_blas_thread
 from skem.topics._counts import Counts, cut_entries
+from skem.topics._limits import NOT_ZERO
 
 INITS = ("random", "random_documents", "svd")
 
-# Documents that a topic is made of, and the share of all words together that is added to it.
 _DOCUMENTS = 5
-_SMOOTHING = 0.3
+"""Documents whose mean a topic starts with: one alone has too few words."""
 
-# Share of what is not preferred that a topic with preferred words has of its own.
+_SMOOTHING = 0.3
+"""Share of the distribution of all words that is added to a topic, so that none starts at zero."""
+
 _OWN = 0.1
+"""Share of its own start that a topic keeps for words that its prior does not prefer: the rest is
+the same in all topics, so that the preferred words decide."""
+
+_JITTER = 0.9, 1.1
+"""Range of the random factors of all probabilities: equal topics would stay equal."""
+
+_POWER_ITERATIONS = 2
+"""Of the randomised SVD: a start needs directions only roughly."""
 
 
 def initial_topics(
     init: str, counts: Counts, weight: NDArray | None, k: int, rng: np.random.RandomState
 ) -> NDArray:
-    """Topics (p, k) to start from, each with a chance for every word that there is.
+    """Topics (p, k) to start from, in which every word that occurs has a positive probability.
 
-    'random': all words together, each word's chance times a factor of its own in each topic;
-    'random_documents': some documents each; 'svd': singular vectors of the scaled counts, their
-    positive or negative parts, whichever weighs more (Boutsidis and Gallopoulos 2008).
+    'random': the distribution of all words, times a random factor for each word and topic;
+    'random_documents': means of a few documents; 'svd': the positive or negative parts of singular
+    vectors of the scaled counts (after Boutsidis and Gallopoulos 2008).
     """
     p = counts.n_features
     w = np.ones(counts.shape[0]) if weight is None else weight
@@ -38,16 +48,16 @@ def initial_topics(
         topics = _of_documents(counts, w, k, rng) + _SMOOTHING * overall
     else:
         topics = _of_svd(counts, w, overall, k, rng) + _SMOOTHING * overall
-    topics *= np.where(overall > 0, rng.uniform(0.9, 1.1, size=(p, k)), 0.0)
+    topics *= np.where(overall > 0, rng.uniform(*_JITTER, size=(p, k)), 0.0)
     return (topics / topics.sum(0)).astype(counts.data.dtype)
 
 
 def matched(topics: NDArray, prior: NDArray) -> NDArray:
-    """Topics (p, k) where the prior (p, k) of some of them prefers words: those start with these.
+    """Topics (p, k) of which those whose prior (p, k) prefers words start with these words.
 
-    Words are preferred by what their parameters have above the least one of any topic, and the
-    others begin nearly alike in all topics with a preference, so that the preferred ones decide. A
-    topic without stays as it is.
+    The preference for a word is what its parameter has above the least one of any topic. All other
+    words start nearly alike in all topics with a preference, so that the preferred ones decide. A
+    topic without a preference is unchanged.
     """
     occur = topics.any(axis=1, keepdims=True)
     preferred = np.where(occur, prior - prior.min(axis=1, keepdims=True), 0.0)
@@ -58,10 +68,10 @@ def matched(topics: NDArray, prior: NDArray) -> NDArray:
 
 
 def _of_documents(counts: Counts, w: NDArray, k: int, rng: np.random.RandomState) -> NDArray:
-    """Means of documents that are drawn by their weights.
+    """Means of documents that are drawn with probabilities proportional to their weights.
 
-    They are drawn in an order that their words give them, so that neither the order of the rows
-    matters, nor whether a document comes twice or has a weight of 2.
+    They are drawn in an order that depends on their words, so that the order of the rows does not
+    matter, and a weight of 2 is equivalent to repeating the document.
     """
     X, sizes = counts.matrix(), counts.sizes()
     order = np.argsort(X @ rng.uniform(size=counts.n_features), kind="stable")
@@ -74,28 +84,29 @@ def _of_documents(counts: Counts, w: NDArray, k: int, rng: np.random.RandomState
 def _of_svd(
     counts: Counts, w: NDArray, overall: NDArray, k: int, rng: np.random.RandomState
 ) -> NDArray:
-    """Rows of unit weight, columns in the metric of their frequencies (as correspondence analysis
-    has it), the first direction (all words together) left out.
+    """Parts of singular vectors of rows of unit weight, with columns in the metric of their
+    frequencies, as in correspondence analysis; the first direction (all words) is left out.
 
-    Directions and their signs are those of the words, so that a weight of 2 is a document twice.
+    Directions and their signs are determined by the words, so that a weight of 2 is equivalent to
+    repeating the document.
     """
-    sizes = np.maximum(counts.sizes(), 1e-300)
+    sizes = np.maximum(counts.sizes(), NOT_ZERO)
     scale = 1 / np.sqrt(np.where(overall[:, 0] > 0, overall[:, 0], 1.0))
     X = counts._replace(data=counts.data.astype(np.float64)).matrix()
     lengths = np.sqrt(w / sizes)
-    for rows in cut_entries(counts):  # in blocks: nothing else is as large as the data
+    for rows in cut_entries(counts):  # in blocks, to save memory
         block = counts.rows(rows)
         entries = slice(counts.indptr[rows.start], counts.indptr[rows.stop])
         X.data[entries] *= np.repeat(lengths[rows], np.diff(block.indptr)) * scale[block.indices]
     rank = min(2 + (k - 1) // 2, *X.shape)  # each direction serves two topics
-    with one_blas_thread():  # of thin products, which threads slow down
+    with one_blas_thread():  # threads slow thin products down
         _, _, V = randomized_svd(
-            X, rank, n_iter=2, transpose=False, flip_sign=False, random_state=rng
+            X, rank, n_iter=_POWER_ITERATIONS, transpose=False, flip_sign=False, random_state=rng
         )
     V *= np.sign(V[np.arange(len(V)), np.abs(V).argmax(axis=1)])[:, None]
     topics = np.empty((counts.n_features, k))
     for z in range(k):
         v = V[1 + z // 2] if 1 + z // 2 < len(V) else rng.standard_normal(counts.n_features)
         part = np.maximum(v if z % 2 == 0 else -v, 0.0) / scale
-        topics[:, z] = part / max(part.sum(), 1e-300)
+        topics[:, z] = part / max(part.sum(), NOT_ZERO)
     return topics

@@ -1,9 +1,9 @@
-"""Counts of any size: units that keep numbers in range, and what has none that does.
+"""Counts of any size: units that keep numbers in range, and refusal of counts that have none.
 
-PLSA does not depend on the unit of the counts (of a Dirichlet prior, its exponents are in the same
+PLSA does not depend on the unit of the counts (the exponents of a Dirichlet prior have the same
 unit), so counts that are far from 1 are divided by a power of two, which rounds nothing. LDA does
-depend on it, for its priors count in tokens: there counts must be such that the product of any two
-sums of them is a normal number.
+depend on it, because its priors count in tokens: its counts must be such that the product of any
+two sums of them is a normal number.
 """
 
 from __future__ import annotations
@@ -15,28 +15,29 @@ from numpy.typing import NDArray
 
 from skem.topics._counts import Counts
 
-# Powers of two from 1 within which counts are taken as they are.
 _NEAR = 32
+"""Counts are used unchanged if they are within so many powers of two of 1: products of a few such
+numbers are normal in float32."""
 
-# An exponent of a prior, in the unit of the counts, above which nothing is left of them.
 _MOST = 1e30
+"""Exponent of a prior, in the unit of the counts, above which the counts vanish beside it."""
 
 
 def power_of(sizes: NDArray) -> NDArray:
-    """Powers of two near sizes that are positive, 0 for those near 1 (and for zeros)."""
+    """Powers of two near positive sizes; 0 for sizes near 1, and for zeros."""
     mantissa, power = np.frexp(sizes)
     power = np.where(mantissa < np.sqrt(0.5), power - 1, power)
     return np.where(np.abs(power) > _NEAR, power, 0)
 
 
 def common_power(counts: Counts) -> int:
-    """The power of two that all counts may be divided by: about their mean, or 0."""
+    """The power of two by which all counts are divided: near their mean, or 0."""
     total = counts.data.sum(dtype=np.float64)
     return int(power_of(np.array(total / max(len(counts.data), 1))))
 
 
 def divided(counts: Counts, powers: NDArray | int) -> Counts:
-    """Counts over 2 ** powers, a number or one for each document; without those that are lost."""
+    """Counts over 2 ** powers, one number or one per document; without counts that become zero."""
     if not np.any(powers):
         return counts
     if np.ndim(powers):
@@ -46,12 +47,12 @@ def divided(counts: Counts, powers: NDArray | int) -> Counts:
 
 
 def check_batch(counts: Counts, weight: NDArray | None) -> None:
-    """Refuse a batch that is too large or too small in the unit of the first one.
+    """Refuse a batch whose counts are too large or too small in the unit of the first one.
 
     Raises
     ------
     ValueError
-        That names X.
+        If they are; the message names X.
     """
     low, high = range_of(counts.dtype)
     with np.errstate(over="ignore"):
@@ -64,14 +65,14 @@ def check_batch(counts: Counts, weight: NDArray | None) -> None:
 
 
 def check_tokens(counts: Counts, weight: NDArray | None = None) -> None:
-    """Refuse counts whose products with each other leave the range of their dtype.
+    """Refuse counts whose products with each other exceed the range of their dtype.
 
-    Documents that hold nothing at all may pass.
+    Counts that are all zero are accepted.
 
     Raises
     ------
     ValueError
-        That names X, and sample_weight if there is one, and the range.
+        If there are such counts; the message names X (and sample_weight, if given) and the range.
     """
     low, high = range_of(counts.dtype)
     with np.errstate(over="ignore"):
@@ -97,28 +98,26 @@ def range_of(dtype: Any) -> tuple[float, float]:
 
 
 def prior_in_unit(exponents: NDArray, unit: float, power: int, name: str) -> NDArray:
-    """Exponents of a Dirichlet density beside counts divided by ``unit`` x 2 ** power.
+    """Exponents of a Dirichlet density for counts that are divided by ``unit`` x 2 ** power.
 
     Raises
     ------
     ValueError
-        If they are so large that nothing is left of the counts; the message names the prior.
+        If they are so large that the counts vanish beside them; the message names the prior.
     """
     with np.errstate(over="ignore"):
         divided = np.ldexp(exponents / unit, -power)
     largest = float(np.abs(divided).max())
     if not largest <= _MOST:
         raise ValueError(
-            f"{name} is too strong: of its parameters one less 1 is {largest:.3g} times an average "
-            f"entry of X (of average weight), and more than {_MOST:.0e} times leaves nothing of X. "
+            f"{name} is too strong: one of its parameters, less 1, is {largest:.3g} times an "
+            f"average entry of X (of average weight), and beyond {_MOST:.0e} times X vanishes. "
             f"A prior counts in tokens: lower {name}, or multiply X by a constant."
         )
     return divided
 
 
 def prior_of_documents(exponents: NDArray, power: int) -> NDArray:
-    """The same beside documents that are divided by 2 ** power; where they hold next to nothing,
-    as large as leaves nothing of them.
-    """
+    """The same for documents that are divided by 2 ** power, at most `_MOST`."""
     largest = np.abs(exponents).max()
     return exponents * min(np.ldexp(1.0, -power), _MOST / largest) if largest > 0 else exponents

@@ -295,7 +295,7 @@ def test_wrong_rows_are_errors(vae):
     draw = ReconstructionDisplay.from_estimator
     with pytest.raises(NotFittedError, match="not fitted yet"):
         draw(VAETransformer(), X)
-    with pytest.raises(TypeError, match="LinearRegression has not both"):
+    with pytest.raises(TypeError, match="LinearRegression does not have both"):
         draw(LinearRegression().fit(X, X[:, 0]), X)
     with pytest.raises(ValueError, match="rows must be numbers from 0 to 149, got"):
         draw(vae, X, rows=[150])

@@ -200,7 +200,7 @@ def test_wrong_input_is_an_error(wine):
         draw(MaxEntClassifier())
     with pytest.raises(TypeError, match=r"linear classifiers \(coef_, classes_\), got LinearReg"):
         draw(LinearRegression().fit(X, X["alcohol"]))
-    with pytest.raises(TypeError, match=r"each of the 3 classes.* SVC has .*one row a pair"):
+    with pytest.raises(TypeError, match=r"each of the 3 classes.* SVC has .*one row for each pair"):
         draw(SVC(kernel="linear").fit(X, Y))
     with pytest.raises(ValueError, match="feature_names holds 2 names for the 13 features"):
         draw(wine, feature_names=["a", "b"])

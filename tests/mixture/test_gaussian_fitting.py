@@ -457,7 +457,7 @@ def test_initial_weights_may_be_rounded(iris):
 
 def test_partial_fit_needs_the_model_it_began_with(iris):
     mixture = GaussianMixtureEM(2, random_state=0).partial_fit(iris)
-    with pytest.raises(ValueError, match="cannot change on the way"):
+    with pytest.raises(ValueError, match="cannot change between batches"):
         mixture.set_params(covariance_type="diag").partial_fit(iris)
 
 

@@ -78,7 +78,7 @@ def test_mixtures_of_other_kinds_have_scores():
 @pytest.mark.parametrize("scorer", SCORERS)
 def test_what_is_no_mixture_is_refused(scorer):
     model = make_pipeline(StandardScaler(), LogisticRegression()).fit(IRIS, load_iris().target)
-    with pytest.raises(TypeError, match="LogisticRegression is no mixture"):
+    with pytest.raises(TypeError, match="LogisticRegression is not a mixture"):
         scorer(model, IRIS)
 
 

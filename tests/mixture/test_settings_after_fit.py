@@ -55,7 +55,7 @@ def test_no_fit_goes_on_with_another_covariance_type(fitted, later):
     mixture.set_params(covariance_type=later)
     with pytest.raises(ValueError, match=r"warm_start=True.*covariance_type=.*warm_start=False"):
         mixture.fit(X)
-    with pytest.raises(ValueError, match=f"covariance_type='{fitted}'.*cannot change on the way"):
+    with pytest.raises(ValueError, match=f"covariance_type='{fitted}'.*cannot change between"):
         mixture.partial_fit(X)
     assert mixture.means_ is means
     mixture.set_params(warm_start=False).fit(X)
@@ -97,7 +97,7 @@ def test_components_that_were_removed_are_no_contradiction():
         assert k < 3
         assert len(mixture.fit(rows).weights_) <= k
         mixture.partial_fit(rows).partial_fit(rows)
-    with pytest.raises(ValueError, match=r"n_components=3.*cannot change on the way"):
+    with pytest.raises(ValueError, match=r"n_components=3.*cannot change between batches"):
         mixture.set_params(n_components=2).partial_fit(rows)
 
 

@@ -4,8 +4,21 @@ import numpy as np
 import pytest
 
 from skem import GaussianMixtureEM
+from skem.mixture.gaussian._information import pack
+from skem.mixture.gaussian.model._covariances import COVARIANCE_TYPES, n_free_parameters
+from skem.mixture.gaussian.model._model import GaussianModel
 
 TIGHT = {"standard_errors": True, "tol": 1e-14, "max_iter": 20_000, "random_state": 0}
+
+
+@pytest.mark.parametrize("kind", COVARIANCE_TYPES)
+def test_the_information_has_a_row_for_each_free_parameter(kind):
+    k, d = 3, 4
+    model = GaussianModel(kind, center=np.zeros(d), scale=np.ones(d), reg=np.zeros(d))
+    covariance = np.asarray(model.structure.diagonal(np.ones(d)))
+    covariances = np.repeat(covariance[None], 1 if model.tied else k, axis=0)
+    params = model.params(np.full(k, 1 / k), np.zeros((k, d)), covariances)
+    assert len(pack(model, params)) == n_free_parameters(kind, k, d)
 
 
 def test_one_component_has_the_closed_form(iris):

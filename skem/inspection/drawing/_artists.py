@@ -1,4 +1,4 @@
-"""What a Gaussian mixture in the plane is drawn with. The shapes are those of `_plane`."""
+"""The parts of a picture of a Gaussian mixture in the plane. Shapes are those of `_plane`."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.patches import Ellipse
 
 N_GRID = 200
+"""Points of the grid along each axis: contours look smooth at the usual sizes of figures."""
 
 
 def draw_points(
@@ -74,7 +75,7 @@ def draw_density(ax: Axes, mixture: PlaneMixture, contents: NDArray) -> QuadCont
 
 
 def draw_legend(ax: Axes, weights: NDArray, rgb: NDArray, contents: NDArray) -> Legend:
-    """Components with their weights, and what the ellipses hold."""
+    """A legend of the components with their weights, and the contents of the ellipses."""
     from matplotlib.lines import Line2D
 
     handles = [

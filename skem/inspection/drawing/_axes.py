@@ -13,17 +13,20 @@ if TYPE_CHECKING:
     from matplotlib.legend import Legend
     from matplotlib.text import Text
 
-# Okabe and Ito (2008), "Color universal design": told apart with any colour vision.
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#F0E442")
+"""Okabe and Ito (2008), "Color universal design": distinguishable with any colour vision."""
+
 MAX_COLUMNS = 4
-# Hues of many components: successive ones are a golden section of the circle apart.
+"""Panels next to each other, at most: more would be too narrow for their labels."""
+
 GOLDEN = (5**0.5 - 1) / 2
+"""Distance of successive hues of many components, as a share of the circle: the golden section."""
 
 
 def axes_for(display: Any, ax: Any, height: float | None = None) -> Axes:
     """The axes to draw on, new ones if None; sets ``display.ax_`` and ``display.figure_``.
 
-    With a height in inches the new figure makes room for what is outside the axes.
+    With a height in inches, a new figure makes room for what is outside the axes.
 
     Raises
     ------
@@ -39,12 +42,12 @@ def axes_for(display: Any, ax: Any, height: float | None = None) -> Axes:
 
 
 def panels_for(display: Any, axes: Any, n_panels: int, height: float) -> NDArray:
-    """One axes a panel, new ones of a height in inches if None; sets ``axes_`` and ``figure_``.
+    """One axes per panel, new ones of a height in inches if None; sets ``axes_`` and ``figure_``.
 
     Raises
     ------
     ValueError
-        If `axes` are not as many as the panels.
+        If the number of `axes` is not that of the panels.
     ImportError
         If matplotlib is not installed.
     """
@@ -82,13 +85,13 @@ def _pyplot(display: Any) -> Any:
 def component_colors(n_components: int, colors: ArrayLike | None = None) -> NDArray:
     """A colour per component, RGB in [0, 1], of shape (n_components, 3).
 
-    Without `colors` they are the palette's; up to twenty are those of tab10 or tab20, and more are
-    hues far apart. All are qualitative: components have no order, and none is to look like another.
+    Without `colors`, they are the palette's; up to twenty are those of tab10 or tab20, and more are
+    hues far apart. All are qualitative: components have no order, and should not look alike.
 
     Raises
     ------
     ValueError
-        If `colors` holds fewer than n_components colours, or something that is no colour.
+        If `colors` holds fewer than n_components colours, or something that is not a colour.
     """
     import matplotlib
     from matplotlib.colors import hsv_to_rgb, to_rgba_array
@@ -118,14 +121,14 @@ def component_colors(n_components: int, colors: ArrayLike | None = None) -> NDAr
 
 
 def verbatim(*texts: Text) -> None:
-    """Draw names as they are: a dollar sign, an underscore or a backslash is no mathematics."""
+    """Draw names literally: a dollar sign, an underscore or a backslash is not mathematics."""
     for text in texts:
         text.set_parse_math(False)
         text.set_usetex(False)
 
 
 def legend_for(ax: Axes, handles: Sequence[Any], names: Sequence[str], **style: Any) -> Legend:
-    """A legend that has the names as they are, also those that begin with an underscore."""
+    """A legend that shows names literally, also those that begin with an underscore."""
     legend = ax.legend(handles, [" "] * len(names), **style)
     for text, name in zip(legend.get_texts(), names, strict=True):
         verbatim(text)

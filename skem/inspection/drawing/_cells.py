@@ -1,6 +1,6 @@
 """Rows as small images or lines, many in the same axes.
 
-Conventions: a cell is a square of side 1 with its centre at (column, row), rows going up.
+Conventions: a cell is a square of side 1 with its centre at (column, row); rows go upwards.
 """
 
 from __future__ import annotations
@@ -18,14 +18,16 @@ if TYPE_CHECKING:
     from matplotlib.image import AxesImage
     from matplotlib.lines import Line2D
 
-# Share of a cell that a line takes; the rest keeps it apart from its neighbours.
 INNER = 0.8
-# Points of white between images, over the number of images along the longer side.
-GAP = 45
+"""Share of a cell that a line takes; the rest separates it from its neighbours."""
+
+GAP, MAX_GAP = 45, 3
+"""Points of white between images, times the number of images along the longer side; and their
+maximum."""
 
 
 def check_image_shape(image_shape: Sequence[int] | None, n_features: int) -> tuple[int, ...] | None:
-    """Height and width of an image of all columns, and perhaps 3 or 4 channels; None stays."""
+    """Height and width of an image of all columns, and perhaps 3 or 4 channels; None stays None."""
     if image_shape is None:
         return None
     shape = tuple(image_shape)
@@ -57,7 +59,7 @@ def draw_images(
     ax.set_aspect(height / width)
     ax.set_xticks(np.arange(n_columns + 1) - 0.5, minor=True)
     ax.set_yticks(np.arange(n_rows + 1) - 0.5, minor=True)
-    ax.grid(which="minor", color="white", linewidth=min(GAP / max(n_rows, n_columns), 3))
+    ax.grid(which="minor", color="white", linewidth=min(GAP / max(n_rows, n_columns), MAX_GAP))
     ax.tick_params(which="minor", length=0)
     return image
 
@@ -65,7 +67,7 @@ def draw_images(
 def draw_lines(
     ax: Axes, cells: NDArray, low: float, high: float, style: Mapping[str, Any]
 ) -> list[Line2D]:
-    """A line a cell (n_rows, n_columns, n_features): values against columns, low at the bottom."""
+    """A line per cell (n_rows, n_columns, n_features): values over columns, low at the bottom."""
     n_rows, n_columns, d = cells.shape
     along = INNER * (np.linspace(0, 1, d) - 0.5) if d > 1 else np.zeros(1)
     share = (cells - low) / (high - low if high > low else 1.0)

@@ -1,4 +1,4 @@
-"""What the displays of classifiers have in common: the classes that are shown."""
+"""What the displays of classifiers have in common: the choice of classes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def chosen_classes(classes: ArrayLike | None, known: NDArray) -> list[int]:
     Raises
     ------
     ValueError
-        If there is none, or one is not among those of the fit.
+        If no class is given, or one is not among those of the fit.
     """
     if classes is None:
         return list(range(len(known)))

@@ -1,4 +1,4 @@
-"""Checks of what a display is asked to show: numbers and names of columns, probabilities."""
+"""Checks of what a display should show: numbers and names of columns, probabilities."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def check_contents(contents: ArrayLike, name: str) -> NDArray:
 
 
 def check_proportions(rows: NDArray, name: str) -> NDArray:
-    """Rows divided by their sums; those that are zero throughout stay so."""
+    """Rows divided by their sums; rows that are zero throughout remain so."""
     if rows.ndim != 2 or not np.isfinite(rows).all() or (rows < 0).any():
         raise ValueError(
             f"{name} must be a matrix of probabilities, or of numbers proportional to them; got "

@@ -16,7 +16,13 @@ from skem.mixture._base import posterior
 from skem.mixture.gaussian._density import log_marginal_densities
 
 N_DRAWS = 10_000
+"""Draws for the levels of densities, which make contents accurate to half a percent."""
+
+REACH = 4
+"""Standard deviations around the means that the box of a mixture shows: nearly all of it."""
+
 GREY = 0.72
+"""Grey level of rows that belong to no component in particular: visible, and paler than colours."""
 
 
 class PlaneMixture(NamedTuple):
@@ -54,7 +60,7 @@ class PlaneMixture(NamedTuple):
 
     def extent(self) -> NDArray:
         """Corners ((x0, y0), (x1, y1)) of a box that holds nearly all of the mixture."""
-        reach = 4 * np.sqrt(np.diagonal(self.covariances, axis1=1, axis2=2))
+        reach = REACH * np.sqrt(np.diagonal(self.covariances, axis1=1, axis2=2))
         return np.array([(self.means - reach).min(axis=0), (self.means + reach).max(axis=0)])
 
 
@@ -70,10 +76,10 @@ def ellipse_axes(covariance: NDArray, content: float) -> tuple[float, float, flo
 
 
 def mixed_colors(resp: NDArray, rgb: NDArray) -> NDArray:
-    """The components' colours (k, 3) averaged under resp, and greyer the larger its entropy.
+    """The components' colours (k, 3) averaged under resp, the greyer the larger its entropy.
 
-    One bit of entropy, as of a row halfway between two components, is all grey: a mere average
-    of two colours would look like a third component.
+    With one bit of entropy, as for a row halfway between two components, the colour is grey: the
+    average of two colours alone would look like a third component.
     """
     doubt = np.minimum(entr(resp).sum(axis=1, keepdims=True) / np.log(2), 1)
     return np.clip((1 - doubt) * (resp @ rgb) + doubt * GREY, 0, 1)

@@ -1,4 +1,4 @@
-"""The model at the end of a pipeline, and the names of what the steps before it give out."""
+"""The model at the end of a pipeline, and the names of the output of the steps before it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def fitted_final_step(
 ) -> tuple[Any, Sequence[str] | None]:
     """The model at the end of a fitted search or pipeline, and the names of its features.
 
-    Names that are given stay; else they are those that the steps before it give out, or None.
+    Given names are returned; otherwise those of the output of the steps before it, or None.
     """
     check_is_fitted(estimator)
     estimator = getattr(estimator, "best_estimator_", estimator)
@@ -23,6 +23,6 @@ def fitted_final_step(
     if feature_names is None and len(estimator) > 1:
         try:
             feature_names = estimator[:-1].get_feature_names_out()
-        except AttributeError:  # a step that does not know what it gives out
+        except AttributeError:  # a step that does not know the names of its output
             feature_names = None
     return estimator[-1], feature_names

@@ -30,17 +30,17 @@ class BernoulliMixtureEM(BernoulliRows):
     n_components : int, default=2
         Number of components (latent classes) K.
     binarize : float or None, default=0.0
-        Values above it are ones; None asks for X of zeros and ones. It says how X is read, and is
-        no part of what is fitted: each call goes by what is set then.
+        Values above it are ones; None requires X to hold only zeros and ones. It determines how X
+        is read, and is not part of the fitted model: each call uses the current value.
     tol : float, default=1e-6
         EM stops when the estimated distance of the bound to its limit, in nats per row, is at
         most this.
     max_iter : int, default=1000
         Maximum number of EM maps (E steps), with any acceleration.
     n_init : int, default=4
-        Number of starts. All are run for a few steps, and only the best go on.
+        Number of starts. All are run for a few steps, and only the best are continued.
     init_params : {'k-means++', 'random'}, default='k-means++'
-        Components start around rows far apart, or from random responsibilities.
+        Components start around rows that are far apart, or from random responsibilities.
     weights_init : array-like of shape (n_components,), default=None
         Initial weights, which sum to one; by default those of the start.
     probabilities_init : array-like of shape (n_components, n_features), default=None
@@ -71,12 +71,12 @@ class BernoulliMixtureEM(BernoulliRows):
         Whether ``optimality_gap_ <= tol`` in several consecutive EM maps; False after
         `partial_fit`.
     n_iter_ : int
-        EM maps of the best start; after `partial_fit` the batches since the last `fit`.
+        EM maps of the best start; after `partial_fit`, the batches since the last `fit`.
     lower_bound_ : float
         The last of `lower_bounds_`.
     lower_bounds_ : list of float
         Bound at the start of each EM map, nats per row (per unit of weight), log prior included;
-        never falls. After `partial_fit` the bound of each batch at the parameters that it met,
+        never falls. After `partial_fit`, the bound of each batch at the parameters before it,
         which may fall.
     optimality_gap_ : float
         Estimated distance of `lower_bound_` to its limit, nats per row (Aitken); infinite after
@@ -252,15 +252,15 @@ class BernoulliMixtureEM(BernoulliRows):
         feature_names: ArrayLike | None = None,
         **parameters: Any,
     ) -> Self:
-        """Make a mixture with given parameters, ready for everything that a fitted one can do.
+        """Make a mixture with given parameters, which can do everything that a fitted one can.
 
         Parameters
         ----------
         weights : array-like of shape (n_components,)
             Probabilities of the components, which sum to one.
         probabilities : array-like of shape (n_components, n_features)
-            Probability of a one. Like those of a fit they count as 1e-12 and 1 - 1e-12 at the
-            least and the most.
+            Probability of a one. As in a fit, values outside [1e-12, 1 - 1e-12] count as the
+            nearest end of this interval.
         feature_names : array-like of shape (n_features,), default=None
             Names of the columns.
         **parameters : dict
@@ -270,12 +270,12 @@ class BernoulliMixtureEM(BernoulliRows):
         -------
         mixture : BernoulliMixtureEM
             With ``n_iter_`` 0 and ``converged_`` False: nothing has been fitted. `partial_fit`
-            begins with these parameters, which count for no rows.
+            begins with these parameters, which carry the weight of no rows.
 
         Raises
         ------
         ValueError
-            If weights and probabilities do not fit each other, or are out of their range.
+            If the shapes of weights and probabilities do not match, or values are out of range.
 
         Examples
         --------

@@ -18,13 +18,16 @@ from scipy.special import logit
 
 from skem.em import EMModelBase, Geometry, Rows
 from skem.mixture._features import binary_features, linear_e_step
-from skem.mixture._weights import counts_of, solve_weights
+from skem.mixture._weights import NOT_ZERO, counts_of, solve_weights
 
-# Probabilities stay this far from 0 and 1, where log-odds are infinite.
 MARGIN = 1e-12
+"""Probabilities stay this far from 0 and 1, where log-odds are infinite."""
 
-# Log of the least weight of a component.
-_LOG_LEAST = float(np.log(1e-300))
+THRESHOLD = 0.5
+"""Between the zeros and ones that need no threshold."""
+
+_OF_TERMS = 4
+"""Rounding error of each term of a log-density, in units of eps times the largest log-odds."""
 
 
 class BernoulliParams(NamedTuple):
@@ -45,7 +48,7 @@ def log_joint_coefficients(
 ) -> tuple[NDArray, NDArray, NDArray]:
     """Log w (k,), log(1 - p) (k, d) and logit p (k, d)."""
     p = np.broadcast_to(probabilities, (len(weights), d))
-    return np.log(np.maximum(weights, 1e-300)), np.log1p(-p), logit(p)
+    return np.log(np.maximum(weights, NOT_ZERO)), np.log1p(-p), logit(p)
 
 
 class BernoulliModel(EMModelBase):
@@ -72,7 +75,7 @@ class BernoulliModel(EMModelBase):
         self,
         d: int,
         *,
-        threshold: float = 0.5,
+        threshold: float = THRESHOLD,
         masked: bool = False,
         shared: bool = False,
         beta: tuple[float, float] = (1.0, 1.0),
@@ -97,7 +100,7 @@ class BernoulliModel(EMModelBase):
         threshold = self.threshold
         if rows.X.dtype.kind != "f" and rows.X.dtype != np.uint8:  # one kernel for all integers
             ones = (threshold < rows.X).view(np.uint8)
-            rows, threshold = replace(rows, X=ones), np.full(self.d, 0.5)
+            rows, threshold = replace(rows, X=ones), np.full(self.d, THRESHOLD)
         log_likelihood, sums, _ = linear_e_step(
             rows,
             self.features.layout(theta, self.dtype),
@@ -130,8 +133,8 @@ class BernoulliModel(EMModelBase):
     def statistics_of(self, params: BernoulliParams, weight: float) -> BernoulliStatistics:
         """Statistics of complete rows of that total weight whose M step gives these parameters.
 
-        The pseudo-counts of the priors are taken off again. No rows have negative counts: where
-        the parameters are not a MAP estimate under these priors, they get the nearest there are.
+        The pseudo-counts of the priors are subtracted again. Counts are not negative: if the
+        parameters cannot be a MAP estimate under these priors, these are the nearest counts.
         """
         a, b = self.beta
         counts = counts_of(params.weights, weight, self.concentration)
@@ -143,7 +146,7 @@ class BernoulliModel(EMModelBase):
         value = statistics.log_likelihood
         a, b = self.beta
         if self.concentration != 1:
-            log_weights = np.log(np.maximum(params.weights, 1e-300))
+            log_weights = np.log(np.maximum(params.weights, NOT_ZERO))
             value += float((self.concentration - 1) * log_weights.sum())
         if (a, b) != (1, 1):
             p = params.probabilities
@@ -153,23 +156,23 @@ class BernoulliModel(EMModelBase):
     def rounding(self, statistics: BernoulliStatistics, params: BernoulliParams) -> float:
         eps = float(np.finfo(self.dtype).eps)
         steepest = float(np.abs(logit(params.probabilities)).max())
-        return 4 * eps * self.d * (1 + steepest) + super().rounding(statistics, params)
+        return _OF_TERMS * eps * self.d * (1 + steepest) + super().rounding(statistics, params)
 
     def to_vector(self, params: BernoulliParams) -> NDArray:
         """Log weights (up to a constant) and angles phi, p = sin^2(phi / 2).
 
         The information of an angle does not depend on p, and the boundary is at a finite angle:
-        where EM sends a probability to 0 or 1, log-odds would run away on a plateau.
+        where EM moves a probability to 0 or 1, log-odds would diverge along a plateau.
         """
-        log_weights = np.log(np.maximum(params.weights, 1e-300))
+        log_weights = np.log(np.maximum(params.weights, NOT_ZERO))
         p = params.probabilities
         angles = 2 * np.arctan2(np.sqrt(p), np.sqrt(1 - p))
         return np.concatenate([log_weights, angles.ravel()])
 
     def from_vector(self, vector: NDArray, params: BernoulliParams) -> BernoulliParams:
         k = len(params.weights)
-        # not below 1e-300, as everywhere here: an extrapolation may ask for subnormal numbers
-        weights = np.exp(np.maximum(vector[:k] - vector[:k].max(), _LOG_LEAST))
+        # an extrapolation may lead to subnormal numbers
+        weights = np.exp(np.maximum(vector[:k] - vector[:k].max(), np.log(NOT_ZERO)))
         probabilities = np.sin(vector[k:].reshape(params.probabilities.shape) / 2) ** 2
         return BernoulliParams(weights / weights.sum(), np.clip(probabilities, MARGIN, 1 - MARGIN))
 
@@ -183,7 +186,7 @@ class BernoulliModel(EMModelBase):
             known = known.sum(1, keepdims=True)
         strength = (known + a + b - 2) / statistics.weight
         p = params.probabilities
-        information = np.maximum(np.broadcast_to(strength, p.shape), 1e-300).ravel()
+        information = np.maximum(np.broadcast_to(strength, p.shape), NOT_ZERO).ravel()
         total = 1 + len(p) * (self.concentration - 1) / statistics.weight
         of_angles = strength * (new.probabilities - p) / np.sqrt(p * (1 - p))
         gradient = np.concatenate([total * (new.weights - params.weights), of_angles.ravel()])

@@ -15,23 +15,23 @@ from sklearn.utils.validation import check_is_fitted
 from skem._callbacks import with_callbacks
 from skem._input import validate_data
 from skem._sklearn import Interval, fit_context
-from skem._validation import (
-    check_positive_integer,
-)
+from skem._validation import check_positive_integer
 from skem._warnings import warn_user
 from skem.em import EMState
 from skem.em._estimator import EMEstimatorMixin, Problem
 from skem.mixture._base import BaseMixture, float_type
 from skem.mixture._features import plain_features
 from skem.mixture._rows import TrainingRows
-from skem.mixture.bernoulli._model import log_joint_coefficients
+from skem.mixture.bernoulli._model import THRESHOLD, log_joint_coefficients
 
-# Types of X that stay as they are; others become the first.
 _TYPES = ["f8", "f4", "f2", "?", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8"]
-
+"""Types of X that are kept; others are converted to the first."""
 
 _STEP = 4096
-"""Rows that are looked at, or drawn, at a time."""
+"""Rows that are checked or drawn at a time, so that temporary arrays stay small."""
+
+_ENOUGH = 20
+"""Rows that show which values a column has."""
 
 
 class BernoulliRows(BaseMixture):
@@ -65,7 +65,7 @@ class BernoulliRows(BaseMixture):
         )
         if rows.dtype == np.bool_:
             rows = rows.view(np.uint8)
-        elif rows.dtype == np.float16:  # the kernels have no such numbers
+        elif rows.dtype == np.float16:  # which the kernels do not support
             rows = rows.astype(np.float32)
         if self.binarize is None and not all(_is_binary(part) for part in parts_of(rows)):
             raise ValueError(
@@ -76,7 +76,7 @@ class BernoulliRows(BaseMixture):
 
     @property
     def _threshold(self) -> float:
-        return 0.5 if self.binarize is None else float(self.binarize)
+        return THRESHOLD if self.binarize is None else float(self.binarize)
 
     @with_callbacks
     @fit_context(prefer_skip_nested_validation=True)
@@ -100,8 +100,7 @@ class BernoulliRows(BaseMixture):
         Raises
         ------
         ValueError
-            If input or parameters are not consistent with each other; the estimator is left
-            unchanged.
+            If input or parameters are inconsistent; the estimator is left unchanged.
 
         Warns
         -----
@@ -109,7 +108,7 @@ class BernoulliRows(BaseMixture):
             If the limit is not reached in ``max_iter`` EM maps.
         UserWarning
             If a column holds two values that both count as ones, or all of X counts as zeros:
-            codes such as 1 and 2 need another ``binarize``.
+            codes such as 1 and 2 need another value of ``binarize``.
         """
         self._fit_em(X, sample_weight)
         return self
@@ -158,7 +157,7 @@ class BernoulliRows(BaseMixture):
         return ones @ log_odds.T + known(X).astype(np.float64) @ log_zero.T + log_weights
 
     def _drawn(self, n_samples: int, random_state: Any) -> NDArray:
-        """Draws that count as zeros and ones whatever the threshold."""
+        """Draws that count as zeros and ones under any threshold."""
         return np.where(self._draw(n_samples, random_state)[0] > 0, np.inf, -np.inf)
 
     def _draw(self, n_samples: int, random_state: Any) -> tuple[NDArray, NDArray]:
@@ -207,14 +206,11 @@ class BinaryData(TrainingRows):
         return parts_of(self.X, self.order)
 
 
-_ENOUGH = 20  # rows that show which values a column has
-
-
 def _warn_of_codes(data: BinaryData, threshold: float, names: NDArray | None) -> None:
-    """Say so if two codes both count as ones (1 and 2), or all of X as zeros (-1 and 0).
+    """Warn if two codes both count as ones (1 and 2), or all of X as zeros (-1 and 0).
 
-    Codes are whole numbers one apart. Of columns with other values, or of few rows, a threshold may
-    well have all on one side.
+    Codes are whole numbers that differ by one. In columns with other values, or with few rows, all
+    values may well be on one side of a threshold.
     """
     d = data.X.shape[1]
     low, high = np.full(d, np.inf), np.full(d, -np.inf)

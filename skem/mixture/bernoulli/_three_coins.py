@@ -1,4 +1,4 @@
-"""The three coins: the smallest mixture, with everything EM has to show."""
+"""The three coins of the textbook: the smallest mixture that shows what EM does."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ class ThreeCoinMixture(BernoulliRows):
     init : tuple of three floats, default=None
         Start (pi, p, q); None makes ``n_init`` random starts.
     binarize : float or None, default=0.0
-        Values above it are heads; None asks for X of zeros and ones.
+        Values above it are heads; None requires X to hold only zeros and ones.
     tol : float, default=1e-8
         EM stops when the estimated distance of the bound to its limit, in nats per row, is at
         most this.
     max_iter : int, default=1000
         Maximum number of EM maps (E steps), with any acceleration.
     n_init : int, default=4
-        Number of random starts, of which only the best go on.
+        Number of random starts, of which only the best are continued.
     acceleration : {'auto', 'quasi-newton', 'squarem'} or None, default='auto'
         How EM is accelerated; None is plain EM, as in the textbook.
     random_state : int, RandomState instance or None, default=None
@@ -62,11 +62,11 @@ class ThreeCoinMixture(BernoulliRows):
     information_ : ndarray of shape (3, 3)
         Expected Fisher information of (pi, p, q) per row, at the fitted values.
     information_rank_ : int
-        Its rank: how many parameters the data determine. `bic` and `aic` count these.
+        Its rank: how many parameters the data determine. `bic` and `aic` count only these.
     identifiable_ : bool
         Whether that rank is 3, so that the data determine (pi, p, q) near the fitted values, up
-        to an exchange of B and C. With one toss a row the rank is at most 1 and with two at most
-        2, whatever the data; with three or more it is 3 unless p = q or pi is 0 or 1.
+        to an exchange of B and C. With one toss per row the rank is at most 1, and with two at
+        most 2, whatever the data; with three or more it is 3 unless p = q or pi is 0 or 1.
     converged_ : bool
         Whether ``optimality_gap_ <= tol`` in several consecutive EM maps.
     n_iter_ : int
@@ -78,7 +78,7 @@ class ThreeCoinMixture(BernoulliRows):
     optimality_gap_ : float
         Estimated distance of `lower_bound_` to its limit, nats per row (Aitken).
     n_features_in_ : int
-        Tosses a row.
+        Tosses per row.
     feature_names_in_ : ndarray of shape (n_features,)
 
     See Also
@@ -87,10 +87,10 @@ class ThreeCoinMixture(BernoulliRows):
 
     Notes
     -----
-    With one toss a row only the probability of heads, pi p + (1 - pi) q, can be learned: every
-    (pi, p, q) with the same value of it has the same likelihood, and where EM ends depends on
-    where it starts. Directions without information are not counted as parameters by the criteria:
-    with one toss, `bic` is that of a single coin.
+    With one toss per row, only the probability of heads, pi p + (1 - pi) q, can be learned: all
+    (pi, p, q) with the same value of it have the same likelihood, and where EM ends depends on
+    where it starts. The criteria do not count directions without information as parameters: with
+    one toss, `bic` is that of a single coin.
 
     References
     ----------

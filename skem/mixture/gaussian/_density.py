@@ -1,4 +1,4 @@
-"""Log-densities of Gaussian components to full precision, with missing values or without.
+"""Log-densities of Gaussian components to full precision, with or without missing values.
 
 Here and in the estimator, parameters are in the user's units and in scikit-learn's shapes.
 """
@@ -14,19 +14,23 @@ from numpy.typing import NDArray
 from skem.mixture._patterns import patterns
 from skem.mixture.gaussian.model._covariances import log_normaliser, structure_of
 
+_WELL_CONDITIONED = 1e6
+"""Bound on the condition of a covariance below which its factor is left unchanged: ten digits of it
+are right, one more than scores are to have."""
+
 
 def refine_factors(covariances: NDArray, factors: NDArray) -> NDArray:
     """Make W Sigma W' = I hold to rounding: one Newton step on Cholesky factors W (k, d, d).
 
     The Cholesky factor of an ill-conditioned Sigma is accurate to eps x its condition number.
-    The residual W Sigma W' - I, computed in extended precision, tells the error, and
-    W <- W - half_lower(residual) W squares it. A well-conditioned W is left as it is.
+    The residual W Sigma W' - I, computed in extended precision, shows the error, and
+    W <- W - half_lower(residual) W squares it. A well-conditioned W is left unchanged.
     """
     refined = factors.copy()
     for k, (covariance, factor) in enumerate(zip(covariances, factors, strict=True)):
-        # of vectors, for which BLAS does not overflow
+        # norms of vectors, in which BLAS avoids overflow
         size = scipy.linalg.norm(factor.ravel())
-        if size * scipy.linalg.norm(covariance.ravel()) * size < 1e6:
+        if size * scipy.linalg.norm(covariance.ravel()) * size < _WELL_CONDITIONED:
             continue
         wide = factor.astype(np.longdouble)
         residual = wide @ covariance.astype(np.longdouble) @ wide.T
@@ -45,7 +49,7 @@ def log_component_densities(
     Parameters
     ----------
     X : ndarray of shape (n, d)
-        Complete rows; with diagonal covariances missing values (NaN) are integrated out.
+        Complete rows; with diagonal covariances, missing values (NaN) are integrated out.
     means : ndarray of shape (k, d)
     precisions_cholesky : ndarray
         As in `GaussianMixtureEM`.
@@ -132,7 +136,7 @@ def log_marginal_densities(X: NDArray, means: NDArray, covariances: NDArray) -> 
 def conditional_means(
     X: NDArray, posterior: NDArray, means: NDArray, covariances: NDArray
 ) -> NDArray:
-    """X with E[x_m | x_o] under the mixture in the place of each missing value.
+    """X with each missing value replaced by E[x_m | x_o] under the mixture.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What a fitted Gaussian mixture can do beyond densities: impute, condition, draw."""
+"""What a fitted Gaussian mixture can do besides densities: impute, condition, draw."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from skem.mixture.gaussian.model._params import GaussianParams
 
 
 def check_range(attributes: dict[str, NDArray], full: bool, dtype: np.dtype) -> None:
-    """Refuse a fit whose variances, precisions or their roots are no normal numbers of that type.
+    """Refuse a fit whose variances, precisions or their roots are not normal numbers of the type.
 
     Parameters
     ----------
     attributes : dict
         Covariances, precisions and their factors by name, in float64.
     full : bool
-        Whether they are matrices; else diagonals.
+        Whether they are matrices; otherwise they are diagonals.
     dtype : dtype
         Of X.
     """
@@ -45,7 +45,7 @@ def check_range(attributes: dict[str, NDArray], full: bool, dtype: np.dtype) -> 
 
 
 _DRAWN = 4096
-"""Rows that are drawn at a time."""
+"""Rows that are drawn at a time, so that random numbers take little memory."""
 
 
 class FittedGaussianMixture(BaseMixture):
@@ -92,7 +92,7 @@ class FittedGaussianMixture(BaseMixture):
 
     @property
     def _type(self) -> str:
-        """The covariance type of the fitted parameters, whatever has been set since."""
+        """The covariance type of the fitted parameters, even if another one has been set since."""
         return getattr(self, "_fitted_type", self.covariance_type)
 
     @property
@@ -121,7 +121,7 @@ class FittedGaussianMixture(BaseMixture):
     def _dense_covariances(self) -> NDArray:
         k, d = self.means_.shape
         if self.means_.dtype == np.float32 and self._type in ("full", "tied"):
-            # rounded to float32 a covariance may be singular; its factor is not
+            # a covariance that is rounded to float32 may be singular; its factor is not
             factors = np.asarray(self.precisions_cholesky_, dtype=np.float64)
             choleskys = np.linalg.inv(factors).swapaxes(-1, -2)
             dense = choleskys @ choleskys.swapaxes(-1, -2)
@@ -167,8 +167,8 @@ class FittedGaussianMixture(BaseMixture):
         Parameters
         ----------
         given : dict, pandas Series, data frame of one row or array-like of shape (n_features,)
-            Values by column number or name (a Series and a frame go by their labels, in any
-            order), or a row; NaN for columns that are not given.
+            Values by column number or name (a Series and a frame are matched by their labels, in
+            any order), or a row; NaN for columns that are not given.
 
         Returns
         -------
@@ -180,7 +180,7 @@ class FittedGaussianMixture(BaseMixture):
         Raises
         ------
         ValueError
-            If a column is unknown, a value is no number, or no column or every one is given.
+            If a column is unknown, a value is not a number, or no column or every one is given.
         """
         check_is_fitted(self)
         names = getattr(self, "feature_names_in_", None)
@@ -216,7 +216,7 @@ class FittedGaussianMixture(BaseMixture):
         feature_names: ArrayLike | None = None,
         **parameters: Any,
     ) -> Self:
-        """Make a mixture with given parameters, ready for everything that a fitted one can do.
+        """Make a mixture with given parameters, which can do everything that a fitted one can.
 
         Parameters
         ----------
@@ -237,13 +237,14 @@ class FittedGaussianMixture(BaseMixture):
         -------
         mixture : GaussianMixtureEM
             With ``n_iter_`` 0 and ``converged_`` False: nothing has been fitted. `fit` with
-            ``warm_start=True`` and `partial_fit` begin with these parameters, which count for no
-            rows.
+            ``warm_start=True`` and `partial_fit` begin with these parameters, which carry the
+            weight of no rows.
 
         Raises
         ------
         ValueError
-            If weights, means and covariances do not fit each other, or are out of their range.
+            If the shapes of weights, means and covariances do not match, or values are out of
+            range.
 
         Examples
         --------

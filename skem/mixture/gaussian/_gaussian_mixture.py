@@ -57,10 +57,10 @@ class GaussianMixtureEM(FittedGaussianMixture):
     max_iter : int, default=100
         Maximum number of EM maps (E steps), with any acceleration.
     n_init : int, default=1
-        Number of starts. All are run for a few steps, and only the best go on.
+        Number of starts. All are run for a few steps, and only the best are continued.
     init_params : str, callable or array-like, default='kmeans'
         How starts are made: 'kmeans', 'k-means++', 'random' or 'random_from_data'. Successive
-        starts look at the rows in other coordinates (by column unit variance, whitened), and even
+        starts use different coordinates (columns with unit variance, whitened), and even
         ``n_init=1`` compares two (three if there are many rows). An array of shape
         (n_samples, n_components) holds responsibilities. A callable
         ``init(X, n_components, random_state)`` returns responsibilities, or means of shape
@@ -84,7 +84,7 @@ class GaussianMixtureEM(FittedGaussianMixture):
         bound is undone.
     collapse : {'report', 'restart', 'remove'}, default='report'
         What to do with a component that collapses onto few rows: list it in `collapsed_` with a
-        warning, restart it inside the largest component, or go on without it.
+        warning, restart it inside the largest component, or continue without it.
     weight_concentration_prior : float, default=None
         Dirichlet prior of the weights, at least 1; None (or 1) is flat.
     mean_precision_prior : float, default=None
@@ -117,13 +117,13 @@ class GaussianMixtureEM(FittedGaussianMixture):
         Whether ``optimality_gap_ <= tol`` in several consecutive EM maps; False after
         `partial_fit`.
     n_iter_ : int
-        EM maps of the best start; after `partial_fit` the batches since the last `fit`.
+        EM maps of the best start; after `partial_fit`, the batches since the last `fit`.
     lower_bound_ : float
         The last of `lower_bounds_`.
     lower_bounds_ : list of float
         Bound at the start of each EM map, nats per row (per unit of weight), log prior included;
-        never falls, and begins anew when a component is restarted or removed. After `partial_fit`
-        the bound of each batch at the parameters that it met, which may fall.
+        never falls, and starts again when a component is restarted or removed. After
+        `partial_fit`, the bound of each batch at the parameters before it, which may fall.
     optimality_gap_ : float
         Estimated distance of `lower_bound_` to its limit, nats per row (Aitken); infinite after
         `partial_fit`.
@@ -281,8 +281,8 @@ class GaussianMixtureEM(FittedGaussianMixture):
         Raises
         ------
         ValueError
-            If input or parameters are not consistent, or the likelihood has no finite maximum
-            (with ``reg_covar=0``); the estimator is then left unchanged.
+            If input or parameters are inconsistent, or the likelihood has no finite maximum (with
+            ``reg_covar=0``); the estimator is then left unchanged.
 
         Warns
         -----
@@ -359,7 +359,7 @@ class GaussianMixtureEM(FittedGaussianMixture):
     ) -> GaussianMixtureEM:
         """Update the fit with a batch of rows by stepwise EM (Cappé and Moulines 2009).
 
-        The first batch makes the start (after `fit`, the fitted mixture is the start). Each batch
+        The start is made from the first batch (after `fit`, it is the fitted mixture). Each batch
         is one E step and, once every component has seen more than n_features + 1 rows, one M step
         on running statistics; the parameters are averaged over the batches.
 
@@ -382,17 +382,17 @@ class GaussianMixtureEM(FittedGaussianMixture):
         return self
 
     def _check_goes_on(self) -> None:
-        """Refuse batches for a fitted mixture of another covariance type or number of components.
+        """Refuse batches if the covariance type or the number of components has been changed.
 
-        The number is that which was asked for: components that were removed are no contradiction.
+        This is the number that was asked for: components may have been removed during the fit.
         """
         before = self._fitted_type, self._fitted_components
         if before != (self.covariance_type, self.n_components):
             raise ValueError(
                 f"partial_fit began with covariance_type={before[0]!r} and "
-                f"n_components={before[1]}, which cannot change on the way; they are "
-                f"{self.covariance_type!r} and {self.n_components} now. Set them back, or begin "
-                "anew with a clone."
+                f"n_components={before[1]}, which cannot change between batches; they are "
+                f"{self.covariance_type!r} and {self.n_components} now. Set them back, or start "
+                "again with a clone."
             )
 
     def _online_model(self, data: GaussianRows) -> tuple[GaussianModel, GaussianParams]:

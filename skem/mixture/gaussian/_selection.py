@@ -19,6 +19,10 @@ from skem.mixture.gaussian.starts._shared import SharedPartitions
 
 CRITERIA = ("bic", "icl", "aic")
 
+TOL, MAX_ITER = 1e-6, 1000
+"""Of the default template: criteria of candidates differ by little, so fits are closer to their
+limits than by default."""
+
 
 @dataclass
 class MixtureSelection:
@@ -31,9 +35,9 @@ class MixtureSelection:
     best_params_ : dict
         Its ``n_components`` and ``covariance_type``.
     criterion : str
-        What the table is sorted by.
+        The criterion that the table is sorted by.
     table : list of dict
-        A row a candidate, best first: n_components, covariance_type, n_parameters,
+        One row per candidate, best first: n_components, covariance_type, n_parameters,
         log_likelihood (sum, nats), bic, icl, aic, n_iter, converged, collapsed (whether a
         component did, which makes the likelihood meaningless: such candidates come last), error
         (None, or why the candidate could not be fitted).
@@ -96,8 +100,8 @@ def select_gaussian_mixture(
     """Fit a Gaussian mixture for each number of components and covariance type; keep the best.
 
     The candidates share the partitions that they start from: k-means runs once for each number of
-    components and start, whatever the number of covariance types, and candidates differ by their
-    model and not by the luck of their starts.
+    components and start, whatever the number of covariance types, and candidates differ in their
+    models rather than in the luck of their starts.
 
     Parameters
     ----------
@@ -108,7 +112,7 @@ def select_gaussian_mixture(
     covariance_types : str or iterable of str, default=all six
         Covariance types to try.
     criterion : {'bic', 'icl', 'aic'}, default='bic'
-        Lower is better. ICL favours well-separated components.
+        Which criterion to minimise. ICL favours well-separated components.
     sample_weight : array-like of shape (n_samples,), default=None
         Weight of each row; default is one for each.
     estimator : GaussianMixtureEM, default=None
@@ -131,7 +135,7 @@ def select_gaussian_mixture(
     Warns
     -----
     ConvergenceWarning
-        If components of the best candidate have collapsed, as they have in all others then.
+        If components of the best candidate have collapsed; then they have in all candidates.
     UserWarning
         If ``reg_covar`` decides the fit of a column, which is in small units.
 
@@ -150,7 +154,7 @@ def select_gaussian_mixture(
     )
     types = [covariance_types] if isinstance(covariance_types, str) else list(covariance_types)
     _check_candidates(sizes, types, criterion)
-    template = GaussianMixtureEM(tol=1e-6, max_iter=1000) if estimator is None else estimator
+    template = GaussianMixtureEM(tol=TOL, max_iter=MAX_ITER) if estimator is None else estimator
     partitions = SharedPartitions(n_init, sample_weight, random_state, template.n_jobs)
     rows: list[dict[str, Any]] = []
     fitted: list[tuple[dict[str, Any], GaussianMixtureEM]] = []
@@ -212,7 +216,7 @@ def _fit_candidate(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
-            warnings.filterwarnings("ignore", "reg_covar=")  # said once, of the best
+            warnings.filterwarnings("ignore", "reg_covar=")  # the best gives this warning once
             candidate.fit(X, sample_weight=sample_weight)
     except ValueError as error:
         return row | {"error": str(error)}

@@ -1,4 +1,4 @@
-"""Topics that are much alike, as fractions in the place of counts make them."""
+"""Topics that are nearly alike, as happens with fractions instead of counts."""
 
 from __future__ import annotations
 
@@ -8,14 +8,19 @@ from sklearn.metrics import pairwise_distances
 
 from skem._warnings import warn_user
 
-# Topics that differ from their mean by less than this share of their words are alike (of tf-idf
-# they may be 0.18 apart, of counts of the same texts 0.56). A mean entry below the other is none of
-# counts. Two topics that differ by less than the last share are one.
-_ALIKE, _FRACTION, _TWINS = 0.2, 0.5, 0.02
+_ALIKE = 0.2
+"""Topics are alike if they differ from their mean by less than this share of their words: those of
+tf-idf may differ by 0.18, those of counts of the same texts by 0.56."""
+
+_FRACTION = 0.5
+"""Mean entry of X below which X does not hold counts."""
+
+_TWINS = 0.02
+"""Two topics that differ by less than this share of their words are the same topic."""
 
 
 def warn_if_alike(topics: NDArray, entry: float) -> None:
-    """Say so if the entries of X are fractions, and all topics, or half of them, are alike.
+    """Warn if the entries of X are fractions, and all topics, or half of them, are alike.
 
     Parameters
     ----------
@@ -35,8 +40,8 @@ def warn_if_alike(topics: NDArray, entry: float) -> None:
         if 2 * alike < k:
             return
     warn_user(
-        f"{'All' if alike == k else f'{alike} of'} {k} topics are alike: what documents say of "
-        "topics does not outweigh the priors, which count in tokens, for an entry of X is "
+        f"{'All' if alike == k else f'{alike} of'} {k} topics are alike: the documents do not "
+        "outweigh the priors, which count in tokens, because an entry of X is "
         f"{entry:.2g} on average, sample_weight included. Give counts rather than tf-idf or "
         "frequencies, and weights with a mean of one; or use PLSA, which has no priors.",
         UserWarning,

@@ -1,4 +1,4 @@
-"""What a fitted latent Dirichlet allocation says of documents."""
+"""What a fitted latent Dirichlet allocation says about documents."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from skem.topics._base import BaseTopicModel
 from skem.topics._counts import Counts, each_block
 from skem.topics._units import check_tokens
 
-# Steps for each document that is new, and their tolerance (share of its tokens that move).
 NEW_STEPS, NEW_TOL = 100, 1e-4
+"""Maximum number of steps for a new document, and their tolerance, as a share of its tokens that
+still change topic."""
 
 
 class LDADocuments(BaseTopicModel):
-    """Mixtures and bounds of documents at topics that stay; for the estimator."""
+    """Mixtures and bounds of documents under fixed topics; for the estimator."""
 
     inference: str
     doc_topic_prior_: NDArray
@@ -53,10 +54,10 @@ class LDADocuments(BaseTopicModel):
     def score_samples(self, X: Any) -> NDArray:
         """Evidence lower bound of each document on log p(words of d) at `components_`, in nats.
 
-        p(z|d) is integrated out, under the Dirichlet distribution that makes the bound largest,
-        whatever ``inference`` says. It has several maxima, of which the highest of three is taken:
-        they are sought from the main topics of each document and the main topic of each of its
-        words, as `transform` has them, and from the one topic that explains it best alone.
+        p(z|d) is integrated out, under the Dirichlet distribution that maximises the bound,
+        whatever ``inference`` is. The bound has several maxima, and the highest of three is used:
+        they are found from the main topics of the document and from the main topic of each of its
+        words, both according to `transform`, and from the single topic that explains it best.
 
         Parameters
         ----------
@@ -91,7 +92,7 @@ class LDADocuments(BaseTopicModel):
 
 
 def _sharpened(docs: NDArray) -> NDArray:
-    """Expected counts (n, k) of which the large ones have grown, with the same sums."""
+    """Expected counts (n, k) with the same sums, in which the larger ones are increased."""
     shares = docs / np.maximum(docs.sum(axis=1, keepdims=True), np.finfo(docs.dtype).tiny)
     squares = shares**2
     squares /= np.maximum(squares.sum(axis=1, keepdims=True), np.finfo(docs.dtype).tiny)

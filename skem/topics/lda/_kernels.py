@@ -18,6 +18,13 @@ from skem._kernel_cache import njit
 from skem.topics._fold_in_kernels import gather
 from skem.topics._kernels import add, dot, least, log_likelihood, longest
 
+FIRST_ORDER = 1e-12
+"""Count below which the terms of a Dirichlet density are taken to first order: in differences of
+log Gamma functions, it would be lost in rounding."""
+
+NO_TOKEN = 1e-9
+"""Expected count below which a word counts as absent from a topic: its digamma is not computed."""
+
 
 @njit(nogil=True, cache=True, fastmath=VECTORISE, error_model="numpy")
 def digamma(x):
@@ -117,7 +124,7 @@ def dirichlet_columns(words, eta):
     for w in range(p):
         for z in range(k):
             c = words[w, z]
-            if c > 1e-12:
+            if c > FIRST_ORDER:
                 value += math.lgamma(c + eta) - bottom - c * (digamma(c + eta) - shift[z])
             else:
                 value += c * shift[z]  # to first order
@@ -281,7 +288,7 @@ def symmetric_minka_terms(words, eta):
         for z in range(k):
             c = words[w, z]
             sizes[z] += c
-            if c > 1e-9:
+            if c > NO_TOKEN:
                 gain += digamma(c + eta) - low
     bottom = digamma(p * eta)
     for z in range(k):

@@ -23,9 +23,15 @@ from skem.topics.lda._documents import NEW_STEPS, LDADocuments
 from skem.topics.lda._model import LDAModel, LDAParams
 from skem.topics.lda._online import OnlineLDAModel, make_model
 
-# Steps for each document in one E step, which begins where the last one ended, and their
-# tolerance in tokens per topic.
 _STEPS, _TOL = 10, 1e-3
+"""Steps for each document in one E step, which starts where the last one ended, and their tolerance
+in tokens per topic."""
+
+_MOST_STEPS = 2**31 - 1
+"""To which kernels can count."""
+
+_AGE_OF_A_FIT = 100
+"""M steps that a fit counts for in `partial_fit`: priors are learned, at the longer intervals."""
 
 
 class LatentDirichletAllocationVB(LDADocuments):
@@ -42,18 +48,17 @@ class LatentDirichletAllocationVB(LDADocuments):
     n_components : int, default=10
         Number of topics.
     doc_topic_prior : float or array-like of shape (n_components,), default=None
-        The parameters alpha, from 1e-15 to 1e10; None is 1 / n_components. With ``learn_priors``
-        where they start.
+        The parameters alpha, from 1e-15 to 1e10; None is 1 / n_components. With ``learn_priors``,
+        these are the initial values.
     topic_word_prior : float or array-like, default=None
-        The parameter eta, likewise. With ``learn_priors`` where it starts. An array of shape
-        (n_features,) or (n_components, n_features) is a parameter for each word, or for each word
-        of each topic, and is not learned. It counts in tokens, and seeds topics: those for which it
-        has larger values start with these words.
+        The parameter eta, likewise. An array of shape (n_features,) or (n_components, n_features)
+        has a parameter for each word, or for each word of each topic, and is not learned. It counts
+        in tokens, and seeds topics: those with larger values for some words start with these words.
     inference : {'cvb0', 'vb'}, default='cvb0'
         Collapsed variational Bayes of order zero, which is fast and predicts best, or classical
         variational Bayes, which has a bound.
     learn_priors : bool, default=True
-        Learn alpha (one a topic) and eta by Minka's fixed points.
+        Learn alpha (one number per topic) and eta by Minka's fixed points.
     init : {'random', 'random_documents', 'svd'} or array-like, default='random_documents'
         Initial topics, as in `PLSA`; an array of shape (n_components, n_features) holds the
         Dirichlet parameters of the topics, that is expected counts plus eta.
@@ -63,9 +68,9 @@ class LatentDirichletAllocationVB(LDADocuments):
     max_iter : int, default=500
         Maximum number of passes over the documents.
     max_doc_iter : int, default=10
-        Steps for each document in a pass of 'vb', which begin where the last pass ended.
+        Steps for each document in a pass of 'vb', which start where the last pass ended.
     doc_tol : float, default=1e-3
-        They end when expected counts move by less than this, per topic.
+        They end when expected counts change by less than this, per topic.
     random_state : int, RandomState instance or None, default=None
         Seed of all random numbers; pass an int for the same result at each call.
     n_jobs : int, default=None
@@ -82,8 +87,8 @@ class LatentDirichletAllocationVB(LDADocuments):
         E[p(w|z)], the most frequent topic first (`partial_fit` keeps the order that the first
         batch gave); each row sums to one.
     topic_counts_ : ndarray of shape (n_components, n_features)
-        Expected counts of words in topics plus eta; with 'vb' the Dirichlet parameters of the
-        topics. What scikit-learn calls ``components_``.
+        Expected counts of words in topics plus eta; with 'vb', the Dirichlet parameters of the
+        topics. scikit-learn calls these ``components_``.
     doc_topic_prior_ : ndarray of shape (n_components,)
         The parameters alpha.
     topic_word_prior_ : float or ndarray of shape (n_components, n_features)
@@ -93,13 +98,13 @@ class LatentDirichletAllocationVB(LDADocuments):
     converged_ : bool
         Whether ``optimality_gap_ <= tol``; False after `partial_fit`.
     n_iter_ : int
-        Passes; after `partial_fit` the batches since the last `fit`.
+        Passes; after `partial_fit`, the batches since the last `fit`.
     lower_bound_ : float
         The last of `lower_bounds_`.
     lower_bounds_ : list of float
-        With 'vb' the evidence lower bound at the start of each pass, nats per token; never falls.
-        CVB0 has none: the log-likelihood at the mean parameters, nats per token, which may fall.
-        After `partial_fit` that of each batch.
+        With 'vb', the evidence lower bound at the start of each pass, nats per token; never falls.
+        With 'cvb0', which has no bound, the log-likelihood at the mean parameters, nats per token,
+        which may fall. After `partial_fit`, that of each batch.
     optimality_gap_ : float
         Estimated distance of `lower_bound_` to its limit, nats per token (Aitken); infinite after
         `partial_fit`.
@@ -208,13 +213,14 @@ class LatentDirichletAllocationVB(LDADocuments):
         ------
         ValueError
             If counts are negative or not finite, or all are zero, or so large or so small that
-            products of them leave the range of their dtype; if there are fewer entries than
-            topics; if a parameter does not fit. The estimator is left unchanged.
+            products of them exceed the range of their dtype; if there are fewer entries than
+            topics; if a parameter is not valid. The estimator is left unchanged.
 
         Warns
         -----
         ConvergenceWarning
-            If the fit ends after ``max_iter`` passes, more than ``tol`` from its limit.
+            If the fit ends after ``max_iter`` passes at a distance of more than ``tol`` from its
+            limit.
         UserWarning
             If X holds fractions, such as tf-idf, that do not outweigh the priors, and all topics,
             or half of them, are alike.
@@ -243,7 +249,7 @@ class LatentDirichletAllocationVB(LDADocuments):
         return make_model(
             self.inference,
             learn_priors=self.learn_priors,
-            max_doc_iter=min(steps, 2**31 - 1),  # which kernels count to
+            max_doc_iter=min(steps, _MOST_STEPS),
             doc_tol=float(self.doc_tol),
             extra=extra,
         )
@@ -312,7 +318,7 @@ class LatentDirichletAllocationVB(LDADocuments):
         }
 
     def _order(self, params: LDAParams) -> Any:
-        """Most frequent topic first, if nothing given belongs to a certain one."""
+        """Most frequent topic first, unless parameters were given for particular topics."""
         given: Any = self.doc_topic_prior
         words: Any = self.topic_word_prior
         nameless = isinstance(self.init, str) and np.ndim(given) == 0 and np.ndim(words) < 2
@@ -356,12 +362,12 @@ class LatentDirichletAllocationVB(LDADocuments):
         return StepwiseEM(OnlineLDAModel(self._make_model(extra, NEW_STEPS)), params)
 
     def _online_model(self, data: TrainingCounts) -> tuple[OnlineLDAModel, LDAParams]:
-        prior = np.asarray(self.topic_word_prior_)  # of the fit, whatever has been set since
+        prior = np.asarray(self.topic_word_prior_)  # of the fit, even if it has been changed since
         eta = float(prior.min())
         model = OnlineLDAModel(self._make_model((prior - eta).T if prior.ndim else None, NEW_STEPS))
         words = np.ascontiguousarray(np.maximum(self.topic_counts_.T - eta, 0.0))
         docs = np.empty((0, len(self.components_)), words.dtype)
-        return model, LDAParams(words, docs, self.doc_topic_prior_, eta, 100)
+        return model, LDAParams(words, docs, self.doc_topic_prior_, eta, _AGE_OF_A_FIT)
 
     def _after_batch(
         self, online: StepwiseEM, params: LDAParams, data: TrainingCounts, *, first: bool

@@ -13,8 +13,7 @@ Conventions:
 
 from __future__ import annotations
 
-import threading
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,14 +21,21 @@ from scipy.special import digamma, gammaln
 
 from skem.em import EMModelBase, Rows
 from skem.topics._counts import Counts, tokens_of, weights_of
+from skem.topics._derived import Derived
 from skem.topics.lda._dirichlet import LARGEST, SMALLEST, fit_dirichlet, fit_symmetric
 
-_LOCK = threading.Lock()
-
-# EM maps before priors are learned, for they would be those of the start; and, for CVB0, between
-# two updates of them.
 _BEFORE_LEARNING = 10
+"""EM maps before priors are learned: earlier ones would be those of the start."""
+
 _LEARN_EVERY = 5
+"""EM maps of CVB0 between two updates of the priors, which cost a pass over the documents."""
+
+_FREQUENT_UPDATES = 10
+"""Updates of the priors after which they move little, and the interval doubles."""
+
+_OF_BOUND, _OF_TERMS = 64, 4
+"""Rounding error of a bound, and of each of its terms that may cancel, in units of eps times the
+size: the first as in `EMModelBase.rounding`."""
 
 
 class LDAParams(NamedTuple):
@@ -48,7 +54,7 @@ class LDAStatistics(NamedTuple):
     log_likelihood: float
     weight: float  # tokens
     words: NDArray  # (p, k)
-    gains: NDArray  # (k,): what the learning of alpha needs
+    gains: NDArray  # (k,): needed to learn alpha
     loss: float  # the same
     local: tuple
 
@@ -80,17 +86,7 @@ class LDAModel(EMModelBase):
         self.extra = extra
         self.max_doc_iter = max_doc_iter
         self.doc_tol = doc_tol
-        self._kept: tuple[Any, Any] = (None, None)
-
-    def _once(self, params: LDAParams) -> Any:
-        """What all blocks share, computed by the first of them."""
-        with _LOCK:
-            if self._kept[0] is not params:
-                self._kept = (params, self._shared(params))
-            return self._kept[1]
-
-    def _shared(self, params: LDAParams) -> Any:
-        raise NotImplementedError
+        self._derived = Derived()
 
     def expected_statistics(self, params: LDAParams, rows: Rows) -> LDAStatistics:
         raise NotImplementedError
@@ -100,7 +96,7 @@ class LDAModel(EMModelBase):
 
     def _learning(self, params: LDAParams, every: int) -> bool:
         age = params.age + 1 - _BEFORE_LEARNING
-        if every > 1 and age >= 10 * every:  # priors move little by now
+        if every > 1 and age >= _FREQUENT_UPDATES * every:
             every *= 2
         return self.learn_priors and age >= 0 and age % every == 0
 
@@ -122,14 +118,12 @@ class LDAModel(EMModelBase):
         docs = np.maximum(vector[split:].reshape(params.docs.shape), 0.0)
         return params._replace(words=words, docs=docs)
 
-    def __getstate__(self) -> dict[str, Any]:
-        return vars(self) | {"_kept": (None, None)}
-
 
 class VBModel(LDAModel):
     """Variational Bayes (Blei, Ng and Jordan 2003; Hoffman, Blei and Bach 2010)."""
 
-    def _shared(self, params: LDAParams) -> tuple[NDArray, NDArray, NDArray, NDArray]:
+    def _expectations(self, params: LDAParams) -> tuple[NDArray, NDArray, NDArray, NDArray]:
+        """Exp E[log p(w|z)] relative to the largest of each word, logs of these, and two sums."""
         from skem.topics.lda._kernels import topic_expectations
 
         p, k = params.words.shape
@@ -142,7 +136,7 @@ class VBModel(LDAModel):
         from skem.topics._kernels import multiply_rows
         from skem.topics.lda._vb_kernels import vb_e_step
 
-        phi, tops, shift, _ = self._once(params)
+        phi, tops, shift, _ = self._derived.of(params, self._expectations)
         counts: Counts = rows.X
         weight = weights_of(rows)
         docs = params.docs[rows.start : rows.start + counts.shape[0]].copy()
@@ -172,7 +166,7 @@ class VBModel(LDAModel):
         if self._learning(params, 1):
             alpha = fit_dirichlet(statistics.gains / statistics.loss, alpha)
             if self.extra is None:
-                *_, logs = self._once(params)
+                *_, logs = self._derived.of(params, self._expectations)
                 eta = fit_symmetric(logs.sum() / params.words.size, eta, len(params.words))
         docs = np.concatenate(statistics.local)
         words = self.with_prior(statistics.words)
@@ -187,7 +181,7 @@ class VBModel(LDAModel):
         return (statistics.log_likelihood + topics) / statistics.weight
 
     def _of_extra(self, params: LDAParams, extra: NDArray) -> float:
-        """What log p(topics) under the prior has above that under the one without ``extra``."""
+        """Log p(topics) under the prior, less that under the prior without ``extra``."""
         counts, eta = params.words.astype(np.float64), params.eta
         p = len(counts)
         logs = digamma(counts + eta) - digamma(counts.sum(0) + p * eta)
@@ -195,13 +189,13 @@ class VBModel(LDAModel):
         return float((extra * logs - gammaln(extra + eta) + gammaln(eta)).sum() + scale.sum())
 
     def rounding(self, statistics: LDAStatistics, params: LDAParams) -> float:
-        """Of the bound, and of the terms of words and documents, which may cancel."""
+        """That of the bound, and of the terms of words and documents, which may cancel."""
         eps = np.finfo(params.words.dtype).eps
         (p, k), alpha, eta = params.words.shape, params.alpha, params.eta
         terms = k * (p * (1 + abs(gammaln(eta))) + abs(gammaln(p * eta)))
         terms += len(params.docs) * (k + abs(gammaln([*alpha, alpha.sum()])).sum())
-        error = 4 * np.finfo(np.float64).eps * terms / statistics.weight
-        return float(error + 64 * eps * max(1.0, abs(self.bound(statistics, params))))
+        error = _OF_TERMS * np.finfo(np.float64).eps * terms / statistics.weight
+        return float(error + _OF_BOUND * eps * max(1.0, abs(self.bound(statistics, params))))
 
 
 class CVB0Model(LDAModel):
@@ -211,10 +205,11 @@ class CVB0Model(LDAModel):
 
     @property
     def settled_after(self) -> int:
-        """Maps before which a stop would be too early: priors are learned later."""
+        """EM maps before which the fit must not stop, because priors are learned later."""
         return 2 * _BEFORE_LEARNING if self.learn_priors else 0
 
-    def _shared(self, params: LDAParams) -> tuple[NDArray, NDArray, NDArray]:
+    def _predictive(self, params: LDAParams) -> tuple[NDArray, NDArray, NDArray]:
+        """(n_wz + eta) / (n_z + p eta), 1 / (n_z + p eta) and alpha, in the dtype of the counts."""
         p = len(params.words)
         dtype = params.words.dtype
         totals = params.words.sum(0, dtype=np.float64) + p * params.eta
@@ -225,7 +220,7 @@ class CVB0Model(LDAModel):
     def expected_statistics(self, params: LDAParams, rows: Rows) -> LDAStatistics:
         from skem.topics.lda._kernels import cvb0_e_step, minka_terms
 
-        phi, inverse, alpha = self._once(params)
+        phi, inverse, alpha = self._derived.of(params, self._predictive)
         counts: Counts = rows.X
         weight = weights_of(rows)
         docs = params.docs[rows.start : rows.start + counts.shape[0]].copy()
@@ -244,7 +239,7 @@ class CVB0Model(LDAModel):
 
         alpha, eta = params.alpha, params.eta
         if self._learning(params, _LEARN_EVERY):
-            if statistics.loss > 0:  # documents of next to no tokens tell nothing of priors
+            if statistics.loss > 0:  # documents of nearly no tokens say nothing about priors
                 alpha = np.clip(alpha * statistics.gains / statistics.loss, SMALLEST, LARGEST)
             if self.extra is None:
                 gain, loss = symmetric_minka_terms(statistics.words, eta)

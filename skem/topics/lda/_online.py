@@ -1,4 +1,4 @@
-"""LDA on batches of documents: their own counts are inferred within the E step, and not kept."""
+"""LDA on batches of documents, whose own counts are inferred in the E step and not kept."""
 
 from __future__ import annotations
 
@@ -42,8 +42,9 @@ class OnlineLDAModel(EMModelBase):
         if isinstance(self.model, CVB0Model):
             own = own._replace(docs=self._fold_in(counts, params))
         s: LDAStatistics = self.model.expected_statistics(own, block)
-        # In float64, for counts of old batches fade as others come.
-        return SharedStatistics(*s[:5])._replace(words=s.words.astype(np.float64))
+        # in float64, because the counts of old batches fade with each new one
+        shared = SharedStatistics(s.log_likelihood, s.weight, s.words, s.gains, s.loss)
+        return shared._replace(words=s.words.astype(np.float64))
 
     def _fold_in(self, counts: Counts, params: LDAParams) -> NDArray:
         from skem.topics.lda._kernels import cvb0_fold_in
@@ -63,11 +64,11 @@ class OnlineLDAModel(EMModelBase):
 
     @property
     def extra(self) -> NDArray | None:
-        """That of the model."""
+        """``extra`` of the model."""
         return self.model.extra
 
     def statistics_of(self, params: LDAParams, total: float) -> SharedStatistics:
-        """What documents of so many tokens have given; of priors nothing is known any more."""
+        """Statistics of documents of so many tokens; those for the priors are not known."""
         words = params.words.astype(np.float64)
         if self.extra is not None:
             words = np.maximum(words - self.extra, 0.0)

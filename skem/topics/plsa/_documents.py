@@ -1,4 +1,4 @@
-"""What a fitted PLSA says of documents."""
+"""What a fitted PLSA says about documents."""
 
 from __future__ import annotations
 
@@ -9,24 +9,27 @@ from numpy.typing import NDArray
 
 from skem.topics._base import BaseTopicModel
 from skem.topics._counts import Counts, each_block
-from skem.topics._limits import relative_powers
+from skem.topics._limits import NOT_ZERO, relative_powers
 from skem.topics._units import divided, power_of, prior_of_documents
 from skem.topics.plsa._model import FLOOR
 
-# EM maps for the topics of one document, and their tolerance in nats per token where ``tol`` asks
-# for less than any use of the topics could tell apart.
-_FOLD_IN_STEPS, _FOLD_IN_TOL = 200, 1e-6
+_FOLD_IN_STEPS = 200
+"""Maximum number of EM maps for the topics of one document."""
+
+_FOLD_IN_SHARE, _FOLD_IN_TOL = 0.1, 1e-6
+"""Tolerance of these maps in nats per token: this share of ``tol``, so that their error is small
+compared with that of the topics, but at least the second, which makes no practical difference."""
 
 
 class PLSADocuments(BaseTopicModel):
-    """Mixtures of documents at topics that stay; for the estimator."""
+    """Mixtures of documents under fixed topics; for the estimator."""
 
     tol: float
     temperature_: float
     _doc_exponents: NDArray  # of the Dirichlet prior that `components_` were fitted under
 
     def _infer(self, counts: Counts) -> NDArray:
-        """Each document in a unit that is its own, so that none depends on what comes with it."""
+        """Each document in a unit of its own, so that none depends on the other documents."""
         powers = power_of(counts.sizes())
         if (powers == powers[0]).all():
             return self._fold_in(counts, int(powers[0]))
@@ -55,7 +58,7 @@ class PLSADocuments(BaseTopicModel):
                 prior,
                 FLOOR,
                 float(power),
-                max(0.1 * self.tol, _FOLD_IN_TOL),
+                max(_FOLD_IN_SHARE * self.tol, _FOLD_IN_TOL),
                 _FOLD_IN_STEPS,
                 mixtures[part],
             )
@@ -66,7 +69,7 @@ class PLSADocuments(BaseTopicModel):
     def symmetric_factors(self, X: Any) -> tuple[NDArray, NDArray, NDArray]:
         """The symmetric view, p(d, w) = sum_z p(z) p(d|z) p(w|z), of some documents.
 
-        p(d) is the share of the tokens that the document has.
+        p(d) is the share of all tokens that the document has.
 
         Parameters
         ----------
@@ -87,4 +90,4 @@ class PLSADocuments(BaseTopicModel):
             raise ValueError("X has no counts: all entries are zero.")
         joint = (self._infer(counts) * (sizes / sizes.sum())[:, None]).T
         prior = joint.sum(1)
-        return prior, joint / np.maximum(prior, 1e-300)[:, None], self.components_
+        return prior, joint / np.maximum(prior, NOT_ZERO)[:, None], self.components_

@@ -16,14 +16,22 @@ from numpy.typing import NDArray
 
 from skem.em import EMModelBase, Rows
 from skem.topics._counts import Counts, tokens_of, weights_of
+from skem.topics._derived import Derived
 from skem.topics._limits import relative_powers
 
-# Of a prior that asks for sparsity: where its density stops to grow.
 FLOOR = 1e-6
+"""Probability below which the density of a prior that asks for sparsity no longer grows."""
 
-# Least root of a probability that is extrapolated, against that of its EM image (measured on AP:
-# 0.3 to 0.95 do, 0.85 did best).
 _LEAST = 0.85
+"""Smallest ratio of the root of an extrapolated probability to that of its EM image. Measured on
+AP: values from 0.3 to 0.95 work, 0.85 was best."""
+
+_UNITS = 1e-3, 1e3
+"""Range of the unit of weights in coordinates: extremes would exceed the range of float32."""
+
+_OF_BOUND = 32
+"""Rounding error of a bound in units of eps times its size: tokens are summed within documents, and
+sums of documents in float64."""
 
 
 class PLSAParams(NamedTuple):
@@ -55,7 +63,7 @@ class PLSAModel(EMModelBase):
     word_prior : ndarray of shape (p, k)
         The same of p(w|z); of shape (1, 1) where all are equal.
     weight : ndarray of shape (n,) or None
-        Weights of the documents, whose priors they weigh too.
+        Weights of the documents, and of their priors.
     unit : float
         What the weights were divided by.
     sizes : ndarray of shape (n,), default=None
@@ -80,21 +88,19 @@ class PLSAModel(EMModelBase):
         self.doc_prior = doc_prior
         self.word_prior = word_prior
         self.doc_weight = weight
-        # in coordinates a weight of 2 is a row twice; extremes would leave the range of float32
-        self._coordinate_unit = float(np.clip(unit, 1e-3, 1e3))
-        self._powered: tuple = (None, None, None, None)
+        # in coordinates, a weight of 2 is equivalent to repeating the document
+        self._coordinate_unit = float(np.clip(unit, *_UNITS))
+        self._derived = Derived()
 
     def _tempered(self, params: PLSAParams) -> tuple[PLSAParams, NDArray, NDArray]:
         """Powers 1 / temperature, relative to the largest of each word and of each document.
 
-        Logs of those follow, (p,) and (n,). Computed once for all blocks.
+        Logs of the largest follow, (p,) and (n,).
         """
-        if self._powered[0] is not params:
-            power = 1 / self.temperature
-            topics, words = relative_powers(params.topics, power, 1)
-            mixtures, documents = relative_powers(params.mixtures, power, 1)
-            self._powered = (params, PLSAParams(topics, mixtures), words, documents)
-        return self._powered[1:]
+        power = 1 / self.temperature
+        topics, words = relative_powers(params.topics, power, 1)
+        mixtures, documents = relative_powers(params.mixtures, power, 1)
+        return PLSAParams(topics, mixtures), words, documents
 
     def expected_statistics(self, params: PLSAParams, rows: Rows) -> PLSAStatistics:
         from skem.topics._kernels import e_step
@@ -104,7 +110,7 @@ class PLSAModel(EMModelBase):
         value = 0.0
         (topics, mixtures), weight = params, weights_of(rows)
         if self.temperature != 1:
-            (topics, mixtures), *tops = self._tempered(params)
+            (topics, mixtures), *tops = self._derived.of(params, self._tempered)
             value = _divided_out(counts, weight, tops[0], tops[1][part])
         words = np.zeros(topics.shape, topics.dtype)
         local = np.empty_like(mixtures[part])
@@ -116,7 +122,9 @@ class PLSAModel(EMModelBase):
     def maximize(self, statistics: PLSAStatistics, params: PLSAParams) -> PLSAParams:
         from skem.topics._kernels import maximize_columns, maximize_rows
 
-        topics = params.topics if self.temperature == 1 else self._tempered(params)[0].topics
+        topics = params.topics
+        if self.temperature != 1:
+            topics = self._derived.of(params, self._tempered)[0].topics
         local = statistics.local
         counts = local[0] if len(local) == 1 else np.concatenate(local)
         maximize_rows(counts, self.doc_prior, params.mixtures, FLOOR, counts)
@@ -135,12 +143,13 @@ class PLSAModel(EMModelBase):
 
     def rounding(self, statistics: PLSAStatistics, params: PLSAParams) -> float:
         eps = np.finfo(params.topics.dtype).eps
-        return float(32 * eps * max(1.0, abs(self.bound(statistics, params))))
+        return float(_OF_BOUND * eps * max(1.0, abs(self.bound(statistics, params))))
 
     def to_vector(self, params: PLSAParams) -> NDArray:
-        """Square roots: points of spheres, on which extrapolation does not run into zero.
+        """Square roots: points on spheres, on which extrapolation does not reach zero.
 
-        Those of a document are as long as its weight has it, for a weight of 2 is a row twice.
+        The squared length of those of a document is its weight, so that a weight of 2 is equivalent
+        to repeating it.
         """
         mixtures = params.mixtures * self._scale(params)
         return np.sqrt(np.concatenate([params.topics.ravel(), mixtures.ravel()]))
@@ -149,7 +158,7 @@ class PLSAModel(EMModelBase):
         """Weights of the documents, (n, 1), in the dtype of the parameters."""
         if self.doc_weight is None:
             return np.ones((1, 1), params.mixtures.dtype)
-        least = np.finfo(params.mixtures.dtype).tiny ** 0.5  # no document lies at the origin
+        least = np.finfo(params.mixtures.dtype).tiny ** 0.5  # no document is at the origin
         scale = np.maximum(self._coordinate_unit * self.doc_weight, least)
         return scale.astype(params.mixtures.dtype)[:, None]
 
@@ -163,20 +172,20 @@ class PLSAModel(EMModelBase):
 
 
 def _divided_out(counts: Counts, weight: NDArray, words: NDArray, documents: NDArray) -> float:
-    """Sum of weight x count x the logs of what the powers of each word and document lack."""
+    """Sum of weight x count x the logs by which the powers of words and documents were reduced."""
     sizes = counts.sizes()
     each = counts.matrix() @ words + sizes * documents
     return float(weight @ each if weight.size else each.sum())
 
 
 def _probabilities(roots: NDArray, near: NDArray) -> NDArray:
-    """Squares, which do not fall far below the EM image: zeros would stay for ever."""
+    """Squares, not far below the EM image: EM could not leave zero."""
     return np.square(np.maximum(roots.reshape(near.shape), _LEAST * np.sqrt(near)))
 
 
 def _log_prior(q: NDArray, exponents: NDArray) -> NDArray:
     """Exponent x log q, and exponent x log(q + FLOOR) where the exponent is negative."""
     shifted = np.where(exponents < 0, q + FLOOR, q)
-    with np.errstate(divide="ignore", invalid="ignore"):  # 0 x log 0, which is put right below
+    with np.errstate(divide="ignore", invalid="ignore"):  # 0 x log 0, which is corrected below
         terms = exponents * np.log(shifted, dtype=np.float64)
     return np.where(exponents == 0, 0.0, terms)

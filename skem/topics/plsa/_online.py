@@ -1,4 +1,4 @@
-"""PLSA on batches of documents: p(z|d) is fitted within the E step, and not kept."""
+"""PLSA on batches of documents, whose p(z|d) is fitted in the E step and not kept."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from skem.em import EMModelBase, Rows
 from skem.topics._counts import Counts, tokens_of, weights_of
 from skem.topics.plsa._model import FLOOR, PLSAParams
 
-# Steps of EM for each document of a batch, and their tolerance in nats per token.
 _STEPS, _TOL = 50, 1e-4
+"""EM maps for each document of a batch, and their tolerance in nats per token."""
 
-# Share of the tokens of the first batch that all words in all topics have beforehand: without it,
-# words that the first batches do not have could never enter.
 _BEFOREHAND = 0.01
+"""Pseudo-counts of all words in all topics together, as a share of the tokens of the first batch.
+Without them, words that are not in the first batches could never get a probability."""
 
 
 class TopicParams(NamedTuple):
@@ -27,7 +27,7 @@ class TopicParams(NamedTuple):
 
     @classmethod
     def of(cls, params: PLSAParams, sizes: NDArray) -> TopicParams:
-        """Leave out the documents, of so many tokens each."""
+        """The parameters without those of the documents, which have so many tokens each."""
         return cls(params.topics, (sizes / sizes.sum()) @ params.mixtures)
 
 
@@ -79,7 +79,7 @@ class OnlinePLSAModel(EMModelBase):
         words, local = np.zeros(topics.shape, topics.dtype), np.empty_like(mixtures)
         value = e_step(*counts.arrays, weight, topics, mixtures, words, local)
         w = weight if weight.size else np.ones(len(local))
-        words = np.multiply(words, topics, dtype=np.float64)  # which fade as batches come
+        words = np.multiply(words, topics, dtype=np.float64)  # float64: they fade with each batch
         return TopicStatistics(value, tokens_of(rows), words, w @ local)
 
     def maximize(self, statistics: TopicStatistics, params: TopicParams) -> TopicParams:
@@ -88,19 +88,19 @@ class OnlinePLSAModel(EMModelBase):
         old, words = params.topics, statistics.words
         topics = np.empty_like(old)
         maximize_columns(words, np.ones_like(old), self.word_prior, old, FLOOR, topics)
-        if self.word_prior.min() < 0:  # zeros would stay, though a later batch may have the word
+        if self.word_prior.min() < 0:  # zeros would remain, though a later batch may have the word
             topics = np.maximum(topics, FLOOR / len(topics))
             topics /= topics.sum(0)
         prior = statistics.topics + FLOOR * statistics.weight
         return TopicParams(topics, prior / prior.sum())
 
     def after_fit(self, components: NDArray, topic_prior: NDArray, total: float) -> TopicParams:
-        """Parameters of a fitted model, on which batches go on."""
+        """Parameters of a fitted model, from which batches continue."""
         params = TopicParams(np.ascontiguousarray(components.T), topic_prior.astype(np.float64))
         return self.maximize(self.statistics_of(params, total), params)
 
     def statistics_of(self, params: TopicParams, total: float) -> TopicStatistics:
-        """Expected counts that documents of so many tokens have given."""
+        """Expected counts of documents of so many tokens."""
         topics = params.topic_prior * total
         return TopicStatistics(0.0, total, params.topics.astype(np.float64) * topics, topics)
 

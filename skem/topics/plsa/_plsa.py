@@ -26,6 +26,9 @@ from skem.topics.plsa._model import PLSAModel, PLSAParams
 from skem.topics.plsa._online import OnlinePLSAModel, TopicParams
 from skem.topics.plsa._tempering import held_out_temperature
 
+TEMPERATURES = 1e-6, 1e6
+"""Range of temperatures: with lower ones posteriors are 0 or 1, with higher ones uniform."""
+
 
 class PLSA(PLSADocuments):
     r"""Probabilistic latent semantic analysis (aspect model) by EM on sparse counts.
@@ -40,26 +43,26 @@ class PLSA(PLSADocuments):
     n_components : int, default=10
         Number of topics.
     init : {'random', 'random_documents', 'svd'} or array-like, default='svd'
-        Initial topics: all words together with a random factor for each word and topic; a few
-        random documents each; parts of singular vectors of the scaled counts; or the topics
-        themselves, of shape (n_components, n_features).
+        Initial topics: the distribution of all words times a random factor for each word and topic;
+        means of a few random documents; parts of singular vectors of the scaled counts; or the
+        topics themselves, of shape (n_components, n_features).
     tol : float, default=1e-3
         EM stops when the estimated distance of the bound to its limit, in nats per token, is at
         most this.
     max_iter : int, default=500
         Maximum number of EM maps (E steps), with any acceleration.
     n_init : int, default=1
-        Number of starts. All are run for a few steps, and only the best go on.
+        Number of starts. All are run for a few steps, and only the best are continued.
     temperature : float or 'held-out', default=1.0
-        Tempered EM: the E step takes posteriors to the power of 1 / temperature, a number from 1e-6
-        to 1e6. Above 1 topics overlap more and fit less closely. 'held-out' raises it step by step
-        from 1 as long as tokens that are held out gain from it, and stops each time when they do
-        not (Hofmann 1999).
+        Tempered EM: the E step raises posteriors to the power of 1 / temperature, a number from
+        1e-6 to 1e6. Above 1, topics overlap more and fit less closely. 'held-out' raises it step by
+        step from 1 as long as held-out tokens become more likely, and stops EM at each temperature
+        when they no longer do (Hofmann 1999).
     doc_topic_prior : float or array-like of shape (n_components,), default=None
-        Parameters of a Dirichlet prior of p(z|d), of which the mode is sought. None is 1, flat;
-        below 1 it asks for sparsity.
+        Parameters of a Dirichlet prior of p(z|d) for MAP estimation. None is 1, which is flat;
+        values below 1 ask for sparsity.
     topic_word_prior : float or array-like, default=None
-        The same of p(w|z): one number, one for each word, (n_features,), or one for each topic and
+        The same for p(w|z): one number, one for each word, (n_features,), or one for each topic and
         word, (n_components, n_features).
     acceleration : {'auto', 'squarem', 'extrapolation'} or None, default='auto'
         How EM is accelerated; None is plain EM, 'auto' is 'squarem'. A step that lowers the bound
@@ -80,17 +83,17 @@ class PLSA(PLSADocuments):
     ----------
     components_ : ndarray of shape (n_components, n_features)
         p(w|z), the most frequent topic first (`partial_fit` keeps the order that the first batch
-        gave); each row sums to one. Words that the training documents do not have get 0, if there
-        is no prior.
+        gave); each row sums to one. Without a prior, words that are not in the training documents
+        get 0.
     topic_prior_ : ndarray of shape (n_components,)
-        p(z): how many of the tokens each topic has.
+        p(z): the share of the tokens that each topic has.
     temperature_ : float
         The temperature of the fit.
     converged_ : bool
         Whether ``optimality_gap_ <= tol`` in several consecutive EM maps; False after
         `partial_fit`.
     n_iter_ : int
-        EM maps of the best start; after `partial_fit` the batches since the last `fit`.
+        EM maps of the best start; after `partial_fit`, the batches since the last `fit`.
     lower_bound_ : float
         The last of `lower_bounds_`.
     lower_bounds_ : list of float
@@ -110,11 +113,11 @@ class PLSA(PLSADocuments):
     Notes
     -----
     `transform` fits p(z|d) of each document to `components_`, from the same start for all, until
-    its log-likelihood is within ``tol / 10`` (1e-6 at the least) nats per token of the maximum, or
-    for 200 EM maps. If several mixtures of topics explain a document equally well, this is one of
-    them. `fit_transform` does the same: the p(z|d) that a fit ends with need not be at its maximum.
-    ``doc_topic_prior`` is part of the model, so `transform` and scores go by that of the fit,
-    whatever has been set since; ``tol`` is how closely they compute, and may be set for each call.
+    its log-likelihood is within ``tol / 10`` (at least 1e-6) nats per token of the maximum, or for
+    200 EM maps. If several mixtures of topics explain a document equally well, this is one of them.
+    `fit_transform` does the same: the p(z|d) at the end of a fit need not be at its maximum.
+    ``doc_topic_prior`` is part of the model, so `transform` and scores use that of the fit, even if
+    it has been changed since; ``tol`` determines their accuracy, and may be set for each call.
     Probabilities above zero stay above 1e-18 in float32, 1e-140 in float64. Counts may be in any
     unit: if they are far from 1, a fit divides them by a power of two, and with them the exponents
     of the priors, which count in tokens.
@@ -141,7 +144,7 @@ class PLSA(PLSADocuments):
         "n_components": [Interval(Integral, 1, None, closed="left")],
         "init": [StrOptions(set(INITS)), "array-like"],
         "n_init": [Interval(Integral, 1, None, closed="left")],
-        "temperature": [Interval(Real, 1e-6, 1e6, closed="both"), StrOptions({"held-out"})],
+        "temperature": [Interval(Real, *TEMPERATURES, closed="both"), StrOptions({"held-out"})],
         "doc_topic_prior": [Real, "array-like", None],
         "topic_word_prior": [Real, "array-like", None],
         "acceleration": [StrOptions({"auto", "extrapolation", "squarem"}), None],
@@ -209,7 +212,7 @@ class PLSA(PLSADocuments):
         ------
         ValueError
             If counts are negative, not finite or all zero, or their sum is not in [1e-290, 1e290];
-            if there are fewer entries than topics; if a parameter does not fit. The estimator is
+            if there are fewer entries than topics; if a parameter is not valid. The estimator is
             left unchanged.
 
         Warns
@@ -265,7 +268,7 @@ class PLSA(PLSADocuments):
             self._warn_if_not_converged(state)
 
     def _exponents(self, k: int, data: TrainingCounts) -> tuple[NDArray, NDArray]:
-        """Exponents of the priors beside weights and counts in their units."""
+        """Exponents of the priors in the units of weights and counts."""
         priors = {name: getattr(self, name) for name in self._fixed_online}
         p = data.counts.n_features
         return exponents_of(priors, k, p, unit=data.unit, power=data.power)
@@ -310,7 +313,7 @@ class PLSA(PLSADocuments):
         }
 
     def _order(self, prior: NDArray) -> Any:
-        """Most frequent topic first, if nothing given belongs to a certain one."""
+        """Most frequent topic first, unless parameters were given for particular topics."""
         given: list[Any] = [self.doc_topic_prior, self.topic_word_prior]
         priors = np.ndim(given[0]) == 0 and np.ndim(given[1]) < 2
         nameless = isinstance(self.init, str) and priors
@@ -321,7 +324,7 @@ class PLSA(PLSADocuments):
     def partial_fit(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> PLSA:
         """Update the fit with a batch of documents by stepwise EM (Cappé and Moulines 2009).
 
-        p(z|d) of the batch is fitted first, and not kept. New words get a small probability in all
+        p(z|d) of the batch is fitted first, and not kept. All words have a small probability in all
         topics, so that later batches may contain new words.
 
         Parameters
@@ -340,7 +343,7 @@ class PLSA(PLSADocuments):
         Raises
         ------
         ValueError
-            As `fit`, and if temperature is not 1, for which there is no stepwise EM here.
+            As in `fit`; and if temperature is not 1, because stepwise EM is not tempered.
         """
         if self.temperature != 1:
             raise ValueError(

@@ -12,12 +12,14 @@ from skem.topics._counts import CountBlocks, Counts
 from skem.topics._split import split_tokens
 from skem.topics.plsa._model import PLSAModel, PLSAParams
 
-# Each temperature is the one before divided by this, which makes 1e6 of 1 in the end; EM steps
-# between two looks at what is held out; a gain in nats per token that counts as one.
-_FACTOR = 0.9
-_TEMPERATURES = 131
+_FACTOR, _TEMPERATURES = 0.9, 131
+"""Each temperature is the previous one divided by the factor; the last of so many is 1e6."""
+
 _STEPS = 5
+"""EM maps between two scores of the held-out tokens."""
+
 _GAIN = 1e-4
+"""Nats per token by which a temperature must raise the score of the held-out tokens."""
 
 
 def held_out_temperature(
@@ -32,20 +34,22 @@ def held_out_temperature(
     rng: np.random.RandomState,
     n_jobs: int | None,
 ) -> tuple[float, PLSAParams, int]:
-    """The temperature at which held-out tokens are likeliest.
+    """The temperature at which held-out tokens are most likely.
 
-    Words that only held-out tokens have are left out: no temperature gives them a chance.
+    Words that occur only among held-out tokens are left out: they have probability zero at each
+    temperature.
 
-    At each temperature EM runs from where the one before was best until the held-out tokens get
-    less likely; a temperature that makes them no likelier is the last.
+    At each temperature, EM starts from the best parameters so far, and runs until the held-out
+    tokens become less likely; the first temperature that does not make them more likely is the
+    last.
 
     Returns
     -------
     temperature : float
     params : PLSAParams
-        The best that were met.
+        The best parameters that were found.
     n_iter : int
-        EM maps that the best temperature took to get there, at least one (if there may be any).
+        EM maps at the best temperature until then, at least one (unless ``max_iter`` is zero).
     """
     seen, hidden = split_tokens(counts, hidden_share, rng)
     known = np.bincount(seen.indices, minlength=seen.n_features) > 0

@@ -26,7 +26,8 @@ from skem.topics.quality._cooccurrence import (
 from skem.topics.quality._words import Word, names_known_to, top_words
 
 MEASURES = ("npmi", "umass", "c_v")
-C_V_WINDOW = 110  # Röder, Both and Hinneburg (2015)
+C_V_WINDOW = 110
+"""Tokens of a window of 'c_v' (Röder, Both and Hinneburg 2015)."""
 
 
 def npmi_of_pairs(together: NDArray, n_windows: int, epsilon: float) -> NDArray:
@@ -80,7 +81,7 @@ def topic_coherence(
     vocabulary: Mapping[str, int] | Sequence[str] | None = None,
     epsilon: float = 0.0,
 ) -> NDArray:
-    """How much the most probable words of each topic occur together in reference documents.
+    """How often the most probable words of each topic occur together in reference documents.
 
     Parameters
     ----------
@@ -107,8 +108,8 @@ def topic_coherence(
         Tokens of the columns; default is the names that the estimator, or the pipeline before it,
         knows. Needed where words are numbers on one side and strings on the other.
     epsilon : float, default=0.0
-        What is added to the probability of a pair in 'npmi' and 'c_v'. Zero gives the limits above;
-        gensim has 1e-12, which lifts words that are never together above -1.
+        Added to the probability of a pair in 'npmi' and 'c_v'. With zero, the limits are those
+        above; gensim uses 1e-12, with which words that never occur together are above -1.
 
     Returns
     -------
@@ -127,7 +128,7 @@ def topic_coherence(
     Warns
     -----
     UserWarning
-        If some of the words never occur in the reference. They are left out.
+        If some of the words never occur in the reference; they are left out.
 
     References
     ----------

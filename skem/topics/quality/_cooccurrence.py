@@ -1,4 +1,4 @@
-"""In how many documents or windows words occur together. Only the words asked for are counted.
+"""Numbers of documents or windows in which words occur together; only given words are counted.
 
 Shapes: together (n_words, n_words), whose diagonal holds the numbers of windows with each word.
 """
@@ -17,7 +17,8 @@ from skem._sparse import check_sparse_indices
 from skem._validation import as_numbers
 from skem.topics.quality._words import Word
 
-BLOCK_ENTRIES = 4_000_000  # (window, word) pairs held at a time
+BLOCK_ENTRIES = 4_000_000
+"""Pairs of window and word that are held at a time: some 100 MB."""
 
 
 def is_tokens(reference: Any) -> bool:
@@ -52,7 +53,7 @@ def count_in_matrix(words: list[Word], reference: Any, names: list[str] | None) 
     Raises
     ------
     ValueError
-        If the counts are not a matrix of numbers, or a word is none of its columns.
+        If the counts are not a matrix of numbers, or a word is not one of its columns.
     """
     check_sparse_indices(reference, "reference")
     counts = reference if sp.issparse(reference) else as_numbers(reference)

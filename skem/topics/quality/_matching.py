@@ -1,4 +1,4 @@
-"""Which topic of one fit is which of another, and how far topics depend on the start of the fit.
+"""Which topics of two fits belong together, and how much topics depend on the start of the fit.
 
 Shapes: P (n_topics_a, n_features) and Q (n_topics_b, n_features), rows p(w | z) that sum to one;
 distances (n_topics_a, n_topics_b), in [0, 1].
@@ -213,9 +213,9 @@ def topic_stability(
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
         Counts of words, or what the pipeline takes.
     n_fits : int, default=5
-        How many times it is fitted, at least 2.
+        Number of fits, at least 2.
     random_state : int, RandomState instance or None, default=None
-        Where the seeds come from; pass an int for the same result at each call.
+        Source of the seeds; pass an int for the same result at each call.
     distance : {'hellinger', 'jensen-shannon', 'cosine'}, default='hellinger'
         As for `match_topics`; a similarity is one minus the distance.
 

@@ -24,7 +24,7 @@ from skem.topics.quality._matching import (
 def completion_score(estimator: Any, X: ArrayLike, y: Any = None) -> float:
     """Score a topic model by document completion; a scorer for `GridSearchCV`.
 
-    p(z | d) is fitted to a half of the tokens of each document, and the other half is scored. The
+    p(z | d) is fitted to one half of the tokens of each document, and the other half is scored. The
     halves are the same at each call.
 
     Parameters
@@ -32,7 +32,7 @@ def completion_score(estimator: Any, X: ArrayLike, y: Any = None) -> float:
     estimator : fitted topic model
         A model whose `perplexity` has ``method="completion"``, or a pipeline that ends in one.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        Counts of words, or what the pipeline takes; better not those of the fit.
+        Counts of words, or what the pipeline takes; preferably not those of the fit.
     y : Ignored
         Not used, present for API consistency by convention.
 
@@ -85,13 +85,13 @@ class StabilityScorer:
     Parameters
     ----------
     n_fits : int, default=3
-        How many parts, at least 2.
+        Number of parts, at least 2.
     subsample : float, default=0.8
         Share of the rows in a part, drawn without replacement.
     distance : {'hellinger', 'jensen-shannon', 'cosine'}, default='hellinger'
         As for `match_topics`.
     random_state : int, RandomState instance or None, default=0
-        Where parts and seeds come from; with an int all candidates have the same parts.
+        Source of parts and seeds; with an int, all candidates have the same parts.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The topics of a fitted model, an array or lists of words: their rows p(w | z), and top words."""
+"""Topics, as a fitted model, an array or lists of words: rows p(w | z), and the top words."""
 
 from __future__ import annotations
 
@@ -69,8 +69,8 @@ def topic_distributions(topics: Any, name: str) -> NDArray:
     empty = np.flatnonzero(total == 0)
     if len(empty):
         raise ValueError(
-            f"{name} has no words in topic {empty[0]}: its row is zero throughout, so that it has "
-            "no distribution. Leave it out, or fit fewer topics."
+            f"{name} has no words in topic {empty[0]}: its row is zero throughout, which is not a "
+            "distribution. Leave it out, or fit fewer topics."
         )
     return rows / total
 
@@ -78,7 +78,7 @@ def topic_distributions(topics: Any, name: str) -> NDArray:
 def top_words(topics: Any, n_words: int) -> list[list[Word]]:
     """At most n_words words of each topic, the most probable first.
 
-    Words of probability zero are none of the topic's. Lists that are given are cut.
+    Words of probability zero do not belong to the topic. Given lists are truncated.
 
     Raises
     ------

@@ -1,13 +1,13 @@
 """Several plain EM maps of a Gaussian mixture in one compiled call, for small tables.
 
-An EM map of a small table is microseconds of arithmetic, and a hundred times as much to ask for
-each of its steps from outside. These loops are made of the same kernels as the steps of
+An EM map of a small table is microseconds of arithmetic, and calling each of its steps from Python
+takes a hundred times as long. These loops consist of the same kernels as the steps of
 `GaussianModel`: the E step by quadratic features, the M step without priors, and the squared
 length of the EM step, gradient x step in the coordinates of `GaussianModel.to_vector`.
 
-A loop ends early where the model has to look: a component without rows, a covariance that is not
-positive definite, or one so steep that features lose digits. It then returns the parameters that
-enter the map which it has not made.
+A loop ends early where the model has to decide: a component without rows, a covariance that is not
+positive definite, or one so steep that features lose digits. It then returns the parameters before
+the map that it has not made.
 """
 
 from __future__ import annotations
@@ -29,6 +29,13 @@ from skem.mixture.gaussian.kernels._parameters import (
 )
 
 EMPTY = 1e-100
+"""Share of the rows below which a component has none."""
+
+LEAST_VARIANCE, WORST_CONDITION = 1e-28, 1e14
+"""The limits of `_model`, with their reasons there."""
+
+NOT_ZERO = 1e-300
+"""Replaces a weight of zero in a logarithm, as `_weights` has it."""
 
 
 @njit(nogil=True, cache=True)
@@ -36,7 +43,7 @@ def _size_of_weights_and_means(weights, new_weights, move, pulled, counts):
     """Gradient x step of log weights and means; ``pulled`` is precision x move."""
     size = 0.0
     for j in range(len(weights)):
-        size += (new_weights[j] - weights[j]) * math.log(new_weights[j] / max(weights[j], 1e-300))
+        size += (new_weights[j] - weights[j]) * math.log(new_weights[j] / max(weights[j], NOT_ZERO))
         for a in range(move.shape[1]):
             size += counts[j] * pulled[j, a] * move[j, a]
     return size
@@ -54,7 +61,7 @@ def diagonal_maps(
     k, d = means.shape
     bounds, sizes, steeps = np.empty(n_maps), np.empty(n_maps), np.empty(n_maps)
     for done in range(n_maps):
-        if not covariances.min() >= 1e-28:
+        if not covariances.min() >= LEAST_VARIANCE:
             return done, bounds, sizes, steeps, weights, means, covariances
         factors = 1 / np.sqrt(covariances)
         _, steepness, theta = diagonal_terms(weights, means, factors, reg, base, False)
@@ -102,10 +109,10 @@ def full_maps(
         _, steepness, relative, theta = full_terms(
             weights, means, covariances, factors, reg, base, False
         )
-        proper = steepness.max() < steepest and relative.max() * d <= 1e14
+        proper = steepness.max() < steepest and relative.max() * d <= WORST_CONDITION
         for j in range(k):
             for a in range(d):
-                proper = proper and covariances[j, a, a] >= 1e-28
+                proper = proper and covariances[j, a, a] >= LEAST_VARIANCE
         if not proper:
             return done, bounds, sizes, steeps, weights, means, covariances
         laid = theta.astype(center.dtype).reshape((1, k, theta.shape[1]))

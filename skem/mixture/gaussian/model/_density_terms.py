@@ -43,7 +43,7 @@ def density_terms(
     reg : ndarray of shape (d,)
         Variance of the noise that blurs the rows.
     base : float
-        Constants that all log-densities have in common.
+        Constant that all log-densities have in common.
     shared : bool
         Whether all components have one covariance.
     """

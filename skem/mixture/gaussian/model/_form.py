@@ -99,11 +99,11 @@ def lay_panels(factors: NDArray, edges: NDArray, dtype: np.dtype) -> NDArray:
 
 
 class Need(NamedTuple):
-    """What is asked of a form beyond few lost digits in the densities."""
+    """What a form has to provide besides accurate densities."""
 
     share: float = 0.0  # of the components that mattered to a row so far
-    finer_than: np.dtype | None = None  # rules out features in that type and less precise ones
-    moments_for: float = 0.0  # how steep a component may be that is made of the moments
+    finer_than: np.dtype | None = None  # excludes features in that type and in less precise ones
+    moments_for: float = 0.0  # steepness of the components that the M step makes
 
 
 class Layout(NamedTuple):
@@ -128,7 +128,7 @@ class Forms:
         Of the rows.
     features : Features
     moments_about_origin : bool
-        Whether statistics of different parameters are to be mixed: those by differences are about
+        Whether statistics of different parameters will be added: those by differences are about
         different points.
     """
 

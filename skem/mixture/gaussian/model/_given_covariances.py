@@ -13,7 +13,7 @@ from skem.mixture.gaussian.model._full_covariances import NotPositiveDefiniteErr
 
 _CROOKED = 1e-5
 """Largest difference of a matrix from its transpose, as a share of its largest entry: matrices that
-were computed or stored in float32 pass, and are made symmetric."""
+were computed in float32 pass, and are made symmetric."""
 
 
 def check_covariances(

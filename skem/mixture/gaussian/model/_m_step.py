@@ -12,7 +12,7 @@ from skem.mixture.gaussian.model._covariances import Structure
 from skem.mixture.gaussian.model._params import GaussianParams, GaussianStatistics, Priors
 
 _LEAST_COUNT = 10 * np.finfo(np.float64).tiny
-"""In the place of a count of zero: its reciprocal is finite."""
+"""Replaces a count of zero, so that its reciprocal is finite."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""E step of a Gaussian mixture on rows with missing values, by marginalising them.
+"""E step of a Gaussian mixture on rows with missing values, which are marginalised.
 
 With o the observed and m the missing entries of a row, the row enters the likelihood as
 N(x_o | mu_o, Sigma_oo), and the statistics through

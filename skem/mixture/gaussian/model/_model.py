@@ -2,7 +2,7 @@
 
 The model works in coordinates z = (x - center) * scale, in which the data have mean zero and
 variances of about one. What it is given and what it returns are in these coordinates; the
-estimator translates.
+estimator converts.
 
 ``reg`` is added to the diagonal of each covariance by the M step. This is the exact M step of a
 fit to rows blurred by independent noise of that variance: averaging log N(x + noise | mu, Sigma)
@@ -62,7 +62,7 @@ class GaussianModel(EMModelBase):
         Added to the diagonal of the covariances, in working coordinates.
     priors : Priors
     dtype : dtype
-        float32 or float64: what the E step computes in.
+        float32 or float64: the type of the rows.
     collapse : {"report", "restart", "remove"}
     rng : RandomState, default=None
         For restarts; None is NumPy's global one.
@@ -76,7 +76,7 @@ class GaussianModel(EMModelBase):
     varies : ndarray of bool
         Which columns are not constant.
     moments_about_origin : bool
-        Whether statistics of different parameters are to be mixed (online EM).
+        Whether statistics of different parameters will be added (online EM).
     """
 
     def __init__(
@@ -285,9 +285,9 @@ class GaussianModel(EMModelBase):
         )
 
     def _cancelled(self, params: GaussianParams, a: NDArray) -> float:
-        """What the terms of |W a|^2 come to if they do not cancel, the most of all components.
+        """The sum of the terms of |W a|^2 without cancellation, at most over all components.
 
-        That is far more than their sum where ``a`` is long and the covariance longest along it.
+        It is far larger than |W a|^2 if ``a`` is long and the variance is largest along it.
         """
         if not self.structure.correlated:
             return 0.0
@@ -295,7 +295,7 @@ class GaussianModel(EMModelBase):
         return float(np.square(whole).sum(-1).max())
 
     def rounding_at(self, dtype: np.dtype, steepness: float, bound: float) -> float:
-        """Rounding error of a bound whose terms are computed so, and lose digits by steepness."""
+        """Rounding error of a bound whose terms have that type, and lose digits by steepness."""
         of_sums = _OF_TERMS * np.finfo(dtype).eps * (1 + self.d * (1 + steepness) + abs(bound))
         return float(of_sums + _OF_BOUND * np.finfo(np.float64).eps * max(1.0, abs(bound)))
 
@@ -320,7 +320,7 @@ class GaussianModel(EMModelBase):
         if not np.isfinite(covariances).all():
             return None
         try:
-            share = 0.0 if params.theta is None else 1.0  # the next point is near: stay in the form
+            share = 0.0 if params.theta is None else 1.0  # the next point is near: keep the form
             return self.params(weights / weights.sum(), means, covariances, share=share)
         except DegenerateFitError:
             return None

@@ -1,4 +1,4 @@
-"""What a Gaussian mixture hands from step to step: parameters, statistics, priors."""
+"""What a Gaussian mixture passes from step to step: parameters, statistics, priors."""
 
 from __future__ import annotations
 
@@ -53,12 +53,12 @@ class Priors:
     concentration: float = 1.0
     mean: NDArray | None = None
     mean_precision: float = 0.0
-    mean_rows: float = 0.0  # that the density of a mean adds to the degrees of freedom
+    mean_rows: float = 0.0  # what the density of a mean adds to the degrees of freedom
     scatter: NDArray | None = None
-    scatter_rows: float = 0.0  # that the density of a covariance adds to them, nu + d + 1
+    scatter_rows: float = 0.0  # what the density of a covariance adds to them, nu + d + 1
 
     def per(self, unit: float) -> Priors:
-        """The same beside weights that were divided by ``unit``."""
+        """The same priors for weights that were divided by ``unit``."""
         return replace(
             self,
             concentration=1 + (self.concentration - 1) / unit,
@@ -70,7 +70,7 @@ class Priors:
 
     @property
     def strengths(self) -> dict[str, float]:
-        """Pseudo-rows, by the names of the parameters that ask for them."""
+        """Pseudo-rows, by the names of the parameters that request them."""
         return {
             "weight_concentration_prior": self.concentration,
             "mean_precision_prior": self.mean_precision,

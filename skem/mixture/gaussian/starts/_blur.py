@@ -70,7 +70,7 @@ def blur_message(
     enough = ENOUGH * reg_covar / float(reg.max())
     return (
         f"reg_covar={reg_covar:g} decides the fit in columns {listed}: it is more than a fifth of "
-        "their variance, or more than a quarter of what the components have there on average. It "
+        "their variance, or more than a quarter of the mean variance of the components there. It "
         "is in squared units of X. Give these columns units in which their standard deviation is "
         "about one (sklearn.preprocessing.StandardScaler), or set reg_covar to "
         f"{enough:.1g} (a millionth of the smallest of their variances), or to 0."

@@ -1,4 +1,4 @@
-"""The priors that a user asks for, in working units."""
+"""The priors that the user asked for, in working units."""
 
 from __future__ import annotations
 

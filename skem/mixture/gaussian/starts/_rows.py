@@ -1,4 +1,4 @@
-"""The rows of a fit, and the order in which the engine sees them."""
+"""The rows of a fit of a Gaussian mixture, in the order in which the engine gets them."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _MIN_ROWS = 1024
 
 
 class GaussianRows(TrainingRows):
-    """Rows in the order in which the engine sees them.
+    """Rows in the order in which the engine gets them.
 
-    Rows with missing values come last, sorted by pattern where those of one pattern share
-    factorisations. X is not copied for that: the engine gathers the rows, piece by piece.
+    Rows with missing values come last, sorted by pattern if rows of one pattern share
+    factorisations. X is not copied for this: the engine gathers the rows piece by piece.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""The parameters of a Gaussian mixture that say where a fit starts and what it fits."""
+"""The parameters of a Gaussian mixture that determine what is fitted and where a fit starts."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Settings(NamedTuple):
 
     @classmethod
     def of(cls, parameters: Mapping[str, Any]) -> Settings:
-        """Those among all parameters of an estimator."""
+        """The settings among all parameters of an estimator."""
         return cls(**{name: parameters[name] for name in cls._fields})
 
     @property

@@ -1,4 +1,4 @@
-"""What of a user's may be the cause if a fit fails."""
+"""Parameters of the user that may be the cause if a fit fails."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _FAR, _WIDE = 1e3, 1e12
 
 
 def suspects(priors: Priors, total_weight: float, given: dict[str, NDArray]) -> str:
-    """What is far from the rows, as a sentence; empty if nothing is.
+    """A sentence that names the parameters far from the rows; empty if there are none.
 
     Parameters
     ----------

@@ -24,7 +24,7 @@ class ColumnUnits(NamedTuple):
     center: NDArray  # (d,) weighted means
     scale: NDArray  # (d,) inverse standard deviations, or a common one; 1 of constant columns
     varies: NDArray  # (d,) whether the column is more than a constant and its rounding errors
-    lost: NDArray  # (d,) whether it varies, but by so little that its variance is no normal number
+    lost: NDArray  # (d,) whether it varies, but so little that its variance is not a normal number
 
 
 def column_spread(X: NDArray, weight: NDArray | None) -> tuple[NDArray, NDArray, NDArray]:
@@ -40,7 +40,7 @@ def column_spread(X: NDArray, weight: NDArray | None) -> tuple[NDArray, NDArray,
 
 
 def column_units(X: NDArray, weight: NDArray | None, *, common_scale: bool) -> ColumnUnits:
-    """Working units of each column; ``common_scale`` gives all the same scale.
+    """Working units of each column; with ``common_scale``, all have the same scale.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Between what a user gives a Gaussian mixture and the model in its working units."""
+"""From what a user gives to a Gaussian mixture to the model in working units."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def make_model(
     if units.lost.any() and settings.reg_covar == 0 and not structure.common_scale:
         raise ValueError(
             f"Columns {shown(units.lost)} of X vary by less than 1e-140, so that their variances "
-            "are no normal numbers. Change their units."
+            "are not normal numbers. Change their units."
         )
     protected = data.labelled()
     if protected is not None and settings.collapse == "remove":
