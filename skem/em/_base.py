@@ -74,7 +74,7 @@ class EMModelBase:
         rows : Rows
             All rows, as one block.
         n_maps : int
-            Maps to make, at the most.
+            At most so many maps are made.
 
         Returns
         -------

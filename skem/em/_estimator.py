@@ -30,7 +30,7 @@ FIRST_BATCH_TOL = 1e-3
 """Least ``tol`` in the fit of the first batch of `partial_fit`, in nats per unit of weight: it only
 gives a start, which the next batches improve."""
 FIRST_BATCH_MAPS = 10 * SHORT_RUN
-"""EM maps of that fit at the most, for the same reason."""
+"""At most so many EM maps of that fit, for the same reason."""
 _TIMES = 2
 """Level of ``verbose`` from which on lines tell the time, the gain and the gap, too."""
 

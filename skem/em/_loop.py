@@ -167,7 +167,7 @@ class EMRun:
         Parameters
         ----------
         max_iter : int
-            EM maps of the run at the most, those of earlier calls included.
+            At most so many EM maps of the run, those of earlier calls included.
 
         Returns
         -------

@@ -240,7 +240,7 @@ class EMModel(Protocol[Params]):
         rows : Rows
             All rows, as one block.
         n_maps : int
-            Maps to make, at the most.
+            At most so many maps are made.
 
         Returns
         -------

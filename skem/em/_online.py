@@ -12,7 +12,7 @@ from skem.em._model import EMModel
 from skem.em._statistics import mix, scale
 
 _MOST = 2.0**53
-"""Batches that seen rows count as, at the most: one more does not change a float of this size."""
+"""Seen rows count as at most so many batches: one more does not change a float of this size."""
 
 M = TypeVar("M", bound=EMModel)
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from skem.em._geometry import Geometry, Map
 
 _FIRST_CAP = 4.0
-"""Length of the first proposals at the most, in EM steps: the first cap of SQUAREM too."""
+"""Greatest length of the first proposals, in EM steps: the first cap of SQUAREM too."""
 _LEAST_CAP = 2.0
 """The cap does not shrink below this length in EM steps, so a proposal may exceed the EM step."""
 _CAP_FACTOR = 4
@@ -24,9 +24,9 @@ _NEARER = 4
 _REACHED = 0.999
 """A step of this share of the cap was cut to it: its length is known up to rounding."""
 _MOST_REST = 16
-"""Plain EM maps after a failure, at the most; they double with each failure in a row."""
+"""At most so many plain EM maps after a failure; they double with each failure in a row."""
 _MOST_STRETCH = 64.0
-"""Length in EM steps, at the most, of a step where the objective is not concave. It doubles each
+"""Greatest length, in EM steps, of a step where the objective is not concave. It doubles each
 time, so it would overflow on a long plateau."""
 _CURVED = 1e-8
 """Share of the slope along a step below which its curvature is rounding error (about the root of

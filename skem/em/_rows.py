@@ -27,7 +27,7 @@ MIN_BLOCK_VALUES = 1 << 21
 """Numbers of a block at the least: enough to make the cost of a Python call vanish. The cut depends
 on the shape alone, so results do not depend on the number of threads."""
 MAX_BLOCKS = 64
-"""Blocks at the most: enough for the cores of a machine, and few statistics to add."""
+"""At most so many blocks: enough for the cores of a machine, and few statistics to add."""
 MAPPED_VALUES = MIN_BLOCK_VALUES // 4
 """Numbers of a block in `map_rows`, about: smaller ones, since there are no statistics to add."""
 MIN_MAPPED_ROWS = 64

@@ -63,7 +63,7 @@ def fit_from_starts(
         A run stops when the estimated distance to the limit of its bound is at most this, in nats
         per unit of weight.
     max_iter : int
-        EM maps of a run at the most.
+        At most so many EM maps of a run.
     acceleration : str or None, default=None
         A key of `ACCELERATIONS`; None is plain EM.
     observe : callable(int) -> Observer or None

@@ -23,10 +23,10 @@ from skem.deep.modules.flows import FLOWS, normal_log_density
 from skem.deep.modules.likelihoods import Likelihood
 
 LOG_VARIANCES = -30.0, 20.0
-"""Of posteriors, at the least and at the most: beyond, products of exp would leave float32."""
+"""The least and the greatest of posteriors: beyond, products of exp would leave float32."""
 
 FARTHEST = 1e6
-"""Inputs of the encoder at the most, in units of the columns: a row farther out than that lies
+"""The largest inputs of the encoder, in units of the columns: a row farther out than that lies
 there for it, so that no sum of its layers is infinite. Its density is that of the row itself."""
 
 

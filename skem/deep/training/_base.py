@@ -71,7 +71,7 @@ class Plan:
 
     goes_on: bool  # from the weights of the last fit
     partial: bool  # with a constant learning rate, and all rows
-    n_epochs: int  # at the most
+    n_epochs: int  # at most
     holds_out: bool  # rows for early stopping
     before: list[dict[str, float]]  # epochs that the history begins with
     seed: int

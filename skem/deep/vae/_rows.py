@@ -21,7 +21,7 @@ _BLOCK = 1 << 18  # numbers that are summed, or copied, at once
 
 _VALUES = 1 << 22  # numbers that are given back at once
 
-# Units of a column at the most: squares of such numbers are still finite in float32.
+# At most so many units of a column: squares of such numbers are still finite in float32.
 _FARTHEST = 1e15
 
 

@@ -29,7 +29,7 @@ _LARGEST = 480
 # Share of its second moment below which a variance is computed again, without cancellation.
 _CANCELLED = 1e-6
 
-# Rows that typical distances are taken from, at the most and at the least, and their values.
+# Rows that typical distances are taken from, at most and at least, and their values.
 _SAMPLE, _FEWEST, _VALUES = 1000, 50, 1_000_000
 
 # A curvature of which the inverse might overflow: of rows whose classes are certain.

@@ -109,7 +109,7 @@ class JointDesign(Design):
 
     @functools.cached_property
     def inverse_distances(self) -> NDArray:
-        """By how much classes of a row differ at the most."""
+        """The largest difference between classes of a row."""
         rows = typical_rows(self.n_rows, self.n_logits * self.n_columns)
         pairs = (np.arange(self.n_logits)[:, None] * self.n_rows + rows).ravel()
         offset = None if self.offset is None else self.offset[:, rows]

@@ -36,7 +36,7 @@ from skem.maxent.classifier.solvers._newton_step import newton_step
 from skem.maxent.classifier.solvers._objective import Objective
 from skem.maxent.classifier.solvers._smooth import Each, Result, at, go_on
 
-# A step multiplies the expectation of a feature by e^7 at the most: one that never occurs with
+# A step multiplies the expectation of a feature by at most e^7: one that never occurs with
 # its class would ask for a weight of -inf at once.
 _LONGEST = 7.0
 
