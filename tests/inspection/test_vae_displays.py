@@ -220,7 +220,7 @@ def test_wrong_manifolds_are_errors(vae, by_class):
     draw = ManifoldDisplay.from_estimator
     with pytest.raises(NotFittedError, match="not fitted yet"):
         draw(VAETransformer())
-    with pytest.raises(TypeError, match=r"inverse_transform gives, and LinearRegression has none"):
+    with pytest.raises(TypeError, match=r"inverse_transform, and LinearRegression has none"):
         draw(LinearRegression().fit(X, X[:, 0]))
     for n in (0, 2.5):
         with pytest.raises(ValueError, match="n must be an integer of at least 1, got"):
