@@ -22,10 +22,11 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).parents[1]
 
-# What depends on no arithmetic (docstrings, displays, the common tests of estimators) is not here.
+# What depends on no arithmetic (docstrings, displays, scikit-learn's checks) is not here.
 DEEP = ("distinct", "flows", "language_model_module", "likelihoods", "linear", "random",
         "recurrent", "segments", "vae_module")  # fmt: skip
 FOLDERS = ["tests/em", "tests/maxent", "tests/mixture", "tests/topics"]
+FOLDERS += ["tests/common/test_fitting.py", "tests/common/test_kinds_of_input.py"]
 FOLDERS += [f"tests/deep/test_{name}.py" for name in DEEP]
 
 # Names that OpenBLAS gives its kernels: one build has Haswell's for Zen too, and the oldest one
