@@ -28,6 +28,19 @@ def close_figures():
 
 
 @pytest.fixture(scope="session", autouse=True)
+def one_thread():
+    """Layers as small as those of the tests are slower on several threads of torch."""
+    torch = sys.modules.get("torch")
+    if torch is None:
+        yield
+        return
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session", autouse=True)
 def stop_worker_pool():
     """Stop joblib's process pool, which otherwise outlives the session and warns at exit."""
     yield

@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).parents[1]
 
-# What depends on no arithmetic (docstrings, displays, common checks of estimators) is not here.
+# What depends on no arithmetic (docstrings, displays, the common tests of estimators) is not here.
 DEEP = ("distinct", "flows", "language_model_module", "likelihoods", "linear", "random",
         "recurrent", "segments", "vae_module")  # fmt: skip
 FOLDERS = ["tests/em", "tests/maxent", "tests/mixture", "tests/topics"]
@@ -152,7 +152,6 @@ def run(configuration: Configuration, tests: list[str], options: list[str]) -> O
         [
             *(sys.executable, "-m", "pytest", "--quiet", "-p", "no:cacheprovider"),
             *("--numprocesses", str(workers if workers > 1 else 0)),
-            "--ignore-glob=*_common.py",
             *(f"--hypothesis-seed={configuration.seed}", *options, *tests),
         ],
         env=configuration.environment(),

@@ -2,19 +2,9 @@
 
 import numpy as np
 import pytest
-import torch
 from sklearn.datasets import load_digits, load_iris
 
 from skem import VAETransformer
-
-
-@pytest.fixture(scope="session", autouse=True)
-def one_thread():
-    """Layers as small as these are slower on several threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

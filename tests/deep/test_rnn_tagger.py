@@ -1,6 +1,5 @@
-"""What the recurrent tagger computes, and how it goes with scikit-learn's habits."""
+"""What the recurrent tagger computes, and what of scikit-learn's habits is special to it."""
 
-import copy
 import pickle
 
 import numpy as np
@@ -177,35 +176,7 @@ def test_balanced_tags_weigh_the_same():
     assert_same(given.predict_proba(documents), same.predict_proba(documents), rtol=1e-4)
 
 
-# ---------------------------------------------------------------------- the family's habits
-@every_variant
-@pytest.mark.parametrize("kind", ["words", "ids"])
-def test_copies_give_the_same_and_train_on(variant, kind):
-    documents, tags, _ = KINDS[kind]
-    fitted = small(**VARIANTS[variant]).fit(documents, tags)
-    copies = [pickle.loads(pickle.dumps(fitted)), copy.deepcopy(fitted)]
-    for copied in copies:
-        assert_same(copied.predict_proba(documents), fitted.predict_proba(documents))
-        assert copied.history_ == fitted.history_
-    first, *others = [m.set_params(warm_start=True).fit(documents, tags) for m in [fitted, *copies]]
-    for other in others:
-        assert_same(other.predict_proba(documents), first.predict_proba(documents))
-    assert set(vars(clone(fitted))) == set(fitted.get_params())
-
-
-@every_variant
-def test_a_fit_is_that_of_its_seed_and_leaves_global_random_states_alone(variant):
-    model = small(**VARIANTS[variant])
-    first = clone(model).fit(X, Y)
-    torch.manual_seed(1)
-    np.random.seed(1)  # noqa: NPY002
-    states = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
-    second = clone(model).fit(X, Y)
-    assert_same(first.predict_proba(X), second.predict_proba(X))
-    assert torch.equal(torch.get_rng_state(), states[0])
-    np.testing.assert_array_equal(np.random.get_state()[1], states[1])  # noqa: NPY002
-
-
+# ---------------------------------------------------------------------- scikit-learn's tools
 def test_searches_and_validation_take_lists():
     search = GridSearchCV(small(max_epochs=30), {"hidden_size": [1, 16]}, cv=2).fit(X, Y)
     assert search.best_params_ == {"hidden_size": 16}
@@ -267,21 +238,6 @@ def test_a_token_without_a_tag_is_named(missing, method):
         words = [[*Y[0][:-1], None], *Y[1:]]
         with pytest.raises(ValueError, match=r"y\[0\]\[6\] is None"):
             small().fit(X, words)
-
-
-def test_kinds_of_input_give_the_same():
-    expected = small().fit(IDS, PARITY).predict_proba(IDS)
-    padded, tags = np.full((len(IDS), 8), -1), np.full((len(IDS), 8), 7)
-    for i, (row, tag) in enumerate(zip(IDS, PARITY, strict=True)):
-        padded[i, : len(row)], tags[i, : len(row)] = row, tag
-    model = small().fit(padded, tags)
-    assert model.classes_.tolist() == [0, 1]
-    assert_same(model.predict_proba(padded), expected)
-    assert model.score(padded, tags) == small().fit(IDS, PARITY).score(IDS, PARITY)
-    arrays = [np.array(row) for row in IDS]
-    assert_same(small().fit(arrays, [np.array(t) for t in PARITY]).predict_proba(arrays), expected)
-    tuples = [[tuple(row) for row in rows] for rows in (X, Y)]
-    assert small().fit(*tuples).predict(X) == small().fit(X, Y).predict(X)
 
 
 def test_a_warm_start_goes_on_with_the_tags_of_the_first_fit():
