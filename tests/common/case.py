@@ -27,13 +27,10 @@ class Case:
     learned: tuple[str, ...] = ()
     draw: Callable | None = None
 
-<<<<<<< HEAD
-=======
     # Whether another case stands for this one in what does not depend on its parameters: how rows
     # are read, outputs named and metadata passed on.
     variant: bool = False
 
->>>>>>> wc
     # Which properties hold.
     goes_on: tuple[str, ...] = ()  # how training goes on: "partial_fit", "warm_start"
     weights: bool = False  # fit and score take sample_weight
@@ -49,11 +46,7 @@ class Case:
 
     # Other estimators that it works with.
     first_step: BaseEstimator = field(default_factory=StandardScaler)  # of a pipeline
-<<<<<<< HEAD
-    grid: dict | None = None  # of a search; None for variants of what is searched already
-=======
     grid: dict | None = None  # of a search
->>>>>>> wc
 
     # scikit-learn's checks: the estimator that is checked (None if that of another case is enough),
     # their number, an estimator of scikit-learn's with the same checks but for those in

@@ -5,21 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from sklearn.base import clone
-<<<<<<< HEAD
-from sklearn.datasets import load_iris
-=======
->>>>>>> wc
 from sklearn.decomposition import NMF, PCA
 from sklearn.decomposition import LatentDirichletAllocation as TheirLDA
 from sklearn.linear_model import LogisticRegression
 from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import KernelDensity
 from sklearn.neural_network import BernoulliRBM
-<<<<<<< HEAD
-from sklearn.preprocessing import FunctionTransformer, StandardScaler
-=======
 from sklearn.preprocessing import FunctionTransformer
->>>>>>> wc
 
 from skem import (
     PLSA,
@@ -35,11 +27,7 @@ from skem import (
     VAETransformer,
 )
 from tests.common.case import Case, parameter
-<<<<<<< HEAD
-from tests.topics import corpora
-=======
 from tests.common.rows import CLASSES, COUNTS, IDS, IRIS, TAGGED, TOKENS, binary_rows
->>>>>>> wc
 
 # Checks that `check_estimator` does not run.
 MORE_CHECKS = ("check_param_validation", "check_dataframe_column_names_consistency")
@@ -63,19 +51,6 @@ def same(rows):
 
 # ---------------------------------------------------------------------- mixtures and densities
 COVARIANCE_TYPES = ("full", "tied", "diag", "spherical", "tied_diag", "tied_spherical")
-<<<<<<< HEAD
-IRIS = load_iris()
-
-
-def binary_rows():
-    """Rows of zeros and ones, of two kinds."""
-    rng = np.random.default_rng(0)
-    p = np.array([[0.9, 0.8, 0.7, 0.9], [0.2, 0.1, 0.3, 0.2]])
-    return (rng.uniform(size=(120, 4)) < p[rng.integers(2, size=120)]).astype(np.float64)
-
-
-=======
->>>>>>> wc
 MIXTURE = {
     "outputs": ("predict_proba", "score_samples", "predict"),
     "draw": lambda mixture: mixture.sample(3)[0],
@@ -163,11 +138,6 @@ CASES += [
 ]
 
 # ---------------------------------------------------------------------- topics
-<<<<<<< HEAD
-# Words that PLSA has a chance for, whichever half of the documents it is fitted to.
-COUNTS = corpora.X[:, corpora.X[::2].any(axis=0) & corpora.X[1::2].any(axis=0)]
-=======
->>>>>>> wc
 TOPICS = {
     "PLSA": PLSA(2),
     "PLSA, plain": PLSA(2, acceleration=None, init="random"),
@@ -177,10 +147,7 @@ TOPICS = {
     "LDA, VB": LatentDirichletAllocationVB(2, inference="vb"),
     "LDA, given priors": LatentDirichletAllocationVB(2, inference="vb", learn_priors=False),
 }
-<<<<<<< HEAD
-=======
 ONE_OF_EACH = ("PLSA", "LDA, CVB0", "LDA, VB")
->>>>>>> wc
 CASES += [
     Case(
         name=name,
@@ -188,10 +155,7 @@ CASES += [
         X=COUNTS,
         outputs=("transform", "score_samples"),
         learned=("components_", "topic_prior_"),
-<<<<<<< HEAD
-=======
         variant=name not in ONE_OF_EACH,
->>>>>>> wc
         draw=lambda model: model.sample(3)[0].toarray(),
         goes_on=("partial_fit",),
         weights=True,
@@ -203,19 +167,11 @@ CASES += [
         doubles=("score_samples",),  # unlike those of mixtures
         sparse=0.0,
         first_step=FunctionTransformer(np.sqrt),
-<<<<<<< HEAD
-        grid={"n_components": [1, 3]} if name in ("PLSA", "LDA, CVB0", "LDA, VB") else None,
-        checked=clone(estimator).set_params(max_iter=100),
-        n_checks=56,
-        peer=TheirLDA(),
-        more_checks=MORE_CHECKS_OF_TRANSFORMERS,
-=======
         grid={"n_components": [1, 3]},
         checked=clone(estimator).set_params(max_iter=100),
         n_checks=56,
         peer=TheirLDA(),
         more_checks=MORE_CHECKS_OF_TRANSFORMERS if name in ONE_OF_EACH else (),
->>>>>>> wc
         # Counts may be fractions that say nothing.
         warns=(r"ignore:(All|\d+ of) \d+ topics are alike:UserWarning",),
     )
@@ -241,21 +197,13 @@ CASES += [
         outputs=("transform", "score_samples", "reconstruct"),
         learned=("history_",),
         draw=lambda vae: vae.sample(3),
-<<<<<<< HEAD
-=======
         variant=bool(options),
->>>>>>> wc
         goes_on=("warm_start",),
         weights=True,
         n_out=2,
         seeded=True,
         rounding=0.0,
-<<<<<<< HEAD
-        first_step=FunctionTransformer(np.sqrt) if name == "VAE, counts" else StandardScaler(),
-        grid={"n_components": [1, 2]} if name == "VAE" else None,
-=======
         grid={"n_components": [1, 2]},
->>>>>>> wc
         checked=VAETransformer(1, hidden_layer_sizes=(4,), max_epochs=2, **options),
         n_checks=55 if name == "VAE, counts" else 54,
         peer=NMF() if name == "VAE, counts" else PCA(),  # counts must not be negative
@@ -267,13 +215,6 @@ CASES += [
 ]  # fmt: skip
 
 # ---------------------------------------------------------------------- recurrent networks
-<<<<<<< HEAD
-LINES = ["the cat sat", "on the mat", "a dog", "the dog sat on the log", "a"] * 4
-IDS = [[3, 1, 4], [1, 5, 9, 2], [6, 5, 3, 5, 8], [9, 7], [9, 3, 2, 3, 8, 4]] * 4
-TABLE = np.random.default_rng(0).integers(0, 4, (20, 6))
-TOKENS = {"texts": LINES, "ids": IDS, "numbers": TABLE}
-=======
->>>>>>> wc
 RECURRENT = {"max_epochs": 2, "learning_rate": 0.02, "random_state": 0}
 
 LANGUAGE_MODELS = {
@@ -294,41 +235,24 @@ CASES += [
         outputs=("transform", "score_samples", "predict_proba"),
         learned=("history_",),
         draw=lambda model: model.generate(n_tokens=5),
-<<<<<<< HEAD
-=======
         variant=bool(options),
->>>>>>> wc
         goes_on=("partial_fit", "warm_start"),
         n_out=12,
         seeded=True,
         rounding=None,  # documents are one stream, in their order
         first_step=FunctionTransformer(same),
-<<<<<<< HEAD
-        grid={"hidden_size": [1, 4]} if (name, kind) == ("language model", "texts") else None,
-=======
         grid={"hidden_size": [1, 4]} if kind in ("texts", "words") else None,
->>>>>>> wc
         checked=RNNLanguageModel(hidden_size=6, max_epochs=2, **options)
         if kind == "texts"
         else None,
         n_checks=47,
         peer=BernoulliRBM(),
-<<<<<<< HEAD
-        more_checks=MORE_CHECKS_OF_TRANSFORMERS if kind == "texts" else (),
-    )
-    for name, options in LANGUAGE_MODELS.items()
-    for kind in (TOKENS if not options else ("texts", "ids"))
-]
-
-CLASSES = np.array(["animals", "animals", "money", "money", "animals"] * 4)
-=======
         more_checks=() if options else MORE_CHECKS_OF_TRANSFORMERS,
     )
     for name, options in LANGUAGE_MODELS.items()
     for kind in (("texts",) if options else TOKENS)
 ]
 
->>>>>>> wc
 RNN_CLASSIFIERS = {
     "RNN classifier": {},
     "RNN classifier, early stopping": {"early_stopping": True, "patience": 20},
@@ -345,20 +269,13 @@ CASES += [
         kind=kind,
         outputs=("predict_proba", "predict"),
         learned=("history_",),
-<<<<<<< HEAD
-=======
         variant=bool(options),
->>>>>>> wc
         goes_on=("warm_start",),
         weights=True,
         seeded=True,
         rounding=0.0,
         first_step=FunctionTransformer(same),
-<<<<<<< HEAD
-        grid={"hidden_size": [1, 4]} if (name, kind) == ("RNN classifier", "texts") else None,
-=======
         grid={"hidden_size": [1, 4]} if kind in ("texts", "words") else None,
->>>>>>> wc
         # Some of scikit-learn's checks ask for what has been learned.
         checked=RNNClassifier(
             hidden_size=16, embedding_dim=16, learning_rate=0.05, batch_size=100,
@@ -369,34 +286,12 @@ CASES += [
         n_checks=63,
         peer=LogisticRegression(),
         not_checked=frozenset({ON_SPARSE_DATA, WITH_COEFFICIENTS, "check_sparsify_coefficients"}),
-<<<<<<< HEAD
-        more_checks=MORE_CHECKS if kind == "texts" else (),
-    )
-    for name, options in RNN_CLASSIFIERS.items()
-    for kind in (TOKENS if not options else ("texts", "ids"))
-]  # fmt: skip
-
-SENTENCES = [
-    ["The", "cat", "sat", "on", "the", "mat", "."], ["A", "dog", "ran"], ["cats", "run", "!"],
-    ["Walking", "helps"], ["Dogs"],
-] * 4  # fmt: skip
-TAGS = [
-    ["DET", "NOUN", "VERB", "ADP", "DET", "NOUN", "PUNCT"], ["DET", "NOUN", "VERB"],
-    ["NOUN", "VERB", "PUNCT"], ["NOUN", "VERB"], ["NOUN"],
-] * 4  # fmt: skip
-TAGGED = {
-    "words": (SENTENCES, TAGS),
-    "ids": (IDS, [[i % 2 for i in row] for row in IDS]),
-    "numbers": (TABLE, TABLE % 3),
-}
-=======
         more_checks=() if options else MORE_CHECKS,
     )
     for name, options in RNN_CLASSIFIERS.items()
     for kind in (("texts",) if options else TOKENS)
 ]  # fmt: skip
 
->>>>>>> wc
 TAGGERS = {
     "tagger": {"characters": "rnn"},
     "tagger, CNN": {"characters": "cnn", "early_stopping": True},
@@ -437,39 +332,23 @@ CASES += [
         kind=kind,
         outputs=("predict_proba", "predict"),
         learned=("history_",),
-<<<<<<< HEAD
-=======
         variant=name != "tagger",
->>>>>>> wc
         goes_on=("warm_start",),
         seeded=True,
         rounding=None,  # batches go by the order of the documents
         first_step=FunctionTransformer(same),
-<<<<<<< HEAD
-        grid={"hidden_size": [1, 4]} if (name, kind) == ("tagger", "words") else None,
-        checked=TableTagger(hidden_size=4, embedding_dim=4, max_epochs=1, **options)
-        if kind == "words"
-=======
         grid={"hidden_size": [1, 4]} if kind in ("texts", "words") else None,
         checked=TableTagger(hidden_size=4, embedding_dim=4, max_epochs=1, **options)
         if kind == "words" and name in ("tagger", "tagger, CNN")
->>>>>>> wc
         else None,
         n_checks=41,
         peer=GaussianMixture(),  # has the checks of what is neither a classifier nor a transformer
         # Of one document none is left to train on. The error says so, but not as the check wants.
         may_fail=frozenset({"check_fit2d_1sample"} if "early_stopping" in options else ()),
-<<<<<<< HEAD
-        more_checks=MORE_CHECKS if kind == "words" else (),
-    )
-    for name, options in TAGGERS.items()
-    for kind in (TAGGED if name == "tagger" else ("words", "ids"))
-=======
         more_checks=MORE_CHECKS if name == "tagger" else (),
     )
     for name, options in TAGGERS.items()
     for kind in (TAGGED if name == "tagger" else ("words",))
->>>>>>> wc
 ]  # fmt: skip
 
 # ---------------------------------------------------------------------- the lists of the tests
@@ -490,8 +369,6 @@ CHECKED += [
     for case in CASES
     if case.name in ("PLSA", "LDA, CVB0")
 ]
-<<<<<<< HEAD
-=======
 # Copies of variants, fitted to tokens that are numbers and not strings.
 COPIED = CASES + [
     replace(
@@ -504,7 +381,6 @@ COPIED = CASES + [
     for case in CASES
     if case.variant and case.kind in ("texts", "words")
 ]
->>>>>>> wc
 
 
 def each(holds=lambda case: True, *, among=CASES):
@@ -513,7 +389,4 @@ def each(holds=lambda case: True, *, among=CASES):
 
 
 every_case = each()
-<<<<<<< HEAD
-=======
 one_of_each = each(lambda case: not case.variant)
->>>>>>> wc

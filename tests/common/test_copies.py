@@ -8,11 +8,7 @@ import numpy as np
 from sklearn.base import clone
 
 from tests.common.case import assert_alike, take
-<<<<<<< HEAD
-from tests.common.cases import each, every_case
-=======
 from tests.common.cases import COPIED, each, every_case
->>>>>>> wc
 
 
 def copies_of(fitted, folder):
@@ -32,11 +28,7 @@ def test_a_clone_has_equal_parameters_and_no_fitted_state(case):
     assert set(vars(copied)) == set(case.estimator.get_params())
 
 
-<<<<<<< HEAD
-@every_case
-=======
 @each(among=COPIED)
->>>>>>> wc
 def test_copies_of_a_fit_give_the_same_outputs_and_train_on_alike(case, tmp_path):
     fitted = copy.deepcopy(case.fitted)
     copies = copies_of(fitted, tmp_path)
@@ -45,11 +37,7 @@ def test_copies_of_a_fit_give_the_same_outputs_and_train_on_alike(case, tmp_path
     train_on_alike(case, fitted, copies)
 
 
-<<<<<<< HEAD
-@each(lambda case: "partial_fit" in case.goes_on)
-=======
 @each(lambda case: "partial_fit" in case.goes_on, among=COPIED)
->>>>>>> wc
 def test_copies_of_a_partial_fit_give_the_same_outputs_and_train_on_alike(case, tmp_path):
     fitted = case.new().partial_fit(case.X)
     copies = copies_of(fitted, tmp_path)
@@ -69,15 +57,9 @@ def train_on_alike(case, fitted, copies):
 @every_case
 def test_a_fitted_estimator_holds_no_rows(case):
     """Its size does not depend on how many it has seen."""
-<<<<<<< HEAD
-    times = np.tile(np.arange(case.n_rows), 5)
-    other = case.new().fit(take(case.X, times), take(case.y, times))
-    assert len(pickle.dumps(other)) < len(pickle.dumps(case.fitted)) + 1000
-=======
     times = np.tile(np.arange(case.n_rows), 3)
     other = case.new().fit(take(case.X, times), take(case.y, times))
     assert len(pickle.dumps(other)) < len(pickle.dumps(case.fitted)) + 300
->>>>>>> wc
 
 
 @every_case

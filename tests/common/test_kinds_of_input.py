@@ -8,11 +8,7 @@ import scipy.sparse as sp
 from tests.common.case import assert_alike
 from tests.common.cases import each
 
-<<<<<<< HEAD
-tables = each(lambda case: case.table)
-=======
 tables = each(lambda case: case.table and not case.variant)
->>>>>>> wc
 
 # The sums of another memory layout have other last digits.
 LAYOUT = {"rtol": 1e-9, "atol": 1e-9}
@@ -40,10 +36,6 @@ def test_lists_and_integers_are_accepted(case):
     y = None if case.y is None else case.y.tolist()
     rows = X.tolist()
     listed = case.describe(case.new().fit(rows, y), rows)
-<<<<<<< HEAD
-    assert_alike(listed, case.describe(case.fit(X), X))
-=======
->>>>>>> wc
     for same in (X.astype(np.float64), list(X)):
         assert_alike(listed, case.describe(case.fit(same), same))
 
@@ -62,11 +54,7 @@ def test_frames_give_names_and_the_same_fit(case):
             getattr(fitted, name)(frame[names[::-1]])
 
 
-<<<<<<< HEAD
-@each(lambda case: case.float32 is not None)
-=======
 @each(lambda case: case.float32 is not None and not case.variant)
->>>>>>> wc
 def test_float32_stays_float32_and_is_near_float64(case):
     X = case.X.astype(np.float32)
     single, double = case.fit(X), case.fitted
@@ -83,11 +71,7 @@ def test_float32_stays_float32_and_is_near_float64(case):
     assert scores[0] == pytest.approx(scores[1], abs=case.float32)
 
 
-<<<<<<< HEAD
-@each(lambda case: case.sparse is not None)
-=======
 @each(lambda case: case.sparse is not None and not case.variant)
->>>>>>> wc
 @pytest.mark.parametrize(
     "container", [sp.csr_array, sp.csc_array, sp.coo_array, sp.csr_matrix, sp.lil_array]
 )
@@ -98,11 +82,7 @@ def test_sparse_rows_give_the_same_fit(case, container):
 
 
 # ---------------------------------------------------------------------- sequences
-<<<<<<< HEAD
-@each(lambda case: case.kind == "texts")
-=======
 @each(lambda case: case.kind == "texts" and not case.variant)
->>>>>>> wc
 def test_texts_may_be_in_arrays_series_and_tuples(case):
     pd = pytest.importorskip("pandas")
     X, y = case.X, None if case.y is None else list(case.y)
@@ -111,11 +91,7 @@ def test_texts_may_be_in_arrays_series_and_tuples(case):
         assert_alike(case.describe(fitted, other), case.expected, type(other).__name__)
 
 
-<<<<<<< HEAD
-@each(lambda case: case.kind in ("ids", "words"))
-=======
 @each(lambda case: case.kind in ("ids", "words") and not case.variant)
->>>>>>> wc
 def test_tokens_may_be_in_tuples_and_arrays(case):
     for kind in (tuple, np.array):
         X = [kind(row) for row in case.X]
@@ -124,11 +100,7 @@ def test_tokens_may_be_in_tuples_and_arrays(case):
         assert_alike(case.describe(fitted, X), case.expected, kind.__name__)
 
 
-<<<<<<< HEAD
-@each(lambda case: case.kind == "ids")
-=======
 @each(lambda case: case.kind == "ids" and not case.variant)
->>>>>>> wc
 def test_negative_numbers_pad_rows(case):
     def padded(rows, by):
         width = max(map(len, rows)) + 1

@@ -9,17 +9,10 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
 
 from tests.common.case import assert_alike, take
-<<<<<<< HEAD
-from tests.common.cases import each, every_case
-
-
-@every_case
-=======
 from tests.common.cases import each, one_of_each
 
 
 @one_of_each
->>>>>>> wc
 def test_a_pipeline_equals_its_steps(case):
     step = clone(case.first_step)
     rows = step.fit_transform(case.X)
@@ -37,11 +30,7 @@ def test_a_pipeline_equals_its_steps(case):
     assert pipeline.score(case.X, case.y) == direct.score(rows, case.y)
 
 
-<<<<<<< HEAD
-@each(lambda case: case.grid)
-=======
 @each(lambda case: case.grid and not case.variant)
->>>>>>> wc
 def test_a_grid_search_needs_no_scorer(case):
     search = GridSearchCV(case.new(), case.grid, cv=2, error_score="raise").fit(case.X, case.y)
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
@@ -49,11 +38,7 @@ def test_a_grid_search_needs_no_scorer(case):
 
 
 # ---------------------------------------------------------------------- metadata routing
-<<<<<<< HEAD
-weighted = each(lambda case: case.weights)
-=======
 weighted = each(lambda case: case.weights and not case.variant)
->>>>>>> wc
 
 
 @pytest.fixture
@@ -90,21 +75,13 @@ def test_weights_and_labels_are_routed_through_a_pipeline(case):
 
 
 @pytest.mark.usefixtures("routing")
-<<<<<<< HEAD
-@each(lambda case: case.weights and case.n_out)
-=======
 @each(lambda case: case.weights and case.n_out and not case.variant)
->>>>>>> wc
 def test_fit_transform_of_a_pipeline_routes_weights_and_labels(case):
     check_routing(case, "fit_transform")
 
 
 @pytest.mark.usefixtures("routing")
-<<<<<<< HEAD
-@each(lambda case: case.weights and case.grid)
-=======
 @each(lambda case: case.weights and case.grid and not case.variant)
->>>>>>> wc
 def test_weights_are_routed_through_a_grid_search_to_fit_and_score(case):
     X, y = case.X, case.y
     weight = np.linspace(0.1, 2, case.n_rows)

@@ -6,11 +6,7 @@ import pytest
 from tests.common.case import assert_alike
 from tests.common.cases import each
 
-<<<<<<< HEAD
-transformers = each(lambda case: case.n_out > 0)
-=======
 transformers = each(lambda case: case.n_out > 0 and not case.variant)
->>>>>>> wc
 
 
 def names_of(case):
