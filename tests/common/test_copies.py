@@ -57,7 +57,7 @@ def train_on_alike(case, fitted, copies):
 @every_case
 def test_a_fitted_estimator_holds_no_rows(case):
     """Its size does not depend on how many it has seen."""
-    times = np.tile(np.arange(case.n_rows), 3)
+    times = np.tile(np.arange(case.n_rows), 10)
     other = case.new().fit(take(case.X, times), take(case.y, times))
     assert len(pickle.dumps(other)) < len(pickle.dumps(case.fitted)) + 300
 

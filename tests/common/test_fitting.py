@@ -116,8 +116,6 @@ def test_the_order_of_rows_does_not_matter(case):
 
 @each(lambda case: case.weights)
 def test_a_weight_is_a_row_so_many_times(case):
-    # With the numbers of generator 0, PLSA says after 500 maps that it has not converged: its bound
-    # is 6e-11 below the limit, an estimate that is not confirmed.
     times = np.random.default_rng(1).integers(0, 4, case.n_rows)
     rows = np.repeat(np.arange(case.n_rows), times)
     weighted = case.fit(sample_weight=times)

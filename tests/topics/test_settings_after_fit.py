@@ -1,9 +1,9 @@
-"""Parameters of PLSA that are set after a fit: the fitted ones count, or the call is refused."""
+"""Parameters of topic models that are set after a fit: the fitted ones count, or are refused."""
 
 import numpy as np
 import pytest
 
-from skem import PLSA
+from skem import PLSA, LatentDirichletAllocationVB
 
 X = np.random.default_rng(0).poisson(1.0, size=(30, 12))
 
@@ -15,6 +15,17 @@ def test_documents_are_folded_in_under_the_prior_of_the_fit(later):
     plsa.set_params(doc_topic_prior=later)
     np.testing.assert_array_equal(plsa.transform(X), before[0])
     assert plsa.score(X) == before[1]
+
+
+@pytest.mark.parametrize(("fitted", "later"), [("cvb0", "vb"), ("vb", "cvb0")])
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_documents_are_folded_in_by_the_inference_of_the_fit(method, fitted, later):
+    lda = LatentDirichletAllocationVB(3, inference=fitted, random_state=0)
+    getattr(lda, method)(X)
+    before = lda.transform(X), lda.score(X)
+    lda.set_params(inference=later)
+    np.testing.assert_array_equal(lda.transform(X), before[0])
+    assert lda.score(X) == before[1]
 
 
 def test_the_tolerance_is_that_of_the_call():

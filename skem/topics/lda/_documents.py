@@ -19,7 +19,7 @@ still change topic."""
 class LDADocuments(BaseTopicModel):
     """Mixtures and bounds of documents under fixed topics; for the estimator."""
 
-    inference: str
+    _inference: str  # that of the fit
     doc_topic_prior_: NDArray
 
     def _fitted_counts(self, X: Any) -> Counts:
@@ -37,7 +37,7 @@ class LDADocuments(BaseTopicModel):
         topics = self._topics()
 
         def one(part: slice, some: Counts) -> None:
-            if self.inference == "cvb0":
+            if self._inference == "cvb0":
                 priors = alpha.astype(dtype)
                 cvb0_fold_in(*some.arrays, topics, priors, NEW_TOL, NEW_STEPS, docs[part])
             else:

@@ -68,9 +68,11 @@ class LatentDirichletAllocationVB(LDADocuments):
     max_iter : int, default=500
         Maximum number of passes over the documents.
     max_doc_iter : int, default=10
-        Steps for each document in a pass of 'vb', which start where the last pass ended.
+        Steps for each document in a pass of 'vb', which start where the last pass ended, and in
+        `partial_fit`, where 'cvb0' takes several too.
     doc_tol : float, default=1e-3
-        They end when expected counts change by less than this, per topic.
+        They end when expected counts change by less than this, per topic ('vb'), or as a share of
+        the tokens of the document ('cvb0').
     random_state : int, RandomState instance or None, default=None
         Seed of all random numbers; pass an int for the same result at each call.
     n_jobs : int, default=None
@@ -315,6 +317,7 @@ class LatentDirichletAllocationVB(LDADocuments):
             "doc_topic_prior_": alpha.copy(),
             "topic_word_prior_": float(params.eta) if extra is None else (extra + params.eta).T,
             "topic_prior_": (alpha / alpha.sum()).astype(dtype),
+            "_inference": self.inference,
         }
 
     def _order(self, params: LDAParams) -> Any:
