@@ -10,8 +10,8 @@ from skem.em._model import EMModel, ManyMaps, Rows
 from skem.em._state import EMState
 
 _ROUNDING = 64
-"""Rounding error of a bound, in eps of its size. A sum of n numbers in pairs, as numpy makes it,
-loses up to log2(n) eps, which is less than this for any number of rows."""
+"""Rounding error of a bound, in eps of its size. Sums in pairs, and sums of 64 blocks that are each
+added up row by row, lose about the root of the number of terms in a row of additions."""
 
 
 class EMModelBase:

@@ -22,7 +22,7 @@ that of SQUAREM."""
 _NEARER = 4
 """The second proposal is nearer to the EM image than the one undone, by this factor."""
 _REACHED = 0.999
-"""A step of this share of the cap was cut to it: its length is known up to rounding."""
+"""A step of this share of the cap was cut to it, or hardly longer without it."""
 _MOST_REST = 16
 """At most so many plain EM maps after a failure; they double with each failure in a row."""
 _MOST_STRETCH = 64.0

@@ -24,14 +24,14 @@ from skem.em._statistics import total
 T = TypeVar("T")
 
 MIN_BLOCK_VALUES = 1 << 21
-"""Numbers of a block at the least: enough to make the cost of a Python call vanish. The cut depends
+"""Least numbers of a block: enough to make the cost of a Python call vanish. The cut depends
 on the shape alone, so results do not depend on the number of threads."""
 MAX_BLOCKS = 64
 """At most so many blocks: enough for the cores of a machine, and few statistics to add."""
 MAPPED_VALUES = MIN_BLOCK_VALUES // 4
 """Numbers of a block in `map_rows`, about: smaller ones, since there are no statistics to add."""
 MIN_MAPPED_ROWS = 64
-"""Rows of a block in `map_rows` at the least, however many numbers each has."""
+"""Least rows of a block in `map_rows`, however many numbers each has."""
 
 MAX_THREADS = 1024
 """Threads, whatever n_jobs says: libraries count them in integers of 32 bits, and some in less."""
@@ -243,7 +243,7 @@ class RowBlocks:
     row_values : int, default=None
         Numbers that the E step handles per row, as a measure of work; default ``X.shape[1]``.
     min_rows : int, default=1
-        Rows of a block at the least: enough to make up for its statistics where these are large.
+        Least rows of a block: enough to make up for its statistics where these are large.
     order : ndarray of int, default=None
         The rows to take, in this order; default is all, as they come. They are gathered piece by
         piece while a function works on them, so that X is never copied as a whole.

@@ -22,8 +22,8 @@ _NEARER = 2.0**-64
 two, which rounds nothing."""
 
 _TIE = 1e-9
-"""Log-densities are taken to be equal if they differ by at most this share, which is the accuracy
-of scores: equal rows in different blocks differ by rounding."""
+"""Log-densities are taken to be equal if they differ by at most this times (1 + their size), which
+is the accuracy of scores: equal rows in different blocks differ by rounding."""
 
 
 class BaseMixture(EMEstimatorMixin, DensityMixin, BaseEstimator):

@@ -176,11 +176,9 @@ class LabelledSequencesMixin(SequenceEstimatorMixin):
             }
         return options
 
-    def _size_of_batches(self, train: Any) -> int:
-        """With 'auto' an epoch has 16 batches and more, also of few sequences."""
-        if isinstance(self.batch_size, str):
-            return min(max(len(train) // 16, 4), 32)
-        return self.batch_size
+    def _auto_batch_size(self, train: Any) -> int:
+        """An epoch has 16 batches and more, also of few sequences."""
+        return min(max(len(train) // 16, 4), 32)
 
     # ------------------------------------------------------------------ use
     def _visit(

@@ -434,11 +434,9 @@ class RNNLanguageModel(LanguageModelGenerateMixin, BaseEstimator):
         return super()._attributes(net, data, plan) | own
 
     # ------------------------------------------------------------------ training
-    def _size_of_batches(self, train: NextTokens) -> int:
-        """With 'auto' an epoch has 16 segments and more, also of few tokens."""
-        if isinstance(self.batch_size, str):
-            return min(max(train.n_predictions // (16 * self.bptt), 8), 64)
-        return self.batch_size
+    def _auto_batch_size(self, train: NextTokens) -> int:
+        """An epoch has 16 segments and more, also of few tokens."""
+        return min(max(train.n_predictions // (16 * self.bptt), 8), 64)
 
     @property
     def _learning_rate(self) -> float:

@@ -205,10 +205,7 @@ class DeepEstimatorMixin(FittedSettingsMixin, CallbackSupportMixin):
         )
 
     def _size_of_batches(self, train: Any) -> int:
-        """With 'auto' a few hundred steps are made in the default epochs, also of few rows."""
-        if isinstance(self.batch_size, str):
-            return min(max(len(train) // 16, 16), 128)
-        return self.batch_size
+        return self._auto_batch_size(train) if isinstance(self.batch_size, str) else self.batch_size
 
     def _make_net(
         self,
@@ -251,6 +248,10 @@ class DeepEstimatorMixin(FittedSettingsMixin, CallbackSupportMixin):
     def _learning_rate(self) -> float:
         """Where the schedule starts."""
         return self.learning_rate
+
+    def _auto_batch_size(self, train: Any) -> int:
+        """A few hundred steps are made in the default epochs, also of few rows."""
+        return min(max(len(train) // 16, 16), 128)
 
     @property
     def _schedule(self) -> Callable[[float], float] | None:

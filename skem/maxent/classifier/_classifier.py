@@ -285,7 +285,7 @@ class MaxEntClassifier(CallbackSupportMixin, LogitPredictionMixin, ClassifierMix
             problem = Problem(
                 data,
                 joint=joint,
-                textbook=self.solver != "auto" and SOLVERS[self.solver].as_given,
+                as_given=self.solver != "auto" and SOLVERS[self.solver].as_given,
                 intercept=self.fit_intercept,
                 n_jobs=self.n_jobs,
             )

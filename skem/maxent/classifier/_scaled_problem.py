@@ -23,7 +23,7 @@ class Problem:
     data : TrainingData
     joint : bool
         Whether the features are joint.
-    textbook : bool
+    as_given : bool
         Whether the features are to stay as they are, for iterative scaling: its steps depend on
         their units, and they must not be negative.
     intercept : bool
@@ -40,14 +40,14 @@ class Problem:
         data: TrainingData,
         *,
         joint: bool,
-        textbook: bool,
+        as_given: bool,
         intercept: bool,
         n_jobs: int | None,
     ):
         kind = JointDesign if joint else LinearDesign
         X, self.dtype = data.X, data.X.dtype
         self.common: NDArray | float = 0.0  # mean of what features have in common in all classes
-        if joint and not textbook:
+        if joint and not as_given:
             X, mean = centred(X, data.offset, len(data.classes))
             weight = np.ones(len(data.codes)) if data.weight is None else data.weight
             self.common = (weight / weight.sum()) @ mean
@@ -61,7 +61,7 @@ class Problem:
             offset=data.offset,
         )
         centre = intercept and not joint and not self.given.sparse
-        self.units = None if textbook else units_of(self.given.sizes, centre)
+        self.units = None if as_given else units_of(self.given.sizes, centre)
         self.design: Any = self.given if self.units is None else self.given.in_units(self.units)
 
     def __enter__(self) -> Problem:

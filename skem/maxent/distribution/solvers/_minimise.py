@@ -21,7 +21,7 @@ QUADRATURE_TOLERANCE = 1e-8  # relative error of an integral with which results 
 DEPENDENCE = 1e-8  # standard deviations by which facts may miss a linear dependence of functions
 FLAT = 1e-13  # multipliers in white coordinates below which a density is uniform
 GRID_SLACK = 1e-4  # half ranges of a function that a grid may not reach of what it attains
-GRIDS = (801, 41, 15)  # points a side in one, two and three dimensions: a few thousand in all
+GRIDS = (801, 41, 15)  # points a side, with both ends, in one, two and three dimensions
 MISSED = 1e-6  # dual minus entropy, in nats, where facts should be met
 
 

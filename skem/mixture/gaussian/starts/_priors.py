@@ -12,7 +12,7 @@ from skem.mixture.gaussian.model._full_covariances import NotPositiveDefiniteErr
 from skem.mixture.gaussian.model._params import Priors
 from skem.mixture.gaussian.starts._settings import Settings
 
-_MATRICES = 6
+_MATRICES_OF_A_FIT = 6
 """About how many matrices of each component a fit holds at the same time: those of the parameters
 (covariance, Cholesky factor, its inverse, the form for the E step) and of the statistics."""
 
@@ -72,7 +72,7 @@ def check_size(settings: Settings, d: int) -> None:
         return
     covariance_type, n_components = settings.covariance_type, settings.n_components
     refuse_beyond_memory(
-        8 * _MATRICES * d * d * (1 if settings.tied else n_components),
+        8 * _MATRICES_OF_A_FIT * d * d * (1 if settings.tied else n_components),
         f"covariance_type={covariance_type!r} with {n_components} components in {d} dimensions",
         "Use covariance_type='diag', or reduce the dimensions first (PCA).",
     )

@@ -36,7 +36,7 @@ _OF_RANGE = 0.45
 """The largest value of a batch is at most the largest number of the type to this power: its square
 is then finite, and so is the sum of many."""
 
-_MATRICES, _VECTORS = 5, 6
+_MATRICES_OF_PARAMS, _VECTORS_OF_PARAMS = 5, 6
 """About how many matrices, or with other than full covariances vectors, the parameters of a
 component consist of: see `GaussianParams`."""
 
@@ -200,7 +200,8 @@ def _in_working_units(model: GaussianModel, given: dict[str, NDArray]) -> dict[s
 def _bytes_of_a_start(settings: Settings, model: GaussianModel) -> float:
     """Approximate size of the parameters of a start."""
     d = model.d
-    numbers = _MATRICES * d * d if model.structure.correlated else _VECTORS * d
+    n_matrices, n_vectors = _MATRICES_OF_PARAMS, _VECTORS_OF_PARAMS
+    numbers = n_matrices * d * d if model.structure.correlated else n_vectors * d
     return 8.0 * numbers * settings.n_components
 
 
