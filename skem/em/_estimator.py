@@ -208,9 +208,10 @@ class EMEstimatorMixin(CallbackSupportMixin):
                 online = StepwiseEM(model, params)
                 online.seed(model.statistics_of(params, self._total_weight), data.total_weight)
             with data.row_blocks() as rows:
-                params = self._update_online(online, rows)
-            self._weight_unit = data.unit
-            self._after_batch(online, params, data, first=first)
+                params, attributes = self._update_online(online, rows)
+            attributes |= self._batch_attributes(online, params, first=first)
+            self.__dict__.update(attributes, _weight_unit=data.unit)
+            self._say_of_batch(data, first=first)
 
     def _check_goes_on(self) -> None:
         """Refuse batches for a fit of another number of components."""
@@ -234,8 +235,12 @@ class EMEstimatorMixin(CallbackSupportMixin):
     def _admit(self, online: StepwiseEM, data: Any) -> None:
         """Look at another batch before it is taken in."""
 
-    def _after_batch(self, online: StepwiseEM, params: Any, data: Any, *, first: bool) -> None:
-        """Attributes and warnings beside those of each fit."""
+    def _batch_attributes(self, online: StepwiseEM, params: Any, *, first: bool) -> dict[str, Any]:
+        """Attributes after a batch, beside those of each fit."""
+        return {}
+
+    def _say_of_batch(self, data: Any, *, first: bool) -> None:
+        """Warnings after a batch."""
 
     def _check_online_settings(self) -> None:
         """Refuse to go on with batches under other parameters than those of the running statistics.
@@ -267,8 +272,8 @@ class EMEstimatorMixin(CallbackSupportMixin):
             acceleration=self._acceleration_name(problem.model),
         )
 
-    def _update_online(self, online: StepwiseEM, rows: RowSource) -> Any:
-        """One step of online EM; sets the fitted attributes and returns the parameters.
+    def _update_online(self, online: StepwiseEM, rows: RowSource) -> tuple[Any, dict[str, Any]]:
+        """One step of online EM: the parameters, and fitted attributes, none of them set yet.
 
         The trace begins anew with the first batch: bounds of batches are not bounds of a fit.
         """
@@ -278,18 +283,16 @@ class EMEstimatorMixin(CallbackSupportMixin):
         params = online.update(statistics)
         bounds = [*(self.lower_bounds_ if hasattr(self, "_online") else []), bound]
         settings = {name: copy.deepcopy(getattr(self, name)) for name in self._fixed_online}
-        self.__dict__.update(
-            self._attributes(model, params),
-            _online=online,
-            _online_settings=settings,
-            _total_weight=online.weight,
-            converged_=False,
-            n_iter_=len(bounds),
-            lower_bound_=bound,
-            lower_bounds_=bounds,
-            optimality_gap_=np.inf,
-        )
-        return params
+        return params, self._attributes(model, params) | {
+            "_online": online,
+            "_online_settings": settings,
+            "_total_weight": online.weight,
+            "converged_": False,
+            "n_iter_": len(bounds),
+            "lower_bound_": bound,
+            "lower_bounds_": bounds,
+            "optimality_gap_": np.inf,
+        }
 
     def _warn_if_not_converged(self, state: EMState) -> None:
         """Say what ended the fit, and what to do, unless it ended at the limit."""

@@ -237,10 +237,10 @@ class MaxEntDistribution(DensityMixin, BaseEstimator):
         with unchanged_on_error(self):
             parameters = self._parsed_parameters()
             given = read_facts(parameters, moments, lower, upper)
-            self._solve(from_facts(parameters, given), product=given.lower.ndim == 2)
             n_columns = parameters.support.n_columns
             self.n_features_in_ = n_columns or len(np.atleast_2d(given.lower))
             self.__dict__.pop("feature_names_in_", None)
+            self._solve(from_facts(parameters, given), product=given.lower.ndim == 2)
         return self
 
     def _parsed_parameters(self) -> Parameters:

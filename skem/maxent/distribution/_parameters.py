@@ -25,7 +25,7 @@ NARROW = 0.3  # standard deviation of y below which a bulk gets a basis of its o
 
 
 class Parameters(NamedTuple):
-    """The parameters of `MaxEntDistribution`, by their names there, checked and parsed."""
+    """The parameters of `MaxEntDistribution`, checked and parsed."""
 
     support: Support
     features: int | list[Callable]

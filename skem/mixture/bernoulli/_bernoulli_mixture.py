@@ -237,9 +237,7 @@ class BernoulliMixtureEM(BernoulliRows):
         online.model = copy.copy(online.model)
         online.model.threshold = np.full(online.model.d, self._threshold)
 
-    def _after_batch(
-        self, online: StepwiseEM, params: BernoulliParams, data: BinaryData, *, first: bool
-    ) -> None:
+    def _say_of_batch(self, data: BinaryData, *, first: bool) -> None:
         if first:
             self._warn_of_codes(data)
 

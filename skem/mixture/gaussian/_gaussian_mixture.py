@@ -407,10 +407,13 @@ class GaussianMixtureEM(FittedGaussianMixture):
             online.model = copy.copy(online.model)
             online.model.incomplete = True
 
-    def _after_batch(
-        self, online: StepwiseEM[GaussianModel], params: Any, data: GaussianRows, *, first: bool
-    ) -> None:
+    def _batch_attributes(
+        self, online: StepwiseEM[GaussianModel], params: Any, *, first: bool
+    ) -> dict[str, Any]:
+        found = online.model.collapse.found(params, params.weights * online.weight)
+        blur = {"_blur": self._blur_of(online.model, params)} if first else {}
+        return {"collapsed_": found, **blur}
+
+    def _say_of_batch(self, data: GaussianRows, *, first: bool) -> None:
         if first:
-            self._blur = self._blur_of(online.model, params)
             self._warn_of_blur()
-        self.collapsed_ = online.model.collapse.found(params, params.weights * online.weight)

@@ -372,8 +372,6 @@ class LatentDirichletAllocationVB(LDADocuments):
         docs = np.empty((0, len(self.components_)), words.dtype)
         return model, LDAParams(words, docs, self.doc_topic_prior_, eta, _AGE_OF_A_FIT)
 
-    def _after_batch(
-        self, online: StepwiseEM, params: LDAParams, data: TrainingCounts, *, first: bool
-    ) -> None:
+    def _say_of_batch(self, data: TrainingCounts, *, first: bool) -> None:
         if first:
             warn_if_alike(self.components_, self._total_weight / len(data.counts.data))
