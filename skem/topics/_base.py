@@ -37,6 +37,9 @@ class BaseTopicModel(
     topic_prior_: NDArray
     n_features_in_: int
     n_components: int
+    init: Any
+    doc_topic_prior: Any
+    topic_word_prior: Any
     random_state: Any
     fit: Callable[..., Any]
     n_jobs: int | None
@@ -51,6 +54,12 @@ class BaseTopicModel(
     @property
     def _n_features_out(self) -> int:
         return len(self.components_)
+
+    def _order(self, sizes: NDArray) -> Any:
+        """Most frequent topic first, unless parameters were given for particular topics."""
+        alike = np.ndim(self.doc_topic_prior) == 0 and np.ndim(self.topic_word_prior) < 2
+        nameless = isinstance(self.init, str) and alike
+        return np.argsort(-sizes, kind="stable") if nameless else slice(None)
 
     def _infer(self, counts: Counts) -> NDArray:
         raise NotImplementedError

@@ -307,7 +307,7 @@ class LatentDirichletAllocationVB(LDADocuments):
 
     def _attributes(self, model: Any, params: LDAParams) -> dict[str, Any]:
         dtype = params.words.dtype
-        order = self._order(params) if len(params.docs) else slice(None)
+        order = self._order(params.words.sum(0)) if len(params.docs) else slice(None)
         counts = np.ascontiguousarray((params.words + dtype.type(params.eta)).T[order])
         alpha = params.alpha[order]
         extra = model.extra
@@ -319,13 +319,6 @@ class LatentDirichletAllocationVB(LDADocuments):
             "topic_prior_": (alpha / alpha.sum()).astype(dtype),
             "_inference": self.inference,
         }
-
-    def _order(self, params: LDAParams) -> Any:
-        """Most frequent topic first, unless parameters were given for particular topics."""
-        given: Any = self.doc_topic_prior
-        words: Any = self.topic_word_prior
-        nameless = isinstance(self.init, str) and np.ndim(given) == 0 and np.ndim(words) < 2
-        return np.argsort(-params.words.sum(0), kind="stable") if nameless else slice(None)
 
     # ------------------------------------------------------------------ partial_fit
     @fit_context(prefer_skip_nested_validation=True)
@@ -358,7 +351,7 @@ class LatentDirichletAllocationVB(LDADocuments):
         problem = self._problem(data, online=True)
         with data.row_blocks() as rows:
             params = self._short_fit(problem, rows).params
-        order = self._order(params)
+        order = self._order(params.words.sum(0))
         words, alpha = np.ascontiguousarray(params.words[:, order]), params.alpha[order]
         params = params._replace(words=words, alpha=alpha, docs=params.docs[:0])
         _, extra = self._word_prior(data.counts.n_features)

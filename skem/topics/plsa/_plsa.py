@@ -286,7 +286,7 @@ class PLSA(PLSADocuments):
         k, (n, p) = self.n_components, counts.shape
         if isinstance(self.init, str):
             topics = initial_topics(self.init, counts, weight, k, rng)
-            if np.ndim(self.topic_word_prior) == 2:  # type: ignore[arg-type]
+            if np.ndim(self.topic_word_prior) == 2:
                 topics = matched(topics, np.asarray(self.topic_word_prior, np.float64).T)
         else:
             given = check_numbers(self.init, "init", (k, p), ("n_components", "n_features"))
@@ -311,13 +311,6 @@ class PLSA(PLSADocuments):
             "_doc_exponents": np.ldexp(model.doc_prior, model.power),
             "_count_power": model.power,
         }
-
-    def _order(self, prior: NDArray) -> Any:
-        """Most frequent topic first, unless parameters were given for particular topics."""
-        given: list[Any] = [self.doc_topic_prior, self.topic_word_prior]
-        priors = np.ndim(given[0]) == 0 and np.ndim(given[1]) < 2
-        nameless = isinstance(self.init, str) and priors
-        return np.argsort(-prior, kind="stable") if nameless else slice(None)
 
     # ------------------------------------------------------------------ partial_fit
     @fit_context(prefer_skip_nested_validation=True)
