@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from skem._numbers import NOT_ZERO
 from skem.em._base import check_declares
 from skem.em._geometry import Geometry
 from skem.em._model import EMModel, Rows
@@ -21,8 +22,6 @@ _STEP = 1e-4
 step**2 and eps / step, are then both far below the root of the default rtol."""
 _SAFETY = 4
 """A gradient may differ from a difference by this many of its estimated errors, which are rough."""
-_TINY = 1e-300
-"""In place of the size of statistics that are all zero."""
 
 
 def check_model(
@@ -239,7 +238,7 @@ class _Checks:
             if a.shape != b.shape:
                 self.fail(f"{what}: {name} has shape {a.shape}, expected {b.shape}.")
             error = float(np.abs(a - b).max(initial=0.0))
-            if not error <= self.rtol * max(float(np.abs(b).max(initial=0.0)), _TINY):
+            if not error <= self.rtol * max(float(np.abs(b).max(initial=0.0)), NOT_ZERO):
                 self.fail(f"{what}: {name} is off by {error:.3g}, of {np.abs(b).max():.3g}.")
 
 

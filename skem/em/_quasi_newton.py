@@ -10,6 +10,7 @@ import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
 
+from skem._numbers import NOT_ZERO
 from skem.em._geometry import Geometry, Map
 
 _FIRST_CAP = 4.0
@@ -33,8 +34,6 @@ _CURVED = 1e-8
 that of float64)."""
 _NO_SLOPE = 1e-9
 """Nats per unit of weight. Along a step with less slope, the sign of the curvature says nothing."""
-_TINY = 1e-300
-"""In place of an EM step of length zero, by which nothing can be divided."""
 
 
 class _Seen(NamedTuple):
@@ -248,4 +247,4 @@ class QuasiNewton:
 def _ratio(step: NDArray, em_step: NDArray) -> float:
     """Length of a step against that of the EM step."""
     lengths = [float(scipy.linalg.norm(v, check_finite=False)) for v in (step, em_step)]
-    return lengths[0] / max(lengths[1], _TINY)  # by BLAS, which does not overflow
+    return lengths[0] / max(lengths[1], NOT_ZERO)  # by BLAS, which does not overflow

@@ -5,9 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-NOT_ZERO = 1e-300
-"""Replaces zero where a logarithm or a quotient is taken, so that it is finite; itself a normal
-number."""
+from skem._numbers import NOT_ZERO
 
 
 def row_numbers(rows: NDArray, n_rows: int) -> NDArray:

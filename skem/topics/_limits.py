@@ -25,9 +25,6 @@ from numpy.typing import NDArray
 LEAST32, LEAST64 = 1e-18, 1e-140
 """Least probabilities above zero, whose squares are normal numbers."""
 
-NOT_ZERO = 1e-300
-"""Replaces zero where a quotient is taken, so that it is finite; itself a normal number."""
-
 
 def least(x: Any) -> float:
     """Least probability above 0 in an array of the type of x; kernels use this function too."""

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.extmath import randomized_svd
 
+from skem._numbers import NOT_ZERO
 from skem.em._rows import one_blas_thread
 from skem.topics._counts import Counts, cut_entries
-from skem.topics._limits import NOT_ZERO
 
 INITS = ("random", "random_documents", "svd")
 

@@ -19,8 +19,6 @@ from skem.deep.vae._checks import kinds_of
 
 _BLOCK = 1 << 18  # numbers that are summed, or copied, at once
 
-_VALUES = 1 << 22  # numbers that are given back at once
-
 # At most so many units of a column: squares of such numbers are still finite in float32.
 _FARTHEST = 1e15
 
@@ -123,7 +121,7 @@ class Units:
     def outside(self, X: NDArray) -> NDArray:
         """Back to the user's units, and the type that the rows of the fit had."""
         outside = X if X.dtype == self.dtype else np.empty(X.shape, self.dtype)
-        for part in gen_batches(len(X), max(1, _VALUES // X.shape[1])):
+        for part in gen_batches(len(X), max(1, _BLOCK // X.shape[1])):
             outside[part] = X[part] * self.scale + self.center if self.changes else X[part]
         return outside
 

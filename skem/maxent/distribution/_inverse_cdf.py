@@ -9,8 +9,8 @@ import numpy as np
 from numpy.polynomial.legendre import legint, legval, legvander
 from numpy.typing import NDArray
 
+from skem._numbers import NOT_ZERO
 from skem.maxent.distribution.problem._quadrature import NODES, ORDER, WEIGHTS
-from skem.maxent.distribution.problem._supports import NOT_ZERO
 
 CHUNK = 2_000_000  # numbers at once, 16 MB
 MAX_STEPS = 60  # bisections alone reach double precision in as many

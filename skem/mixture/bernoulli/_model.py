@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logit
 
+from skem._numbers import NOT_ZERO
 from skem.em import EMModelBase, Geometry, Rows
 from skem.mixture._features import binary_features, linear_e_step
-from skem.mixture._weights import NOT_ZERO, counts_of, solve_weights
+from skem.mixture._weights import counts_of, solve_weights
 
 MARGIN = 1e-12
 """Probabilities stay this far from 0 and 1, where log-odds are infinite."""

@@ -15,9 +15,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from skem._numbers import NOT_ZERO
 from skem._warnings import warn_user
 from skem.em import RowSource
-from skem.mixture._weights import NOT_ZERO
 from skem.mixture.gaussian.model._model import GaussianModel
 from skem.mixture.gaussian.model._params import GaussianParams
 

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from skem._numbers import NOT_ZERO
 from skem.topics._base import BaseTopicModel
 from skem.topics._counts import Counts, each_block
-from skem.topics._limits import NOT_ZERO, relative_powers
+from skem.topics._limits import relative_powers
 from skem.topics._units import divided, power_of, prior_of_documents
 from skem.topics.plsa._model import FLOOR
 

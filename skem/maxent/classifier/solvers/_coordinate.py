@@ -16,6 +16,7 @@ import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
 
+from skem._numbers import NOT_ZERO
 from skem.maxent.classifier.designs._linear import LinearDesign
 from skem.maxent.classifier.solvers._newton_step import proven_gap
 from skem.maxent.classifier.solvers._objective import Objective
@@ -265,7 +266,7 @@ def _step(
     working = _working_set(W, G - gb[:, None] * columns.means, l1, columns.scales)
     model = _model(objective, columns, W, G, gb, working)
     todo = _decrement(model, gb)
-    _minimise_model(model, todo * np.clip(todo / max(value, 1e-300), 1e-12, 1e-2))
+    _minimise_model(model, todo * np.clip(todo / max(value, NOT_ZERO), 1e-12, 1e-2))
     D = np.zeros(W.shape)
     D.ravel()[working] = model.d
     step = design.join(D, model.beta - D @ columns.centre)

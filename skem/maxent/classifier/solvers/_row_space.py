@@ -97,7 +97,9 @@ def row_space(
     """
     design, l2 = objective.design, column_penalty(objective)
     if l2 is None:
-        raise ValueError("Weights of least norm are in the span of the rows if l2 is a column's.")
+        raise ValueError(
+            "row_space needs one L2 penalty for each column, the same for all classes."
+        )
     level = float(np.median(l2))
     units = np.sqrt(l2 / level) if level else np.ones(design.n_columns)
     space = _RowSpace.of(design, units)

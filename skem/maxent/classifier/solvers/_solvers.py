@@ -64,7 +64,7 @@ class SolverKind(NamedTuple):
     absolute: bool = False  # absolute values of weights
     signs: bool = False  # bounds of weights at zero
     sparse: bool = True  # rows in CSR form
-    penalties: bool = True  # L2 penalties that differ between classes
+    class_penalties: bool = True  # L2 penalties that differ between classes
     as_given: bool = False  # takes the features in the user's units, and none that is negative
 
     def __call__(self, objective: Objective[Any], resources: Resources) -> Solver:
@@ -142,7 +142,7 @@ SOLVERS: dict[str, SolverKind] = {
     ),
     "block-lbfgs": SolverKind({LinearDesign: _block_lbfgs}, sparse=False),
     "diagonal-lbfgs": SolverKind({LinearDesign: _diagonal_lbfgs, JointDesign: _diagonal_lbfgs}),
-    "row-space": SolverKind({LinearDesign: _row_space}, sparse=False, penalties=False),
+    "row-space": SolverKind({LinearDesign: _row_space}, sparse=False, class_penalties=False),
     "coordinate-descent": SolverKind(
         {LinearDesign: lambda objective, resources: coordinate_descent}, absolute=True
     ),
@@ -189,7 +189,7 @@ _NEEDS = (
     ),
     _Need(
         lambda objective: True,
-        lambda kind, objective: kind.penalties or column_penalty(objective) is not None,
+        lambda kind, objective: kind.class_penalties or column_penalty(objective) is not None,
         "needs an L2 penalty for each column, the same for all classes. Use solver='auto' or one "
         "of {others}, or leave prior_variance out.",
     ),

@@ -17,9 +17,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from skem._numbers import NOT_ZERO
 from skem.maxent.distribution.problem._feasibility import ConstraintError
 from skem.maxent.distribution.problem._features import REACH, Basis
-from skem.maxent.distribution.problem._supports import NOT_ZERO, Box, Interval, Points
+from skem.maxent.distribution.problem._supports import Box, Interval, Points
 
 ORDER = 16  # nodes of a panel: the rule is exact for polynomials up to degree 31
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(ORDER)

@@ -9,14 +9,12 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from skem._input import refuse_masks_and_dates
+from skem._numbers import NOT_ZERO
 
 MAX_BOX_DIMENSIONS = 3  # the nodes of a product rule are a power of those of a side
 
 # Numbers whose squares, and those of their inverses, are normal numbers.
 LARGEST = 1e150
-
-# Divides in place of zero: a normal number, far below whatever is computed.
-NOT_ZERO = 1e-300
 
 # Share of the largest coordinate within which a row is taken to be a point of the support: far
 # above the rounding of a computed row, and below the distance of points that differ.

@@ -20,9 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 
+from skem._numbers import NOT_ZERO
 from skem.maxent.distribution.problem._feasibility import Facts
 from skem.maxent.distribution.problem._quadrature import Domain, PointDomain, log_integrand
-from skem.maxent.distribution.problem._supports import NOT_ZERO
 from skem.maxent.distribution.solvers._white import (
     Moments,
     White,

@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from scipy.linalg import cholesky
 from scipy.optimize import nnls
 
+from skem._numbers import NOT_ZERO
 from skem.maxent.distribution.problem._feasibility import Facts
 from skem.maxent.distribution.problem._quadrature import Domain
-from skem.maxent.distribution.problem._supports import NOT_ZERO
 from skem.maxent.distribution.solvers._dual import (
     ENOUGH,
     LONGEST,

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from skem._numbers import NOT_ZERO
 from skem.maxent.distribution.problem._features import Functions
 from skem.maxent.distribution.problem._quadrature import (
     Domain,
@@ -24,7 +25,6 @@ from skem.maxent.distribution.problem._quadrature import (
     log_integrand,
     normalised_nodes,
 )
-from skem.maxent.distribution.problem._supports import NOT_ZERO
 
 DEPENDENT = 1e-11  # eigenvalue of the correlation matrix below which a combination is constant
 CONSTANT = 1e-12  # standard deviation, relative to its size, of a function that is constant

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from skem.mixture._weights import NOT_ZERO, counts_of
+from skem._numbers import NOT_ZERO
+from skem.mixture._weights import counts_of
 from skem.mixture.gaussian.model._covariances import Structure
 from skem.mixture.gaussian.model._params import GaussianParams, GaussianStatistics, Priors
 

@@ -18,9 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
+from skem._numbers import NOT_ZERO
 from skem.em import DegenerateFitError, EMModelBase, EMState, Geometry, ManyMaps, Rows, add
 from skem.mixture._features import Features, plain_features
-from skem.mixture._weights import NOT_ZERO, solve_weights
+from skem.mixture._weights import solve_weights
 from skem.mixture.gaussian.model._collapse import Collapse
 from skem.mixture.gaussian.model._covariances import log_normaliser, structure_of
 from skem.mixture.gaussian.model._density_terms import DensityTerms, density_terms

@@ -11,7 +11,7 @@ import reprlib
 import numpy as np
 from numpy.typing import NDArray
 
-from skem.mixture._weights import NOT_ZERO
+from skem._numbers import NOT_ZERO
 from skem.mixture.gaussian.model._collapse import AT_FLOOR, WIDE
 from skem.mixture.gaussian.model._model import GaussianModel
 from skem.mixture.gaussian.model._params import GaussianParams

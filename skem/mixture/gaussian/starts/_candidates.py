@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import pairwise_distances_argmin
 
+from skem._numbers import NOT_ZERO
 from skem._validation import as_numbers, check_numbers
 from skem.mixture._starts import distinct_rows, sample_rows, start_threads
-from skem.mixture._weights import NOT_ZERO
 from skem.mixture.gaussian.model._model import GaussianModel
 from skem.mixture.gaussian.model._params import GaussianParams
 from skem.mixture.gaussian.starts._parts import enough_rows, params_of_parts, pooled_covariance
