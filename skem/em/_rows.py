@@ -28,8 +28,8 @@ MIN_BLOCK_VALUES = 1 << 21
 on the shape alone, so results do not depend on the number of threads."""
 MAX_BLOCKS = 64
 """At most so many blocks: enough for the cores of a machine, and few statistics to add."""
-MAPPED_VALUES = MIN_BLOCK_VALUES // 4
-"""Numbers of a block in `map_rows`, about: smaller ones, since there are no statistics to add."""
+MAPPED_PARTS = 4
+"""Blocks of `map_rows` are smaller than others by this, since there are no statistics to add."""
 MIN_MAPPED_ROWS = 64
 """Least rows of a block in `map_rows`, however many numbers each has."""
 
@@ -378,7 +378,7 @@ def map_rows(
     -------
     values : ndarray of shape (n_samples, ...)
     """
-    height = max(MIN_MAPPED_ROWS, MAPPED_VALUES // row_values)
+    height = max(MIN_MAPPED_ROWS, MIN_BLOCK_VALUES // (MAPPED_PARTS * row_values))
     edges = range(0, X.shape[0], height)
     parts: list[Any] = [slice(start, start + height) for start in edges]
     if order is not None:

@@ -60,7 +60,6 @@ def quietly():
 def many_blocks(monkeypatch):
     """Cut even little data into many blocks of rows."""
     monkeypatch.setattr("skem.em._rows.MIN_BLOCK_VALUES", 1 << 12)
-    monkeypatch.setattr("skem.em._rows.MAPPED_VALUES", 1 << 10)
 
 
 def draw_gaussian(rng, n, k, d, separation=4.0):

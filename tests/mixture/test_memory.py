@@ -19,7 +19,6 @@ N, D, K = 20_000, 10, 2
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch):
     monkeypatch.setattr("skem.em._rows.MIN_BLOCK_VALUES", 1 << 14)
-    monkeypatch.setattr("skem.em._rows.MAPPED_VALUES", 1 << 12)
     monkeypatch.setattr("skem.em._rows.GATHERED_VALUES", 1 << 14)
 
 
