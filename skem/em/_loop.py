@@ -24,9 +24,9 @@ from skem.em._stopping import STILL, DriftEstimator, GapEstimator
 
 HITS = 2
 """Consecutive small estimates of the gap that are believed."""
-HITS_ACCELERATED = HITS + 1
-"""The same with an acceleration that has no estimate of its own: its steps disturb the rates on
-which the estimate of the engine rests."""
+HITS_ACCELERATED = 4
+"""The same with an acceleration that has no estimate of its own, whose maps gain unequally: more
+than a cycle of SQUAREM, which is three."""
 CHECKS = 3
 """Plain EM maps that confirm an estimate which an acceleration has made itself."""
 

@@ -5,6 +5,13 @@ the gains still to come add up to ``gain * c / (1 - c)`` (Aitken; Böhning, Diet
 Schlattmann and Lindsay 1994, eq. 5). The last gain alone says little: with c = 0.99 the limit is
 99 times as far away as the last step was long. The squared length of the EM step in the metric of
 the complete-data information shrinks by the same factor, and is seen even after one map.
+
+Where many slow directions end one after another, the factor creeps towards one, and what the last
+maps show is too little, for topic models by orders of magnitude. The same estimate from windows
+that grow with the run sees that: the bounds after n s**2, n s and n maps, s < 1, give the gap
+exactly if it is a power of n, and more than the gap if it is geometric. It needs no two plain maps
+running, so an acceleration does not disturb it. The largest estimate counts. A plateau, whose end
+nothing announces, is beyond all of them.
 """
 
 from __future__ import annotations
@@ -18,6 +25,12 @@ HISTORY = 5
 MIN_RATES = 3
 """Maps that must have shown a rate before any estimate: the first steps of a start say little."""
 
+WINDOWS = (0.7, 0.9)
+"""Windows of a run of n maps: from this share of n on, and from this share of the share to there.
+Long ones see slow directions, short ones see that a run has slowed down."""
+SHORTEST_WINDOW = 3
+"""Maps in a window, at least: a cycle of SQUAREM, whose maps gain unequally."""
+
 DRIFT = 10
 """Maps whose changes tell how far an objective without bound still moves."""
 
@@ -28,10 +41,11 @@ STILL = 1e-3
 class GapEstimator:
     """Estimates the distance from the current bound to the limit of the bound.
 
-    Bounds are fed in the order of the iterations. An estimate needs rates: ratios of two gains
-    (or squared lengths of EM steps) of consecutive EM maps. After an extrapolated step the
-    sequence begins anew, but rates that have been seen stay in the memory, because an
-    extrapolation removes the slow direction from the next gains without making it any faster.
+    Bounds are fed in the order of the iterations. The estimate is the larger of two. The first
+    needs rates: ratios of two gains (or squared lengths of EM steps) of consecutive EM maps. After
+    an extrapolated step that sequence begins anew, but rates that have been seen stay in the
+    memory, because an extrapolation removes the slow direction from the next gains without making
+    it any faster. The second compares the gains over windows, some tenths of all maps so far.
 
     Attributes
     ----------
@@ -58,6 +72,7 @@ class GapEstimator:
 
     def __init__(self) -> None:
         self.gap = math.inf
+        self._bounds: list[float] = []
         self._bound: float | None = None
         self._gain: float | None = None
         self._size: float | None = None
@@ -87,7 +102,7 @@ class GapEstimator:
             is no estimate.
         """
         gain = None if self._bound is None or not plain else bound - self._bound
-        self.gap = math.inf
+        self._bounds.append(bound)
         long = size is not None and size < -STILL * rounding
         if long:  # gradient x step is a squared length of short steps alone
             size = None
@@ -95,21 +110,52 @@ class GapEstimator:
             self.gap = max(size, 0.0)  # no step is left to take
         elif size is None and not long and gain is not None and gain <= rounding:
             self.gap = max(gain, 0.0)  # EM stands still only where it has arrived
-        elif gain is not None:
-            seen = gain > rounding
-            rates = []
-            if seen and self._gain is not None and self._gain > rounding:
-                rates.append(gain / self._gain)
-            if size is not None and self._size:
-                rates.append(size / self._size)
-            if rates:
-                self._rates.append(max(rates))
-            rate = max(self._rates, default=math.inf)
-            if rate < 1 and len(self._rates) >= MIN_RATES:
-                step = gain if seen or size is None else size
-                self.gap = step * rate / (1 - rate)
+        else:
+            estimates = self._from_windows(rounding)
+            if gain is not None:
+                estimates += self._from_rates(gain, size, rounding)
+            self.gap = max(estimates, default=math.inf)
         self._bound, self._gain, self._size = bound, gain, size
         return self.gap
+
+    def _from_rates(self, gain: float, size: float | None, rounding: float) -> list[float]:
+        """Of a plain map: its gain, and the slowest rate of late; none while too few are known."""
+        seen = gain > rounding
+        rates = []
+        if seen and self._gain is not None and self._gain > rounding:
+            rates.append(gain / self._gain)
+        if size is not None and self._size:
+            rates.append(size / self._size)
+        if rates:
+            self._rates.append(max(rates))
+        if len(self._rates) < MIN_RATES:
+            return []
+        return [_remainder(gain if seen or size is None else size, max(self._rates))]
+
+    def _from_windows(self, rounding: float) -> list[float]:
+        """The same of gains over shares of the run; none while it is too short."""
+        n = len(self._bounds)
+        gaps = []
+        for share in WINDOWS:
+            if n * (1 - share) < SHORTEST_WINDOW:
+                continue
+            late, early = self._at(n * share), self._at(n * share * share)
+            gain, before = self._bounds[-1] - late, late - early
+            if gain >= before > 0:  # as in a run that began near its limit
+                before = late - self._at(n * (2 * share - 1))  # of the same length
+            gaps.append(_remainder(gain, gain / before) if gain > rounding and before > 0 else 0.0)
+        return gaps
+
+    def _at(self, n: float) -> float:
+        """The bound after n maps, between whole numbers on a line."""
+        whole = int(n)
+        low, high = self._bounds[whole - 1], self._bounds[whole]
+        return low + (n - whole) * (high - low)
+
+
+def _remainder(gain: float, rate: float) -> float:
+    """The gains still to come after one, if each is ``rate`` times the one before."""
+    return gain * rate / (1 - rate) if rate < 1 else math.inf
 
 
 class DriftEstimator:

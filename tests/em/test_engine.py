@@ -58,8 +58,8 @@ def test_the_gap_is_the_distance_to_the_limit(rows):
         state = run(UnitNormals(), rows, tol=tol)
         true_gap = limit - state.bound
         assert state.gap <= tol
-        assert true_gap <= 3 * tol
-        assert state.gap == pytest.approx(true_gap, rel=1.0, abs=1e-12)
+        assert true_gap <= 1.1 * tol
+    assert true_gap / 1.1 <= state.gap <= 4 * true_gap  # the slow direction is alone by now
 
 
 def test_the_last_gain_would_stop_too_early():
@@ -302,7 +302,8 @@ def test_local_parameters_travel_with_their_rows(counts, acceleration):
     states = []
     for row_values in (12, 5_000_000):  # one block, and one block a row
         with RowBlocks(counts, row_values=row_values) as blocks:
-            states.append(run(PLSA(), blocks, start, acceleration=acceleration, tol=1e-8))
+            em_run = EMRun(PLSA(), blocks, start, acceleration=acceleration, tol=0.0)
+            states.append(em_run.run(60))  # beyond that, rounding leads to different maxima
         assert (np.diff(states[-1].bounds) >= 0).all()
     assert len(blocks.blocks) > 10
     one, many = states

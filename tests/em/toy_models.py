@@ -77,7 +77,8 @@ class PLSA(EMModelBase):
         return PLSAParams(topics, mixtures / mixtures.sum(1, keepdims=True))
 
     def to_vector(self, params):
-        return np.concatenate([np.log(params.topics.ravel()), np.log(params.mixtures.ravel())])
+        both = np.concatenate([params.topics.ravel(), params.mixtures.ravel()])
+        return np.log(np.maximum(both, np.finfo(float).tiny))
 
     def from_vector(self, vector, params):
         split = params.topics.size

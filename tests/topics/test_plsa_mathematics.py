@@ -6,7 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 from sklearn.decomposition import NMF
+from sklearn.feature_extraction.text import CountVectorizer
 
+from skem.datasets import load_python_reference
 from skem.topics import PLSA, _fold_in_kernels, _kernels
 from tests.topics.corpora import X, corpora, free_energy, plsa_map, quietly, random_topics
 
@@ -127,6 +129,35 @@ def test_all_accelerations_reach_the_same_maximum():
     np.testing.assert_allclose(bounds, bounds[0], atol=1e-7)
 
 
+@pytest.fixture(scope="module")
+def texts():
+    return CountVectorizer(stop_words="english", min_df=3).fit_transform(
+        load_python_reference().data
+    )
+
+
+@pytest.mark.parametrize("acceleration", [None, "squarem", "extrapolation"])
+def test_a_converged_fit_of_texts_is_near_its_limit(texts, acceleration):
+    """Topics converge ever more slowly: the last few gains said a tenth of what was to come."""
+    options = {"random_state": 0, "acceleration": acceleration}
+    limit = PLSA(8, tol=1e-5, max_iter=5000, **options).fit(texts).lower_bound_
+    for tol in (1e-2, 5e-3):
+        fitted = PLSA(8, tol=tol, **options).fit(texts)
+        assert fitted.converged_
+        assert fitted.optimality_gap_ <= tol
+        assert limit - fitted.lower_bound_ <= 3 * tol
+
+
+@pytest.mark.parametrize("acceleration", ["auto", "squarem", "extrapolation"])
+@pytest.mark.parametrize("seed", range(6))
+def test_an_accelerated_fit_knows_when_it_has_arrived(acceleration, seed):
+    """Extrapolated points count: one may follow another without two plain maps between."""
+    weight = np.random.default_rng(seed).integers(0, 4, len(X))
+    fitted = PLSA(2, random_state=0, acceleration=acceleration).fit(X, sample_weight=weight)
+    assert fitted.converged_
+    assert fitted.n_iter_ < 50  # 25 at most here
+
+
 def test_one_topic_is_all_words_together():
     fitted = PLSA(1).fit(X)
     np.testing.assert_allclose(fitted.components_[0], X.sum(axis=0) / X.sum(), rtol=1e-12)
@@ -171,6 +202,8 @@ def test_the_m_step_of_a_row_maximises_its_surrogate_on_the_simplex(problem):
         return
     near = np.abs(out * (1 + 1e-3 * rng.standard_normal((300, len(out)))))
     others = np.vstack([rng.dirichlet(np.full(len(out), 0.3), 1000), near, old, np.eye(len(out))])
+    others[:, (old == 0) & (counts + np.maximum(prior, 0) == 0)] = 0  # nothing comes back from zero
+    others = others[others.any(axis=1)]
     others /= others.sum(axis=1, keepdims=True)
     best = surrogate(out, counts, prior, old)
     assert surrogate(others, counts, prior, old).max() <= best + 1e-9 * (1 + abs(best))

@@ -17,7 +17,7 @@ from skem.topics.plsa._model import FLOOR
 _FOLD_IN_STEPS = 200
 """Maximum number of EM maps for the topics of one document."""
 
-_FOLD_IN_SHARE, _FOLD_IN_TOL = 0.1, 1e-6
+_FOLD_IN_SHARE, _FOLD_IN_TOL = 0.02, 1e-6
 """Tolerance of these maps in nats per token: this share of ``tol``, so that their error is small
 compared with that of the topics, but at least the second, which makes no practical difference."""
 

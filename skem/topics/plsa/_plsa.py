@@ -46,7 +46,7 @@ class PLSA(PLSADocuments):
         Initial topics: the distribution of all words times a random factor for each word and topic;
         means of a few random documents; parts of singular vectors of the scaled counts; or the
         topics themselves, of shape (n_components, n_features).
-    tol : float, default=1e-3
+    tol : float, default=5e-3
         EM stops when the estimated distance of the bound to its limit, in nats per token, is at
         most this.
     max_iter : int, default=500
@@ -65,8 +65,8 @@ class PLSA(PLSADocuments):
         The same for p(w|z): one number, one for each word, (n_features,), or one for each topic and
         word, (n_components, n_features).
     acceleration : {'auto', 'squarem', 'extrapolation'} or None, default='auto'
-        How EM is accelerated; None is plain EM, 'auto' is 'squarem'. A step that lowers the bound
-        is undone.
+        How EM is accelerated; None is plain EM, 'auto' is 'extrapolation'. A step that lowers the
+        bound is undone.
     validation_fraction : float, default=0.1
         Share of the tokens that temperature='held-out' holds out.
     random_state : int, RandomState instance or None, default=None
@@ -113,7 +113,7 @@ class PLSA(PLSADocuments):
     Notes
     -----
     `transform` fits p(z|d) of each document to `components_`, from the same start for all, until
-    its log-likelihood is within ``tol / 10`` (at least 1e-6) nats per token of the maximum, or for
+    its log-likelihood is within ``tol / 50`` (at least 1e-6) nats per token of the maximum, or for
     200 EM maps. If several mixtures of topics explain a document equally well, this is one of them.
     `fit_transform` does the same: the p(z|d) at the end of a fit need not be at its maximum.
     ``doc_topic_prior`` is part of the model, so `transform` and scores use that of the fit, even if
@@ -160,7 +160,7 @@ class PLSA(PLSADocuments):
         n_components: int = 10,
         *,
         init: str | ArrayLike = "svd",
-        tol: float = 1e-3,
+        tol: float = 5e-3,
         max_iter: int = 500,
         n_init: int = 1,
         temperature: float | str = 1.0,
@@ -262,6 +262,9 @@ class PLSA(PLSADocuments):
             )
             starts = [start]
         return Problem(make(temperature=temperature), starts, max_iter=max_iter)
+
+    def _acceleration_name(self, model: Any) -> str | None:
+        return "extrapolation" if self.acceleration == "auto" else self.acceleration
 
     def _say_how_it_ended(self, state: EMState, data: TrainingCounts) -> None:
         if self.temperature != "held-out" or state.interrupted:  # which stops before the limit
