@@ -108,3 +108,12 @@ def test_odd_powers_without_a_multiplier_need_no_power_above_them(seed):
     assert fitted.converged_
     # The solver ends within a gap of 1e-9 nats.
     assert fitted.entropy_ == pytest.approx(np.log(2 * np.pi * np.e * deviation**2) / 2, abs=1e-9)
+
+
+@pytest.mark.parametrize("support", [(0, 2), DIE, ((0, 1), (0, 1))])
+def test_without_any_constraint_it_is_the_uniform(support):
+    fitted = MaxEntDistribution(1, support=support)
+    fitted.fit_moments(np.full(2 if np.ndim(support) == 2 else 1, np.nan))
+    assert (fitted.active_ == "none").all()
+    assert (fitted.multipliers_ == 0).all()
+    assert fitted.converged_

@@ -182,11 +182,16 @@ def _least_squares(E: NDArray, f: NDArray, n_free: int) -> NDArray:
     """
     free, others = E[:, :n_free], E[:, n_free:]
     if not n_free:
-        return nnls(others, f)[0]
+        return _not_negative(others, f)
     by_free = np.linalg.lstsq(free, np.column_stack([others, f]), rcond=None)[0]
     rest = np.column_stack([others, f]) - free @ by_free
-    y = nnls(rest[:, :-1], rest[:, -1])[0] if others.size else np.empty(0)
+    y = _not_negative(rest[:, :-1], rest[:, -1])
     return np.concatenate([by_free[:, -1] - by_free[:, :-1] @ y, y])
+
+
+def _not_negative(E: NDArray, f: NDArray) -> NDArray:
+    """Non-negative least squares; SciPy's writes past its memory where there are no unknowns."""
+    return nnls(E, f)[0] if E.size else np.empty(0)
 
 
 def _line_search(
