@@ -17,9 +17,9 @@ from skem._input import validate_data
 from skem._sklearn import Interval, fit_context
 from skem._validation import check_positive_integer, check_weights, unchanged_on_error
 from skem._warnings import warn_user
+from skem.maxent.distribution._constraints import from_constraints, from_data, read_constraints
 from skem.maxent.distribution._density import Density
 from skem.maxent.distribution._density_on_line import DensityOnLine
-from skem.maxent.distribution._facts import from_data, from_facts, read_facts
 from skem.maxent.distribution._fit import fitted_attributes
 from skem.maxent.distribution._parameters import Parameters, read_parameters
 from skem.maxent.distribution.problem._problem import Problem
@@ -236,11 +236,11 @@ class MaxEntDistribution(DensityMixin, BaseEstimator):
         """
         with unchanged_on_error(self):
             parameters = self._parsed_parameters()
-            given = read_facts(parameters, moments, lower, upper)
+            given = read_constraints(parameters, moments, lower, upper)
             n_columns = parameters.support.n_columns
             self.n_features_in_ = n_columns or len(np.atleast_2d(given.lower))
             self.__dict__.pop("feature_names_in_", None)
-            self._solve(from_facts(parameters, given), product=given.lower.ndim == 2)
+            self._solve(from_constraints(parameters, given), product=given.lower.ndim == 2)
         return self
 
     def _parsed_parameters(self) -> Parameters:

@@ -15,18 +15,18 @@ from skem.maxent.distribution._density_on_points import DensityOnPoints
 from skem.maxent.distribution.problem._problem import Problem
 from skem.maxent.distribution.problem._quadrature import BoxDomain, PointDomain
 from skem.maxent.distribution.solvers._minimise import Solved
-from skem.maxent.distribution.solvers._solve import solve_facts
+from skem.maxent.distribution.solvers._solve import maximise_entropy
 
 
 def fitted_attributes(problems: Iterable[Problem], *, product: bool) -> dict[str, Any]:
-    """Attributes, and the densities as one of them; facts of columns on their own are stacked.
+    """Attributes, and the densities as one of them; those of columns on their own are stacked.
 
     Raises
     ------
     ConstraintError
         If a problem has no solution.
     """
-    pairs = [(problem, solve_facts(problem)) for problem in problems]
+    pairs = [(problem, maximise_entropy(problem)) for problem in problems]
     densities = [_density(problem, solution) for problem, solution in pairs]
     solutions = [solution for _, solution in pairs]
 

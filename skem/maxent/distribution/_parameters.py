@@ -1,4 +1,4 @@
-"""The parameters of an estimator, checked, and the problems that they make of facts."""
+"""The parameters of an estimator, checked, and the problems that they make of constraints."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skem._input import refuse_masks_and_dates
-from skem.maxent.distribution.problem._feasibility import Facts
+from skem.maxent.distribution.problem._feasibility import Constraints
 from skem.maxent.distribution.problem._features import (
     Features,
     Functions,
@@ -36,15 +36,15 @@ class Parameters(NamedTuple):
     def problem(
         self,
         features: Features,
-        facts: Facts,
+        constraints: Constraints,
         tau: NDArray | None = None,
         seen: NDArray | None = None,
     ) -> Problem:
         """The problem of one column, or of all columns together."""
         support, log_base, tol, max_iter = self.support, self.log_base, self.tol, self.max_iter
         if isinstance(support, Interval) and isinstance(features, Powers) and tau is not None:
-            return PowerProblem(support, features, log_base, facts, tau, tol, max_iter)
-        return Problem(support, features, log_base, facts, tau, tol, max_iter, seen)
+            return PowerProblem(support, features, log_base, constraints, tau, tol, max_iter)
+        return Problem(support, features, log_base, constraints, tau, tol, max_iter, seen)
 
     @property
     def n_powers(self) -> int | None:
@@ -52,8 +52,8 @@ class Parameters(NamedTuple):
         return self.features if isinstance(self.features, int) else None
 
     @property
-    def n_facts(self) -> int:
-        """Facts about one column, or about all columns together."""
+    def n_constraints(self) -> int:
+        """Constraints about one column, or about all columns together."""
         if isinstance(self.features, int):
             return self.features * (self.support.n_columns or 1)
         return len(self.features)

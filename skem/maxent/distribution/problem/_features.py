@@ -1,7 +1,8 @@
-r"""The functions whose expectations are the facts, and coordinates in which they are computed.
+r"""The functions whose expectations are constrained, and coordinates to compute them in.
 
-Facts are about functions f(x) of shape (n_facts,). What is computed with is a basis phi(x) of
-shape (n_facts,) that loses no digits, with f = A phi + b. Multipliers and expectations follow:
+Constraints are about functions f(x) of shape (n_constraints,). What is computed with is a basis
+phi(x) of the same shape that loses no digits, with f = A phi + b. Multipliers and expectations
+follow:
 
     lambda' f = theta' phi + lambda' b,   theta = A' lambda,   E f = A E phi + b.
 
@@ -71,11 +72,11 @@ class Powers:
         self.bulk = bulk
         self.narrow = np.zeros(len(self.center), dtype=bool) if narrow is None else narrow
         self.family, self._vandermonde = FAMILIES["line" if bulk else kind]
-        self.n_facts = m * len(self.center)
+        self.n_constraints = m * len(self.center)
         self.reach = min(REACH_OF_POWERS, LOG_LARGEST_POWER / m)
 
     def of(self, x: NDArray, y: NDArray) -> NDArray:
-        """The basis at the points, shape (n, n_facts); y of shape (n,) or (n, n_columns)."""
+        """The basis at the points, shape (n, n_constraints); y of shape (n,) or (n, n_columns)."""
         mean, deviation = self.bulk or (0.0, 1.0)
         columns = (y.reshape(len(y), -1).T - mean) / deviation
         return np.column_stack([self._vandermonde(z, self.m)[:, 1:] for z in columns])
@@ -96,7 +97,7 @@ class Powers:
 
     def linear_map(self) -> tuple[NDArray, NDArray]:
         """A and b with f = A phi + b."""
-        A, b = np.zeros((self.n_facts, self.n_facts)), np.zeros(self.n_facts)
+        A, b = np.zeros((self.n_constraints, self.n_constraints)), np.zeros(self.n_constraints)
         mean, deviation = self.bulk or (0.0, 1.0)
         origins, units = self.center + self.scale * mean, self.scale * deviation
         for j, (center, scale) in enumerate(zip(origins, units, strict=True)):
@@ -123,7 +124,7 @@ class Powers:
 
     def first_start(self) -> NDArray:
         """Exponents to begin with where they can be normalised: flat, or a normal bulk."""
-        start = np.zeros(self.n_facts)
+        start = np.zeros(self.n_constraints)
         if self.bulk and self.m > 1:
             start[1] = 0.5
         if self.narrow.any():
@@ -149,7 +150,7 @@ class Functions:
     """Functions given by the user; they see x itself, as an array of numbers or of rows.
 
     The basis is f - shift, which loses no digits to a large offset where the shift is what the
-    facts say.
+    constraints say.
     """
 
     reach = REACH
@@ -162,10 +163,10 @@ class Functions:
         shift: NDArray | None = None,
     ):
         self.functions = functions
-        self.n_facts = len(functions)
+        self.n_constraints = len(functions)
         self.center = np.atleast_1d(np.asarray(center, dtype=np.float64))
         self.scale = np.atleast_1d(np.asarray(scale, dtype=np.float64))
-        self.shift = np.zeros(self.n_facts) if shift is None else shift
+        self.shift = np.zeros(self.n_constraints) if shift is None else shift
 
     def shifted(self, shift: NDArray) -> Functions:
         """The same functions, from which the basis subtracts something else."""
@@ -176,17 +177,17 @@ class Functions:
         return Functions(self.functions, center, scale, self.shift)
 
     def of(self, x: NDArray, y: NDArray) -> NDArray:
-        """The basis at the points, shape (n, n_facts)."""
+        """The basis at the points, shape (n, n_constraints)."""
         values = [evaluate(f, x, f"features[{i}]") for i, f in enumerate(self.functions)]
         return np.column_stack(values) - self.shift
 
     def linear_map(self) -> tuple[NDArray, NDArray]:
         """A and b with f = A phi + b."""
-        return np.eye(self.n_facts), self.shift
+        return np.eye(self.n_constraints), self.shift
 
     def first_start(self) -> NDArray:
         """The base itself."""
-        return np.zeros(self.n_facts)
+        return np.zeros(self.n_constraints)
 
     def name(self, i: int) -> str:
         """The i-th expectation in words."""
@@ -213,7 +214,7 @@ class Extended:
         self.center, self.scale, self.reach = features.center, features.scale, features.reach
 
     def of(self, x: NDArray, y: NDArray) -> NDArray:
-        """Phi and the function, shape (n, n_facts + 1)."""
+        """Phi and the function, shape (n, n_constraints + 1)."""
         return np.column_stack([self._features.of(x, y), evaluate(self._function, x, "f")])
 
 

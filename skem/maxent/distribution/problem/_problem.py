@@ -1,4 +1,4 @@
-"""What is to be solved: facts about expectations on a support."""
+"""What is to be solved: constraints about expectations on a support."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from numpy.typing import NDArray
 
-from skem.maxent.distribution.problem._feasibility import Facts
+from skem.maxent.distribution.problem._feasibility import Constraints
 from skem.maxent.distribution.problem._features import Features, Powers
 from skem.maxent.distribution.problem._quadrature import LogBase
 from skem.maxent.distribution.problem._supports import Interval, Support
@@ -14,16 +14,16 @@ from skem.maxent.distribution.problem._supports import Interval, Support
 
 @dataclass(frozen=True)
 class Problem:
-    """Facts about expectations on a support."""
+    """Constraints about expectations on a support."""
 
     support: Support
     features: Features
     log_base: LogBase
-    facts: Facts
-    tau: NDArray | None  # expectations of the basis, where all facts are equalities
+    constraints: Constraints
+    tau: NDArray | None  # expectations of the basis, where all constraints are equalities
     tol: float
     max_iter: int
-    seen: NDArray | None = None  # (n_points,) of bool: points that the facts are taken from
+    seen: NDArray | None = None  # (n_points,) of bool: points that the constraints are taken from
 
     @property
     def is_unbounded(self) -> bool:

@@ -1,6 +1,6 @@
-"""Where the mass is, and in what units: from supports, and from what facts say.
+"""Where the mass is, and in what units: from supports, and from what constraints say.
 
-Shapes: m facts, s candidates (center, scale), n points for each.
+Shapes: m constraints, s candidates (center, scale), n points for each.
 """
 
 from __future__ import annotations
@@ -52,10 +52,10 @@ def box_units(support: Support) -> tuple[NDArray, NDArray]:
         return (low + high) / 2, np.where(half > 0, half, 1.0)
 
 
-def units_of_facts(
+def units_of_moments(
     n_powers: int | None, support: Interval, low: NDArray, high: NDArray, where: tuple[str, ...]
 ) -> tuple[float, float]:
-    """Center and scale that facts about powers suggest."""
+    """Center and scale that constraints about powers suggest."""
     if support.kind == "interval" or n_powers is None:
         return interval_units(support, np.nan, np.nan)
     known = low == high
@@ -83,7 +83,7 @@ def units_of_facts(
     return mean, deviation
 
 
-def bulk_of_facts(low: NDArray, high: NDArray) -> tuple[float, float]:
+def bulk_of_moments(low: NDArray, high: NDArray) -> tuple[float, float]:
     """Mean and standard deviation that the first two powers say; NaN where they are absurd."""
     if len(low) < 2 or low[1] <= low[0] ** 2:
         return np.nan, np.nan
@@ -97,11 +97,11 @@ def bulk_of_columns(n_powers: int | None, tau: NDArray) -> tuple[NDArray, NDArra
     rows = tau.reshape(-1, n_powers)
     if n_powers == 1:
         return rows[:, 0], np.full(len(rows), np.nan)
-    bulks = np.array([bulk_of_facts(row, row) for row in rows])
+    bulks = np.array([bulk_of_moments(row, row) for row in rows])
     return bulks[:, 0], bulks[:, 1]
 
 
-def values_of_facts(low: NDArray, high: NDArray) -> NDArray:
+def possible_values(low: NDArray, high: NDArray) -> NDArray:
     """A value that each expectation may have, zero where nothing is said."""
     return np.array([_representative(*ends) for ends in zip(low, high, strict=True)])
 
@@ -116,7 +116,7 @@ def _representative(low: float, high: float) -> float:
 
 
 def bulk_of_functions(features: Functions, support: Interval) -> tuple[float, float]:
-    """Center and scale at which functions are as large as the facts say, without a base.
+    """Center and scale at which functions are as large as the constraints say, without a base.
 
     Of distributions on center + [-2, 2] scale (on a half line, of the logarithm of the distance to
     its end) the one with the smallest sum of squares of E phi / E |phi|, where phi = f - tau. With
@@ -145,7 +145,9 @@ def bulk_of_functions(features: Functions, support: Interval) -> tuple[float, fl
     off = _misfit(features, fine, y)
     if off.min() < least:
         best, least = tuple(fine[off.argmin()].tolist()), off.min()
-    return best if least < GOOD * features.n_facts else interval_units(support, np.nan, np.nan)
+    return (
+        best if least < GOOD * features.n_constraints else interval_units(support, np.nan, np.nan)
+    )
 
 
 def _misfit(features: Functions, grid: NDArray, y: NDArray) -> NDArray:

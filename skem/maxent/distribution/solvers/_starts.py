@@ -5,7 +5,7 @@ tails: near each end, lambda' f(x) must grow faster than log base(x) + log |x| a
 moments of f need. Features can help each other, as x and exp(-x) of the Gumbel distribution do, so
 that combinations are looked for, by a linear program over points far out.
 
-Shapes: m facts, n points far out.
+Shapes: m constraints, n points far out.
 """
 
 from __future__ import annotations
@@ -48,22 +48,24 @@ def find_start(problem: Problem, domain: Domain) -> NDArray:
     """
     features = problem.features
     if not (problem.is_unbounded and problem.log_base is None):
-        start = features.first_start() if problem.tau is not None else np.zeros(features.n_facts)
+        start = (
+            features.first_start() if problem.tau is not None else np.zeros(features.n_constraints)
+        )
         if domain.nodes(start) is not None:
             return start
     if isinstance(features, Powers):
         A, _ = features.linear_map()
         for start in features.starts():
             lam = np.linalg.solve(A.T, start)
-            if admissible(lam, problem.facts) and domain.nodes(start) is not None:
+            if admissible(lam, problem.constraints) and domain.nodes(start) is not None:
                 return start
     if isinstance(domain, LineDomain):
         found = _by_tails(problem, domain)
         if found is not None:
             return found
-    facts = "; ".join(problem.facts.said(i) for i in range(features.n_facts))
+    said = "; ".join(problem.constraints.said(i) for i in range(features.n_constraints))
     raise ConstraintError(
-        f"No distribution of largest entropy on {problem.support} was found: with {facts} alone, "
+        f"No distribution of largest entropy on {problem.support} was found: with {said} alone, "
         "no multipliers were found for which the density has a normaliser (and its functions "
         "finite variances). Add a constraint that bounds the tails, such as E[x^2] on the line, "
         "give a base measure, or make the support bounded."
@@ -72,9 +74,9 @@ def find_start(problem: Problem, domain: Domain) -> NDArray:
 
 def _by_tails(problem: Problem, domain: LineDomain) -> NDArray | None:
     spread = _spread(problem.features, domain.support)
-    facts, A = problem.facts, problem.features.linear_map()[0]
-    low = np.where(np.isfinite(facts.upper), -1.0, 0.0)
-    high = np.where(np.isfinite(facts.lower), 1.0, 0.0)
+    constraints, A = problem.constraints, problem.features.linear_map()[0]
+    low = np.where(np.isfinite(constraints.upper), -1.0, 0.0)
+    high = np.where(np.isfinite(constraints.lower), 1.0, 0.0)
     for cut in CUTS:
         rows, needed = _tails(problem.features, domain, spread, cut)
         for largest in LARGEST:
@@ -100,7 +102,7 @@ def _values(features: Features, x: NDArray) -> NDArray:
     y = (x - center) / scale
     with np.errstate(all="ignore"):
         if isinstance(features, Functions):
-            f = features.shifted(np.zeros(features.n_facts)).of(x, y)
+            f = features.shifted(np.zeros(features.n_constraints)).of(x, y)
         else:
             f = features.of(x, y) @ features.linear_map()[0].T
         return f[:-1] - f[-1]
@@ -154,7 +156,7 @@ def _combination(rows: NDArray, needed: NDArray, low: NDArray, high: NDArray) ->
 
 
 def _improved(problem: Problem, domain: LineDomain, start: NDArray) -> NDArray:
-    """Multiples with a smaller dual, of all multipliers and of each, where facts are equalities.
+    """Multiples with a smaller dual, of all multipliers and of each, for equalities.
 
     Magnitudes are what a start can be wrong in by much, as that of exp(-x) is where the mass is far
     from zero, and what Newton's method is slow to correct. The dual is convex, so that a search

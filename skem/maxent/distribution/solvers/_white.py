@@ -63,7 +63,7 @@ class White(NamedTuple):
         return np.where(np.abs(theta) <= ROUNDING * (np.abs(W) @ np.abs(eta)), 0.0, theta)
 
     def contradiction(self, tau: NDArray) -> NDArray:
-        """By how much facts miss the linear dependences of phi."""
+        """By how much constraints miss the linear dependences of phi."""
         return np.abs(tau - self.mean - self.target(tau @ self.B) @ self.back)
 
 

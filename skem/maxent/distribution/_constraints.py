@@ -10,32 +10,32 @@ from numpy.typing import ArrayLike, NDArray
 
 from skem._input import refuse_masks_and_dates
 from skem.maxent.distribution._parameters import Parameters
-from skem.maxent.distribution.problem._feasibility import ConstraintError, Facts
+from skem.maxent.distribution.problem._feasibility import ConstraintError, Constraints
 from skem.maxent.distribution.problem._features import Features, Functions
 from skem.maxent.distribution.problem._problem import Problem
 from skem.maxent.distribution.problem._supports import LARGEST, Box, Interval, Points
 from skem.maxent.distribution.problem._units import (
     box_units,
     bulk_of_columns,
-    bulk_of_facts,
     bulk_of_functions,
+    bulk_of_moments,
     interval_units,
-    units_of_facts,
-    values_of_facts,
+    possible_values,
+    units_of_moments,
 )
 
 LARGEST_EXPONENT = 300  # of 10, up to which powers of x and their sums are finite numbers
 CONSTANT = 1e-13  # standard deviation, relative to the size of x, that is rounding of a constant
 
 
-def fact_names(features: Features) -> tuple[str, ...]:
+def constraint_names(features: Features) -> tuple[str, ...]:
     """The expectations in words."""
-    return tuple(features.name(i) for i in range(features.n_facts))
+    return tuple(features.name(i) for i in range(features.n_constraints))
 
 
 # ---------------------------------------------------------------------- from data
 def from_data(parameters: Parameters, X: NDArray, weight: NDArray | None) -> Iterator[Problem]:
-    """The problems whose facts are weighted means over rows; one a column on an interval.
+    """The problems whose constraints are weighted means over rows; one a column on an interval.
 
     Raises
     ------
@@ -110,7 +110,7 @@ def _with_means(
     where: str,
     seen: NDArray | None = None,
 ) -> Problem:
-    """Facts that hold in the data; taken of the basis, where they lose no digits."""
+    """Constraints that hold in the data; taken of the basis, where they lose no digits."""
     values = features.of(x, y)
     if not np.isfinite(values).all():
         i, j = np.argwhere(~np.isfinite(values))[0]
@@ -123,8 +123,8 @@ def _with_means(
         tau = np.average(values - tau, axis=0, weights=weight)
     A, b = features.linear_map()
     raw = A @ tau + b
-    facts = Facts(raw, raw, (where,) * len(raw), fact_names(features))
-    return parameters.problem(features, facts, tau, seen)
+    constraints = Constraints(raw, raw, (where,) * len(raw), constraint_names(features))
+    return parameters.problem(features, constraints, tau, seen)
 
 
 def _check_inside(inside: NDArray, X: NDArray, support: Interval | Box, name: str = "X") -> None:
@@ -139,19 +139,19 @@ def _check_inside(inside: NDArray, X: NDArray, support: Interval | Box, name: st
 
 # ---------------------------------------------------------------------- from given expectations
 class Given(NamedTuple):
-    """Bounds of expectations, each of shape (n_facts,) or (n_columns, n_facts)."""
+    """Bounds of expectations, each of shape (n_constraints,) or (n_columns, n_constraints)."""
 
     lower: NDArray
     upper: NDArray
 
 
-def read_facts(
+def read_constraints(
     parameters: Parameters,
     moments: ArrayLike | None,
     lower: ArrayLike | None,
     upper: ArrayLike | None,
 ) -> Given:
-    """Facts as bounds, equal ones for equalities.
+    """Constraints as bounds, equal ones for equalities.
 
     Raises
     ------
@@ -165,7 +165,7 @@ def read_facts(
     if not arrays:
         raise ValueError("Give constraints: moments, or lower and upper bounds of them.")
     shape = next(iter(arrays.values())).shape
-    n = parameters.n_facts
+    n = parameters.n_constraints
     for name, values in arrays.items():
         allowed = (n,) if parameters.support.n_columns is not None else (*shape[:-1], n)
         if values.shape != shape or values.shape != allowed or values.ndim > 2:
@@ -208,8 +208,8 @@ def _at(index: Any) -> str:
     return "[" + ", ".join(str(int(i)) for i in index) + "]"
 
 
-def from_facts(parameters: Parameters, given: Given) -> Iterator[Problem]:
-    """The problems with given facts; one a row of them on an interval."""
+def from_constraints(parameters: Parameters, given: Given) -> Iterator[Problem]:
+    """The problems with given constraints; one a row of them on an interval."""
     support = parameters.support
     rows = zip(np.atleast_2d(given.lower), np.atleast_2d(given.upper), strict=True)
     for j, (low, high) in enumerate(rows):
@@ -224,8 +224,8 @@ def from_facts(parameters: Parameters, given: Given) -> Iterator[Problem]:
         center, scale = box_units(support)
         bulk: tuple[Any, Any] = (np.nan, np.nan)
         if isinstance(support, Interval):
-            center, scale = units_of_facts(parameters.n_powers, support, low, high, where)
-            bulk = bulk_of_facts(low, high) if (low == high).all() else bulk
+            center, scale = units_of_moments(parameters.n_powers, support, low, high, where)
+            bulk = bulk_of_moments(low, high) if (low == high).all() else bulk
         elif isinstance(support, Points) and (low == high).all():
             bulk = bulk_of_columns(parameters.n_powers, low)
         if isinstance(parameters.features, int):
@@ -233,17 +233,17 @@ def from_facts(parameters: Parameters, given: Given) -> Iterator[Problem]:
             if not parameters.features * np.log10(largest) < LARGEST_EXPONENT:
                 raise ValueError("moments are too large for the powers. Change their units.")
         features = parameters.make_features(center, scale, *bulk)
-        facts = Facts(low, high, where, fact_names(features))
+        constraints = Constraints(low, high, where, constraint_names(features))
         tau = None
         if isinstance(features, Functions):
-            features = features.shifted(values_of_facts(low, high))
+            features = features.shifted(possible_values(low, high))
             if (
                 isinstance(support, Interval)
                 and support.kind != "interval"
                 and parameters.log_base is None
             ):
                 features = features.at(*bulk_of_functions(features, support))
-        if facts.equal.all():
+        if constraints.equal.all():
             A, b = features.linear_map()
             tau = np.linalg.solve(A, low - b)
-        yield parameters.problem(features, facts, tau)
+        yield parameters.problem(features, constraints, tau)
