@@ -13,7 +13,7 @@ from skem.maxent.distribution._parameters import Parameters
 from skem.maxent.distribution.problem._feasibility import ConstraintError, Constraints
 from skem.maxent.distribution.problem._features import Features, Functions
 from skem.maxent.distribution.problem._problem import Problem
-from skem.maxent.distribution.problem._supports import LARGEST, Box, Interval, Points
+from skem.maxent.distribution.problem._supports import LARGEST_NUMBER, Box, Interval, Points
 from skem.maxent.distribution.problem._units import (
     box_units,
     bulk_of_columns,
@@ -25,7 +25,7 @@ from skem.maxent.distribution.problem._units import (
 )
 
 LARGEST_EXPONENT = 300  # of 10, up to which powers of x and their sums are finite numbers
-CONSTANT = 1e-13  # standard deviation, relative to the size of x, that is rounding of a constant
+CONSTANT_COLUMN = 1e-13  # standard deviation, relative to the size of x, that is only rounding
 
 
 def constraint_names(features: Features) -> tuple[str, ...]:
@@ -82,12 +82,12 @@ def _of_column(
 ) -> Problem:
     inside = (x >= support.low) & (x <= support.high)
     _check_inside(inside, x, support, f"X[:, {j}]")
-    if np.abs(x).max() > LARGEST:
+    if np.abs(x).max() > LARGEST_NUMBER:
         raise ValueError(f"X[:, {j}] is too large for its powers. Change its units.")
     mean = float(np.average(x, weights=weight))
     deviation = float(np.sqrt(np.average((x - mean) ** 2, weights=weight)))
     size = float(np.abs(x).max())
-    constant = deviation <= CONSTANT * size or deviation == 0
+    constant = deviation <= CONSTANT_COLUMN * size or deviation == 0
     if constant and not (support.kind == "half line" and parameters.features == 1 and mean != 0):
         raise ConstraintError(
             f"X[:, {j}] is constant ({mean:.6g}): no density on {support} has expectations of a "

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linprog
 
 TOLERANCE = 1e-9  # in units of the range of a function
-SAME = 1e-12  # of two numbers that are one but for rounding
+SAME_NUMBER = 1e-12  # of two numbers that are one but for rounding
 BALANCED_ROUNDING = 1e-11  # of balanced rows and of their singular values, relative to the largest
 SMALL_MOMENT = 1e-3  # of z: a smaller one may be off by the rounding of larger terms
 NEAREST = 4  # points nearest to zero, for each row and one more, whose sizes make its unit
@@ -19,7 +19,7 @@ NEAREST = 4  # points nearest to zero, for each row and one more, whose sizes ma
 PRESENT = 0.5
 NO_SLACK, SLACK = 1e-3, 0.5
 
-EXACT = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
+PROGRAM_TOLERANCES = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
 
 
 class ConstraintError(ValueError):
@@ -151,7 +151,7 @@ def cone_of_bounds(f: NDArray, constraints: Constraints) -> Cone:
 def _without_rounding(rows: NDArray, value: NDArray) -> NDArray:
     """Rows minus value, zero where that is rounding of both."""
     off = rows - value[:, None]
-    return np.where(np.abs(off) <= SAME * (np.abs(rows) + np.abs(value[:, None])), 0.0, off)
+    return np.where(np.abs(off) <= SAME_NUMBER * (np.abs(rows) + np.abs(value[:, None])), 0.0, off)
 
 
 def possible_points(cone: Cone, known: NDArray | None = None) -> NDArray:
@@ -194,7 +194,7 @@ def possible_points(cone: Cone, known: NDArray | None = None) -> NDArray:
             b_ub=np.zeros(len(rows) - n_equal) if n_equal < len(rows) else None,
             bounds=np.column_stack([np.zeros(2 * n), np.repeat([1.0, np.inf], n)]),
             method=method,
-            options=EXACT | {"presolve": presolve},
+            options=PROGRAM_TOLERANCES | {"presolve": presolve},
         )
         if result.status == 0:
             y = np.concatenate([-result.eqlin.marginals, result.ineqlin.marginals])
@@ -252,7 +252,7 @@ def check_moment_sequence(power_moments: NDArray, ends: tuple[float, float]) -> 
     """
     for k in range(1, len(power_moments)):
         low, high = moment_range(power_moments[:k], ends)
-        room = SAME * max(abs(power_moments[k]), SMALL_MOMENT)
+        room = SAME_NUMBER * max(abs(power_moments[k]), SMALL_MOMENT)
         if not low + room < power_moments[k] < high - room:
             return k
     return 0

@@ -26,7 +26,7 @@ ORDER = 16  # nodes of a panel: the rule is exact for polynomials up to degree 3
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(ORDER)
 ACCURACY = 1e-13  # of a panel against its halves, relative to the whole integral
 UNRESOLVED = 1e-4  # an integral with a larger error is taken to be infinite
-ROUNDING = 2e-16  # of an exponent, relative to its terms: panels cannot agree more closely
+EXPONENT_ROUNDING = 2e-16  # of an exponent, relative to its terms: panels cannot agree more closely
 NARROWEST = 1e-14  # width of a panel, relative to its place, below which it holds few numbers
 MAX_LEVELS = 120  # halvings, to 1e-36 of a panel, for poles at an end of it
 MAX_PANELS = 2000  # of one level: an integrand that needs more jumps too often
@@ -35,8 +35,8 @@ FIRST_PANELS = 16  # of an interval
 FIRST_PANELS_OF_BOX = 2  # of each side, doubled until that changes nothing
 FIRST_PANELS_UNBOUNDED = 64  # of a half line or the line, where most of them see only tails
 LOOKS = 1202  # places from end to end at which functions are checked for being too large
-HUGE = 1e200  # a function of this size ends the range: its products with others overflow
-LEAST_LOG_BASE = -HUGE / 10  # stands for log 0: where a base is zero, the range does not end
+NEAR_OVERFLOW = 1e200  # a function of this size ends the range: its products with others overflow
+LEAST_LOG_BASE = -NEAR_OVERFLOW / 10  # stands for log 0: a base of zero does not end the range
 PEAK = 1.0  # nats below the largest value of an integrand that still belong to its peak
 TAIL = 36.0  # exp(-36) = 2e-16: what a tail may still hold at the last node
 
@@ -100,7 +100,7 @@ class LineDomain:
         if self.log_base is not None:
             values = np.column_stack([values, np.maximum(self.log_base(x), LEAST_LOG_BASE)])
         with np.errstate(invalid="ignore"):
-            bad = r[~(np.abs(values) < HUGE).all(axis=1)]
+            bad = r[~(np.abs(values) < NEAR_OVERFLOW).all(axis=1)]
         low = max([low, *bad[bad < 0]])
         high = min([high, *bad[bad > 0]])
         return np.linspace(low, high, FIRST_PANELS_UNBOUNDED + 1)
@@ -146,7 +146,7 @@ class LineDomain:
             terms = np.abs(children.basis[logs[1] > top - PEAK]) @ np.abs(theta)
             errors = (np.abs(before - pairs) / np.maximum(total, NOT_ZERO)).max(axis=1)
             narrow = parents.high - parents.low <= NARROWEST * np.abs(middle)
-            good = (errors <= max(ACCURACY, ROUNDING * terms.max(initial=0.0))) | narrow
+            good = (errors <= max(ACCURACY, EXPONENT_ROUNDING * terms.max(initial=0.0))) | narrow
             both = np.repeat(good, 2)
             done.append(_choose(children, both))
             settled = settled + size[both].sum(axis=0)

@@ -14,7 +14,7 @@ from skem._numbers import NOT_ZERO
 MAX_BOX_DIMENSIONS = 3  # the nodes of a product rule are a power of those of a side
 
 # Numbers whose squares, and those of their inverses, are normal numbers.
-LARGEST = 1e150
+LARGEST_NUMBER = 1e150
 
 # Share of the largest coordinate within which a row is taken to be a point of the support: far
 # above the rounding of a computed row, and below the distance of points that differ.
@@ -140,11 +140,12 @@ def _refuse_extremes(numbers: NDArray) -> None:
     """Refuse numbers with whose squares nothing can be computed; an infinite end has none."""
     finite = np.isfinite(numbers)
     largest = np.abs(numbers[finite]).max(initial=0)
-    least = 1 / LARGEST if finite.all() and largest > 0 else 0.0
-    if not least <= largest <= LARGEST:
+    least = 1 / LARGEST_NUMBER if finite.all() and largest > 0 else 0.0
+    if not least <= largest <= LARGEST_NUMBER:
         raise ValueError(
             f"support holds {largest:.3g} as its largest number, which must be from "
-            f"{1 / LARGEST:.0e} to {LARGEST:.0e}. Change the unit of X and of support."
+            f"{1 / LARGEST_NUMBER:.0e} to {LARGEST_NUMBER:.0e}. Change the unit of X and of "
+            "support."
         )
 
 

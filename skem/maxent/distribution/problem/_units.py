@@ -12,10 +12,10 @@ from skem.maxent.distribution.problem._feasibility import ConstraintError
 from skem.maxent.distribution.problem._features import Functions
 from skem.maxent.distribution.problem._supports import Interval, Points, Support
 
-ROUNDING = 1e-15  # relative, of the square of a mean: a variance below that is none
+SQUARE_ROUNDING = 1e-15  # relative, of the square of a mean: a variance below that is none
 
 # The search of `bulk_of_functions`.
-HUGE = 1e150  # a function this large has no mass near it
+NO_MASS_ABOVE = 1e150  # a function this large has no mass near it
 BEAM = 32  # centers that are kept: the best for a wide scale need not lead to a narrow bulk
 GOOD = 0.25  # square of E phi / E |phi|, for each function; it is 1 where phi has one sign
 PER_OCTAVE = 1e-4  # added to the misfit for each octave by which a scale is off 1, to decide ties
@@ -73,7 +73,7 @@ def units_of_moments(
     if n_powers >= 2:
         square = _representative(low[1], high[1])
         variance = square - mean**2
-        if known[0] and high[1] <= mean**2 * (1 + ROUNDING):
+        if known[0] and high[1] <= mean**2 * (1 + SQUARE_ROUNDING):
             raise ConstraintError(
                 f"{where[1]}: E[x^2] = {high[1]:.10g} cannot hold for a density with E[x] = "
                 f"{mean:.10g}: it must be larger than E[x]^2 = {mean**2:.10g}. Correct one of "
@@ -157,5 +157,5 @@ def _misfit(features: Functions, grid: NDArray, y: NDArray) -> NDArray:
         phi = features.of(x.ravel(), x.ravel()).reshape(*x.shape, -1)
         off = ((phi.mean(axis=1) / np.abs(phi).mean(axis=1)) ** 2).sum(axis=1)
         off += PER_OCTAVE * np.abs(np.log2(np.abs(grid[:, 1])))
-    fits = np.isfinite(off) & (np.abs(phi).max(axis=(1, 2)) < HUGE)
+    fits = np.isfinite(off) & (np.abs(phi).max(axis=(1, 2)) < NO_MASS_ABOVE)
     return np.where(fits, off, np.inf)

@@ -33,7 +33,7 @@ from skem.maxent.distribution.solvers._white import (
 )
 
 SHORT, MAX_SHORT = 1e-3, 8  # steps of that length and fall, one after the other, lead nowhere
-EXACT = 1e-10  # what a constraint is missed by where no step need follow, in the units of MET
+MET_EXACTLY = 1e-10  # what a constraint is missed by where no step need follow, in the units of MET
 MET = 1e-7  # what a constraint may be missed by, in mean absolute deviations of its function
 FAR = 1e12  # standard deviations from a density to constraints that it is not on the way to
 STEEP = 0.1  # share of its first slope with which the dual falls where a longer step pays
@@ -109,7 +109,7 @@ def newton(
         if gap <= tol:
             fit = _polish(domain, fit)
             off = missed(white, fit.moments, tau)
-            if off <= EXACT:
+            if off <= MET_EXACTLY:
                 return fit
             if best is not None and off > BETTER * least:
                 return best

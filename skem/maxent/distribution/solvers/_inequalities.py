@@ -44,14 +44,14 @@ from skem.maxent.distribution.solvers._white import (
 
 # Multipliers below this share of the largest, in units of their functions, are rounding. An odd
 # power must not have them: where the power above has none, no density could be normalised.
-ROUNDING = 1e-10
+NEGLIGIBLE_MULTIPLIER = 1e-10
 SETTLED = 1e-9  # nats of the model's fall below which the active constraints hardly change any more
 # A multiplier below it is rounding, even with the sign of a bound that is not given.
 NO_MULTIPLIER = 1e-14
 RIDGE = 1e-14  # of the mean variance: makes a covariance that is singular but for rounding definite
 # Residual of the distance problem, in units of one: no point of the model meets the constraints.
 NO_RESIDUAL = 1e-14
-MAX_HALVINGS = 60  # to 1e-18 of a step, which changes no multiplier
+MAX_HALVINGS_WITH_BOUNDS = 60  # to 1e-18 of a step, which changes no multiplier
 MAX_TRIES = 3  # of one active set: Newton's method ends at the same point from anywhere
 
 
@@ -91,7 +91,7 @@ def newton_with_bounds(
             status = "stalled"
             break
         full, size = new, np.abs(new) * np.linalg.norm(C, axis=1)
-        new = np.where(size > ROUNDING * size.max(initial=0.0), new, 0.0)
+        new = np.where(size > NEGLIGIBLE_MULTIPLIER * size.max(initial=0.0), new, 0.0)
         slope = (
             (new - lam) @ -(C @ state.mean + e)
             + _support(new, constraints)
@@ -221,7 +221,7 @@ def _line_search(
         return (trial, state, found) if found <= enough else None
 
     length = 1.0
-    for _ in range(MAX_HALVINGS):
+    for _ in range(MAX_HALVINGS_WITH_BOUNDS):
         found = attempt(length)
         if found is not None:
             break

@@ -7,7 +7,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from skem.maxent.distribution.problem._feasibility import SAME, ConstraintError, check_reachable
+from skem.maxent.distribution.problem._feasibility import (
+    SAME_NUMBER,
+    ConstraintError,
+    check_reachable,
+)
 from skem.maxent.distribution.problem._features import Functions
 from skem.maxent.distribution.problem._problem import Problem
 from skem.maxent.distribution.problem._quadrature import Domain, PointDomain
@@ -98,7 +102,7 @@ def _check_dependence(problem: Problem, tau: NDArray, domain: Domain, white: Whi
         return
     _, b = problem.features.linear_map()
     size = np.abs(tau) + (np.abs(b) if isinstance(problem.features, Functions) else 0)
-    off = white.contradiction(tau) / (DEPENDENCE * white.deviation + SAME * size)
+    off = white.contradiction(tau) / (DEPENDENCE * white.deviation + SAME_NUMBER * size)
     if off.max() > 1:
         i = int(off.argmax())
         raise ConstraintError(

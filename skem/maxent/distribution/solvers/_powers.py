@@ -25,7 +25,7 @@ STANDARD = 1e-12  # E phi of Exp(1) or N(0, 1) is zero but for that rounding
 # the last, and the smallest, 4e-12 and 2e-7, are next to the boundary where the top power has none.
 TOP_LENGTHS = 4.0 ** -np.arange(20)
 BEFORE_SIZES = 4.0 ** -np.arange(12)
-SAME = 1e-10  # a moment that agrees with another one, in standard deviations
+SAME_MOMENT = 1e-10  # a moment that agrees with another one, in standard deviations
 
 
 def check_powers(problem: PowerProblem) -> None:
@@ -71,7 +71,7 @@ def powers_on_unbounded(problem: PowerProblem, domain: LineDomain) -> Solved:
         )
     theta = _pad(lower.theta, m)
     excess, deviation = _excess(problem, domain, theta)
-    agrees = np.abs(excess) <= SAME * deviation
+    agrees = np.abs(excess) <= SAME_MOMENT * deviation
     if agrees[below:].all():
         return _padded(problem, domain, theta, lower)
     if line and m % 2:

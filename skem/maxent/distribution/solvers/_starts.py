@@ -22,7 +22,7 @@ from skem.maxent.distribution.problem._quadrature import Domain, LineDomain, log
 from skem.maxent.distribution.problem._supports import Interval
 from skem.maxent.distribution.solvers._inequalities import admissible
 
-HUGE = 1e150  # a feature that is larger decides a tail on its own
+DECISIVE = 1e150  # a feature that is larger decides a tail on its own
 FARTHEST = 1e120  # distance beyond which no point is looked at: its square must be finite
 # Distances from the bulk at which tails are looked at, as powers of ten: densely up to 1e16, where
 # functions may still take turns, then sparsely up to 1e100, where the fastest one decides.
@@ -35,7 +35,7 @@ EXTREME = 1e150  # a factor beyond that, or below its inverse, is not tried
 # y between which the mass may be, off ends at which functions may be infinite.
 BULK = {"line": (-2, 2), "half line": (0.1, 2), "interval": (-0.9, 0.9)}
 N_BULK = 16  # points there
-LARGEST = (4.0, 64.0)  # multipliers, per unit spread of their function
+LARGEST_MULTIPLIERS = (4.0, 64.0)  # multipliers, per unit spread of their function
 
 
 def find_start(problem: Problem, domain: Domain) -> NDArray:
@@ -79,7 +79,7 @@ def _by_tails(problem: Problem, domain: LineDomain) -> NDArray | None:
     high = np.where(np.isfinite(constraints.lower), 1.0, 0.0)
     for cut in CUTS:
         rows, needed = _tails(problem.features, domain, spread, cut)
-        for largest in LARGEST:
+        for largest in LARGEST_MULTIPLIERS:
             lam = _combination(rows, needed, largest * low, largest * high) / spread
             if lam.any() and domain.nodes(A.T @ lam) is not None:
                 return _improved(problem, domain, A.T @ lam)
@@ -92,7 +92,7 @@ def _spread(features: Features, support: Interval) -> NDArray:
     y = np.linspace(*BULK[support.kind], N_BULK)
     with np.errstate(over="ignore", invalid="ignore"):
         spread = _values(features, center + scale * y).std(axis=0)
-    return np.where((spread > 0) & (spread < HUGE), spread, 1.0)
+    return np.where((spread > 0) & (spread < DECISIVE), spread, 1.0)
 
 
 def _values(features: Features, x: NDArray) -> NDArray:
@@ -133,7 +133,7 @@ def _tails(
         needed = np.log(distance / scale) + 2 * np.log(np.maximum(size, 1.0))
         if domain.log_base is not None:
             needed += domain.log_base(x)
-    use = np.isfinite(needed) & (size < HUGE)
+    use = np.isfinite(needed) & (size < DECISIVE)
     return f[use], needed[use]
 
 

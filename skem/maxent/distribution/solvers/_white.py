@@ -27,10 +27,10 @@ from skem.maxent.distribution.problem._quadrature import (
 )
 
 DEPENDENT = 1e-11  # eigenvalue of the correlation matrix below which a combination is constant
-CONSTANT = 1e-12  # standard deviation, relative to its size, of a function that is constant
+CONSTANT_FUNCTION = 1e-12  # standard deviation, relative to its size, of a constant one
 VISIBLE = 1e-18  # of the largest probability: nodes below it do not say how large functions are
 STALE = 1e2  # variances of psi beyond which, or below its inverse, they are made white anew
-ROUNDING = 1e-14  # of a multiplier, relative to the terms that it is the sum of
+CANCELLED = 1e-14  # of a multiplier, relative to the terms that it is the sum of
 
 
 class White(NamedTuple):
@@ -60,7 +60,7 @@ class White(NamedTuple):
         theta = W @ eta
         if not self.exact:
             return theta
-        return np.where(np.abs(theta) <= ROUNDING * (np.abs(W) @ np.abs(eta)), 0.0, theta)
+        return np.where(np.abs(theta) <= CANCELLED * (np.abs(W) @ np.abs(eta)), 0.0, theta)
 
     def contradiction(self, tau: NDArray) -> NDArray:
         """By how much constraints miss the linear dependences of phi."""
@@ -150,7 +150,7 @@ def whiten(domain: Domain, start: NDArray) -> White:
     if isinstance(domain, PointDomain) and domain.independent:
         M, M_inverse = _whitening(covariance)
         return White(mean, np.eye(k), M, M_inverse, M_inverse, deviation, M_inverse @ start, exact)
-    constant = deviation <= CONSTANT * size
+    constant = deviation <= CONSTANT_FUNCTION * size
     deviation = np.where(constant, 1.0, deviation)
     correlation = np.where(np.outer(constant, constant), 0.0, covariance)
     correlation = correlation / np.outer(deviation, deviation)
