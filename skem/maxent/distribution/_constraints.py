@@ -11,26 +11,12 @@ from numpy.typing import ArrayLike, NDArray
 from skem._input import refuse_masks_and_dates
 from skem.maxent.distribution._parameters import Parameters
 from skem.maxent.distribution.problem._feasibility import ConstraintError, Constraints
-from skem.maxent.distribution.problem._features import Features, Functions
+from skem.maxent.distribution.problem._features import Features
+from skem.maxent.distribution.problem._given_features import LARGEST_EXPONENT
 from skem.maxent.distribution.problem._problem import Problem
-from skem.maxent.distribution.problem._supports import LARGEST_NUMBER, Box, Interval, Points
-from skem.maxent.distribution.problem._units import (
-    box_units,
-    bulk_of_columns,
-    bulk_of_functions,
-    bulk_of_moments,
-    interval_units,
-    possible_values,
-    units_of_moments,
-)
+from skem.maxent.distribution.problem._supports import LARGEST_NUMBER
 
-LARGEST_EXPONENT = 300  # of 10, up to which powers of x and their sums are finite numbers
 CONSTANT_COLUMN = 1e-13  # standard deviation, relative to the size of x, that is only rounding
-
-
-def constraint_names(features: Features) -> tuple[str, ...]:
-    """The expectations in words."""
-    return tuple(features.name(i) for i in range(features.n_constraints))
 
 
 # ---------------------------------------------------------------------- from data
@@ -48,57 +34,38 @@ def from_data(parameters: Parameters, X: NDArray, weight: NDArray | None) -> Ite
             f"X has {X.shape[1]} columns, but support is about {support.n_columns}. Give the "
             "support of all columns: points as rows of a matrix, or a box with a pair a column."
         )
-    if isinstance(support, Interval):
+    if support.by_column:
         for j, x in enumerate(X.T):
-            yield _of_column(parameters, support, x, weight, j)
+            yield _of_column(parameters, x, weight, j)
         return
-    if isinstance(support, Points):
-        index = support.find(X)
-        if (index < 0).any():
-            raise ValueError(
-                f"X[{np.argmax(index < 0)}] = {X[np.argmax(index < 0)]} is not a point of support. "
-                "Add it to support, or leave the row out."
-            )
-        X = support.points[index]
-    else:
-        _check_inside((support.low <= X) & (support.high >= X), X, support)
-    center, scale = box_units(support)
-    if isinstance(support, Box):
-        features = parameters.make_features(center, scale)
-        yield _with_means(parameters, features, X, (X - center) / scale, weight, "X")
-        return
-    mean = np.average(X, axis=0, weights=weight)
-    deviation = np.sqrt(np.average((X - mean) ** 2, axis=0, weights=weight))
-    features = parameters.make_features(center, scale, mean, deviation)
-    y = (X - features.center) / features.scale
-    x = X[:, 0] if support.flat else X
-    seen = np.zeros(len(support.points), dtype=bool)
-    seen[index] = True
-    yield _with_means(parameters, features, x, y, weight, "X", seen)
+    rows, seen = support.locate(X)
+    mean = np.average(rows, axis=0, weights=weight)
+    deviation = np.sqrt(np.average((rows - mean) ** 2, axis=0, weights=weight))
+    features = parameters.features.for_data(support, mean, deviation)
+    y = (rows - features.center) / features.scale
+    yield _with_means(parameters, features, support.arguments(rows), y, weight, "X", seen)
 
 
-def _of_column(
-    parameters: Parameters, support: Interval, x: NDArray, weight: NDArray | None, j: int
-) -> Problem:
-    inside = (x >= support.low) & (x <= support.high)
-    _check_inside(inside, x, support, f"X[:, {j}]")
+def _of_column(parameters: Parameters, x: NDArray, weight: NDArray | None, j: int) -> Problem:
+    support = parameters.support
+    support.locate(x, f"X[:, {j}]")
     if np.abs(x).max() > LARGEST_NUMBER:
         raise ValueError(f"X[:, {j}] is too large for its powers. Change its units.")
     mean = float(np.average(x, weights=weight))
     deviation = float(np.sqrt(np.average((x - mean) ** 2, weights=weight)))
     size = float(np.abs(x).max())
     constant = deviation <= CONSTANT_COLUMN * size or deviation == 0
-    if constant and not (support.kind == "half line" and parameters.features == 1 and mean != 0):
+    exponential = support.kind == "half line" and parameters.features.is_mean and mean != 0
+    if constant and not exponential:
         raise ConstraintError(
             f"X[:, {j}] is constant ({mean:.6g}): no density on {support} has expectations of a "
             "single value. Drop the column, or give points as support."
         )
-    center, scale = interval_units(support, mean, deviation)
-    exponent = np.log10(max(size, 1))
-    if isinstance(parameters.features, int) and parameters.features * exponent > LARGEST_EXPONENT:
+    if parameters.features.exponent(max(size, 1)) > LARGEST_EXPONENT:
         raise ValueError(f"X[:, {j}] is too large for its powers. Change its units.")
-    features = parameters.make_features(center, scale, mean, deviation)
-    return _with_means(parameters, features, x, (x - center) / scale, weight, f"column {j} of X")
+    features = parameters.features.for_data(support, mean, deviation)
+    y = (x - features.center) / features.scale
+    return _with_means(parameters, features, x, y, weight, f"column {j} of X")
 
 
 def _with_means(
@@ -117,24 +84,11 @@ def _with_means(
         raise ValueError(
             f"{features.name(j)} is infinite at row {i} of X. Leave the row or the feature out."
         )
-    tau = np.average(values, axis=0, weights=weight)
-    if isinstance(features, Functions):
-        features = features.shifted(tau)
-        tau = np.average(values - tau, axis=0, weights=weight)
+    features, tau = features.at_means(values, weight)
     A, b = features.linear_map()
     raw = A @ tau + b
-    constraints = Constraints(raw, raw, (where,) * len(raw), constraint_names(features))
+    constraints = Constraints(raw, raw, (where,) * len(raw), features.names)
     return parameters.problem(features, constraints, tau, seen)
-
-
-def _check_inside(inside: NDArray, X: NDArray, support: Interval | Box, name: str = "X") -> None:
-    if not inside.all():
-        i = np.argwhere(~inside)[0]
-        where = f"row {i[0]}" if X.ndim == 1 else f"row {i[0]}, column {i[1]}"
-        raise ValueError(
-            f"{name} holds {X[tuple(i)]:.6g} ({where}), which is not in {support}. Make the "
-            "support larger, or leave the row out."
-        )
 
 
 # ---------------------------------------------------------------------- from given expectations
@@ -165,13 +119,14 @@ def read_constraints(
     if not arrays:
         raise ValueError("Give constraints: moments, or lower and upper bounds of them.")
     shape = next(iter(arrays.values())).shape
-    n = parameters.n_constraints
+    support = parameters.support
+    n = parameters.features.n_constraints(support)
     for name, values in arrays.items():
-        allowed = (n,) if parameters.support.n_columns is not None else (*shape[:-1], n)
+        allowed = (*shape[:-1], n) if support.by_column else (n,)
         if values.shape != shape or values.shape != allowed or values.ndim > 2:
             raise ValueError(
                 f"{name} has shape {values.shape}, expected ({n},), one number for each constraint"
-                + (f" or (n_columns, {n})." if parameters.support.n_columns is None else ".")
+                + (f" or (n_columns, {n})." if support.by_column else ".")
             )
     tau = arrays.get("moments", np.full(shape, np.nan))
     low = arrays.get("lower", np.full(shape, -np.inf))
@@ -218,31 +173,11 @@ def from_constraints(parameters: Parameters, given: Given) -> Iterator[Problem]:
             _parameter(a, b) + _at((*index, i))
             for i, (a, b) in enumerate(zip(low, high, strict=True))
         )
-
-        center: Any
-        scale: Any
-        center, scale = box_units(support)
-        bulk: tuple[Any, Any] = (np.nan, np.nan)
-        if isinstance(support, Interval):
-            center, scale = units_of_moments(parameters.n_powers, support, low, high, where)
-            bulk = bulk_of_moments(low, high) if (low == high).all() else bulk
-        elif isinstance(support, Points) and (low == high).all():
-            bulk = bulk_of_columns(parameters.n_powers, low)
-        if isinstance(parameters.features, int):
-            largest = max(np.abs(center).max(), np.abs(scale).max(), 1.0)
-            if not parameters.features * np.log10(largest) < LARGEST_EXPONENT:
-                raise ValueError("moments are too large for the powers. Change their units.")
-        features = parameters.make_features(center, scale, *bulk)
-        constraints = Constraints(low, high, where, constraint_names(features))
+        features = parameters.features.for_constraints(
+            support, low, high, where, parameters.log_base
+        )
+        constraints = Constraints(low, high, where, features.names)
         tau = None
-        if isinstance(features, Functions):
-            features = features.shifted(possible_values(low, high))
-            if (
-                isinstance(support, Interval)
-                and support.kind != "interval"
-                and parameters.log_base is None
-            ):
-                features = features.at(*bulk_of_functions(features, support))
         if constraints.equal.all():
             A, b = features.linear_map()
             tau = np.linalg.solve(A, low - b)

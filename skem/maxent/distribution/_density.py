@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from skem.maxent.distribution.problem._feasibility import Constraints
 from skem.maxent.distribution.problem._features import Features
 from skem.maxent.distribution.problem._problem import Problem
+from skem.maxent.distribution.problem._supports import Support
 from skem.maxent.distribution.solvers._minimise import Solved
 
 
@@ -28,6 +30,7 @@ class Density(ABC):
     """
 
     features: Features
+    support: Support
 
     def __init__(self, problem: Problem, solved: Solved, *, log_scale: float, log_mass: float):
         self.features, self.theta = problem.features, solved.theta
@@ -40,6 +43,10 @@ class Density(ABC):
         log_base, p = solved.state.nodes.log_base, solved.state.probability
         self.entropy = -log_ratio - float(p[p > 0] @ log_base[p > 0])
         self.divergence = log_ratio + log_mass
+
+    def attributes(self) -> dict[str, Any]:
+        """Attributes that a fit has only on such a support."""
+        return {}
 
     @abstractmethod
     def log_density(self, x: NDArray) -> NDArray:

@@ -19,7 +19,6 @@ from skem._validation import check_positive_integer, check_weights, unchanged_on
 from skem._warnings import warn_user
 from skem.maxent.distribution._constraints import from_constraints, from_data, read_constraints
 from skem.maxent.distribution._density import Density
-from skem.maxent.distribution._density_on_line import DensityOnLine
 from skem.maxent.distribution._fit import fitted_attributes
 from skem.maxent.distribution._parameters import Parameters, read_parameters
 from skem.maxent.distribution.problem._problem import Problem
@@ -194,7 +193,7 @@ class MaxEntDistribution(DensityMixin, BaseEstimator):
             weight = check_weights(sample_weight, X)
             if weight is not None:
                 X, weight = X[weight > 0], weight[weight > 0]
-            product = parameters.support.n_columns is None
+            product = parameters.support.by_column
             self._solve(from_data(parameters, X, weight), product=product)
         return self
 
@@ -270,7 +269,7 @@ class MaxEntDistribution(DensityMixin, BaseEstimator):
 
     @property
     def _is_product(self) -> bool:
-        return isinstance(self._densities[0], DensityOnLine)
+        return self._densities[0].support.by_column
 
     # ------------------------------------------------------------------ use
     def score_samples(self, X: ArrayLike) -> NDArray:

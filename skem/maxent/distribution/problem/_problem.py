@@ -28,7 +28,7 @@ class Problem:
     @property
     def is_unbounded(self) -> bool:
         """Whether not every exponent can be normalised."""
-        return isinstance(self.support, Interval) and self.support.kind != "interval"
+        return not self.support.is_bounded
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ interval r is the distance to the nearer end, positive from the lower and negati
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from skem._numbers import NOT_ZERO
 from skem.maxent.distribution.problem._feasibility import ConstraintError
 from skem.maxent.distribution.problem._features import REACH, Basis
-from skem.maxent.distribution.problem._supports import Box, Interval, Points
+from skem.maxent.distribution.problem._supports import Box, Interval, Points, Support
 
 ORDER = 16  # nodes of a panel: the rule is exact for polynomials up to degree 31
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(ORDER)
@@ -55,8 +56,24 @@ class Nodes(NamedTuple):
     error: float  # estimated, relative to the integral
 
 
-class PointDomain:
+class Domain(ABC):
+    """What is summed or integrated over."""
+
+    support: Support
+    is_sum = False  # whether it is a sum over points: exact, whatever theta, and cheap
+    independent = False  # whether no combination of the basis is known to be constant
+    exact_zeros = True  # whether multipliers that are only rounding must be zero
+
+    @abstractmethod
+    def nodes(self, theta: NDArray) -> Nodes | None:
+        """Nodes for the density with multipliers theta; None if it cannot be normalised."""
+
+
+class PointDomain(Domain):
     """A sum over points; ``independent`` if no combination of the basis is constant on them."""
+
+    support: Points
+    is_sum = True
 
     def __init__(self, support: Points, basis: NDArray, log_base: NDArray, *, independent: bool):
         n = len(basis)
@@ -68,12 +85,15 @@ class PointDomain:
         return self._nodes
 
 
-class LineDomain:
+class LineDomain(Domain):
     """An integral over an interval, a half line or the line."""
+
+    support: Interval
 
     def __init__(self, support: Interval, features: Basis, log_base: LogBase):
         self.support = support
         self.features = features
+        self.exact_zeros = features.exact_zeros
         self.log_base = log_base
         self.center, self.scale = float(features.center[0]), float(features.scale[0])
         self.edges = self._first_edges()
@@ -175,8 +195,10 @@ class LineDomain:
         return bool((rest < top - TAIL).all())
 
 
-class BoxDomain:
+class BoxDomain(Domain):
     """An integral over a box: the same panels along each side, as many as are needed."""
+
+    support: Box
 
     def __init__(
         self, support: Box, features: Basis, log_base: LogBase, n_panels: int = FIRST_PANELS_OF_BOX
@@ -214,9 +236,6 @@ class BoxDomain:
         if len(self._nodes.x) * 2 ** len(self.shape) > MAX_BOX_NODES:
             return None
         return BoxDomain(*self._make, n_panels=2 * self.n_panels)
-
-
-Domain = PointDomain | LineDomain | BoxDomain
 
 
 def normalised_nodes(domain: Domain, theta: NDArray) -> Nodes:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from skem.maxent.distribution.problem._feasibility import ConstraintError
 from skem.maxent.distribution.problem._features import Functions
-from skem.maxent.distribution.problem._supports import Interval, Points, Support
+from skem.maxent.distribution.problem._supports import Support
 
 SQUARE_ROUNDING = 1e-15  # relative, of the square of a mean: a variance below that is none
 
@@ -30,34 +30,12 @@ POINTS = 2 * np.linspace(-1, 1, 24) ** 3
 HALF_LINE_POINTS = np.exp(0.75 * POINTS - 0.5)  # distances from the end, between 0.14 and 2.7
 
 
-def interval_units(support: Interval, mean: float, deviation: float) -> tuple[float, float]:
-    """Center and scale of y; mean and deviation are NaN where not known."""
-    if support.kind == "interval":
-        return (support.low + support.high) / 2, (support.high - support.low) / 2
-    if support.kind == "line":
-        return (mean, deviation if deviation > 0 else 1.0) if np.isfinite(mean) else (0.0, 1.0)
-    end, sign = (support.low, 1.0) if np.isfinite(support.low) else (support.high, -1.0)
-    distance = abs(mean - end)
-    return end, sign * (distance if distance > 0 else 1.0)
-
-
-def box_units(support: Support) -> tuple[NDArray, NDArray]:
-    """Center and half range of each column."""
-    if isinstance(support, Points):
-        low, high = support.points.min(axis=0), support.points.max(axis=0)
-    else:
-        low, high = np.atleast_1d(support.low), np.atleast_1d(support.high)
-    with np.errstate(invalid="ignore"):
-        half = (high - low) / 2
-        return (low + high) / 2, np.where(half > 0, half, 1.0)
-
-
 def units_of_moments(
-    n_powers: int | None, support: Interval, low: NDArray, high: NDArray, where: tuple[str, ...]
+    n_powers: int, support: Support, low: NDArray, high: NDArray, where: tuple[str, ...]
 ) -> tuple[float, float]:
-    """Center and scale that constraints about powers suggest."""
-    if support.kind == "interval" or n_powers is None:
-        return interval_units(support, np.nan, np.nan)
+    """Center and scale that constraints about powers of one column suggest."""
+    if support.is_bounded:
+        return support.units()
     known = low == high
     mean = _representative(low[0], high[0])
     if support.kind == "half line":
@@ -68,7 +46,7 @@ def units_of_moments(
                 f"{where[0]}: E[x] = {mean:.10g} cannot hold on {support}: it must be {side} "
                 f"{end:.10g}. Correct the constraint or the support."
             )
-        return interval_units(support, mean, np.nan)
+        return support.units(mean)
     deviation = 1.0
     if n_powers >= 2:
         square = _representative(low[1], high[1])
@@ -85,15 +63,14 @@ def units_of_moments(
 
 def bulk_of_moments(low: NDArray, high: NDArray) -> tuple[float, float]:
     """Mean and standard deviation that the first two powers say; NaN where they are absurd."""
-    if len(low) < 2 or low[1] <= low[0] ** 2:
-        return np.nan, np.nan
+    with np.errstate(over="ignore"):  # a square that is infinite is absurd too
+        if len(low) < 2 or low[1] <= low[0] ** 2:
+            return np.nan, np.nan
     return float(low[0]), float(np.sqrt(low[1] - low[0] ** 2))
 
 
-def bulk_of_columns(n_powers: int | None, tau: NDArray) -> tuple[NDArray, NDArray]:
+def bulk_of_columns(n_powers: int, tau: NDArray) -> tuple[NDArray, NDArray]:
     """The same for each column of points."""
-    if n_powers is None:
-        return np.array(np.nan), np.array(np.nan)
     rows = tau.reshape(-1, n_powers)
     if n_powers == 1:
         return rows[:, 0], np.full(len(rows), np.nan)
@@ -115,7 +92,7 @@ def _representative(low: float, high: float) -> float:
     return float((low + high) / 2)
 
 
-def bulk_of_functions(features: Functions, support: Interval) -> tuple[float, float]:
+def bulk_of_functions(features: Functions, support: Support) -> tuple[float, float]:
     """Center and scale at which functions are as large as the constraints say, without a base.
 
     Of distributions on center + [-2, 2] scale (on a half line, of the logarithm of the distance to
@@ -145,9 +122,7 @@ def bulk_of_functions(features: Functions, support: Interval) -> tuple[float, fl
     off = _misfit(features, fine, y)
     if off.min() < least:
         best, least = tuple(fine[off.argmin()].tolist()), off.min()
-    return (
-        best if least < GOOD * features.n_constraints else interval_units(support, np.nan, np.nan)
-    )
+    return best if least < GOOD * features.n_constraints else support.units()
 
 
 def _misfit(features: Functions, grid: NDArray, y: NDArray) -> NDArray:

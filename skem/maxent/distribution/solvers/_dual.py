@@ -22,7 +22,7 @@ from scipy.linalg import cho_factor, cho_solve
 
 from skem._numbers import NOT_ZERO
 from skem.maxent.distribution.problem._feasibility import Constraints
-from skem.maxent.distribution.problem._quadrature import Domain, PointDomain, log_integrand
+from skem.maxent.distribution.problem._quadrature import Domain, log_integrand
 from skem.maxent.distribution.solvers._white import (
     Moments,
     White,
@@ -94,7 +94,7 @@ def newton(
     eta = white.start
     state = required_moments(domain, white, eta)
     n_iter = n_short = 0
-    integrates = not isinstance(domain, PointDomain)  # each step is costly
+    integrates = not domain.is_sum  # each step is costly
     best: DualFit | None = None
     least = np.inf
     while True:
@@ -231,8 +231,7 @@ def _line_search(
         found = longer
     if found[2] < SHORT:
         low, high = found[2], 2 * found[2]
-        cheap = isinstance(domain, PointDomain)
-        for _ in range(MAX_BISECTIONS_ON_POINTS if cheap else MAX_BISECTIONS):
+        for _ in range(MAX_BISECTIONS_ON_POINTS if domain.is_sum else MAX_BISECTIONS):
             if not is_steep(found):
                 break
             middle = attempt((low + high) / 2)

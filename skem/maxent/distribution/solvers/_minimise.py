@@ -12,10 +12,8 @@ from skem.maxent.distribution.problem._feasibility import (
     ConstraintError,
     check_reachable,
 )
-from skem.maxent.distribution.problem._features import Functions
 from skem.maxent.distribution.problem._problem import Problem
-from skem.maxent.distribution.problem._quadrature import Domain, PointDomain
-from skem.maxent.distribution.problem._supports import Box, Interval
+from skem.maxent.distribution.problem._quadrature import Domain
 from skem.maxent.distribution.solvers._dual import DualFit, are_within, newton
 from skem.maxent.distribution.solvers._inequalities import newton_with_bounds
 from skem.maxent.distribution.solvers._starts import find_start
@@ -98,10 +96,10 @@ def _minimise_with_bounds(
 
 def _check_dependence(problem: Problem, tau: NDArray, domain: Domain, white: White) -> None:
     """Constraints about functions that depend on each other must agree."""
-    if isinstance(domain, PointDomain) and domain.independent:
+    if domain.independent:
         return
     _, b = problem.features.linear_map()
-    size = np.abs(tau) + (np.abs(b) if isinstance(problem.features, Functions) else 0)
+    size = np.abs(tau) + (np.abs(b) if problem.features.has_rounding_of_f else 0)
     off = white.contradiction(tau) / (DEPENDENCE * white.deviation + SAME_NUMBER * size)
     if off.max() > 1:
         i = int(off.argmax())
@@ -132,7 +130,7 @@ def _conclude(problem: Problem, domain: Domain, fit: DualFit, multipliers: NDArr
     mean = fit.moments.probability @ fit.moments.nodes.basis
     constant = float(theta @ white.mean - multipliers @ (A @ white.mean + b))
     form = None
-    if isinstance(problem.support, Interval | Box) and problem.log_base is None:
+    if not domain.is_sum and problem.log_base is None:
         flat = np.abs(fit.eta).max(initial=0.0) < FLAT
         form = "uniform" if flat and not problem.is_unbounded else None
     return Solved(
@@ -145,7 +143,7 @@ def _explain(problem: Problem, domain: Domain, fit: DualFit) -> None:
     """Raise an error unless a density was found that only needs more iterations."""
     constraints = problem.constraints
     said = "; ".join(constraints.said(i) for i in range(len(constraints.lower)))
-    if isinstance(domain, PointDomain):
+    if domain.is_sum:
         if fit.status == "stalled":
             raise ConstraintError(
                 f"No distribution on {problem.support} was found that meets {said}: the "
@@ -180,5 +178,5 @@ def _grid(problem: Problem) -> NDArray:
     y = -np.cos(np.linspace(0, np.pi, GRIDS[d - 1]))[1:-1]
     rows = np.stack(np.meshgrid(*[y] * d, indexing="ij"), axis=-1).reshape(-1, d)
     x = features.center + features.scale * rows
-    basis = features.of(x[:, 0] if isinstance(support, Interval) else x, rows)
+    basis = features.of(support.arguments(x), rows)
     return basis[np.isfinite(basis).all(axis=1)]

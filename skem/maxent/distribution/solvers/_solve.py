@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import singledispatch
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,10 +16,9 @@ from skem.maxent.distribution.problem._feasibility import (
     cone_of_equalities,
     possible_points,
 )
-from skem.maxent.distribution.problem._features import Powers
 from skem.maxent.distribution.problem._problem import PowerProblem, Problem
 from skem.maxent.distribution.problem._quadrature import BoxDomain, LineDomain, PointDomain
-from skem.maxent.distribution.problem._supports import Box, Points
+from skem.maxent.distribution.problem._supports import Box, Interval, Points, Support
 from skem.maxent.distribution.solvers._minimise import Solved, minimise
 from skem.maxent.distribution.solvers._powers import check_powers, powers_on_unbounded
 
@@ -35,20 +36,36 @@ def maximise_entropy(problem: Problem) -> Solved:
     ConstraintError
         If there is none.
     """
-    support = problem.support
-    if isinstance(support, Points):
-        return _on_points(problem, support)
-    if isinstance(support, Box):
-        return _on_box(problem, BoxDomain(support, problem.features, problem.log_base))
-    domain = LineDomain(support, problem.features, problem.log_base)
-    if isinstance(problem, PowerProblem):
-        check_powers(problem)
-        if problem.is_unbounded and problem.log_base is None:
-            return powers_on_unbounded(problem, domain)
+    return _on(problem.support, problem)
+
+
+@singledispatch
+def _on(support: Support, problem: Problem) -> Solved:
+    """A solver for each kind of support, registered below."""
+    raise NotImplementedError(f"No solver is registered for {support}.")
+
+
+@_on.register
+def _on_interval(support: Interval, problem: Problem) -> Solved:
+    return _on_line(problem, LineDomain(support, problem.features, problem.log_base))
+
+
+@singledispatch
+def _on_line(problem: Problem, domain: LineDomain) -> Solved:
+    """A solver for each kind of problem on an interval, a half line or the line."""
     return minimise(problem, domain)
 
 
-def _on_points(problem: Problem, support: Points) -> Solved:
+@_on_line.register
+def _powers_on_line(problem: PowerProblem, domain: LineDomain) -> Solved:
+    check_powers(problem)
+    if problem.is_unbounded and problem.log_base is None:
+        return powers_on_unbounded(problem, domain)
+    return minimise(problem, domain)
+
+
+@_on.register
+def _on_points(support: Points, problem: Problem) -> Solved:
     """A face of the convex hull is found by linear programming, and its limit distribution."""
     x, features = support.x, problem.features
     y = (support.points - features.center) / features.scale
@@ -158,14 +175,15 @@ def _possible(problem: Problem, basis: NDArray, f: NDArray, use: NDArray) -> NDA
     if problem.tau is None:
         return possible_points(cone_of_bounds(f, problem.constraints))
     known = None if problem.seen is None else problem.seen[use]
-    if isinstance(problem.features, Powers):
-        return possible_points(cone_of_equalities(basis, problem.tau), known)
-    return possible_points(cone_of_equalities(f, problem.constraints.lower), known)
+    if problem.features.has_rounding_of_f:
+        return possible_points(cone_of_equalities(f, problem.constraints.lower), known)
+    return possible_points(cone_of_equalities(basis, problem.tau), known)
 
 
-def _on_box(problem: Problem, first: BoxDomain) -> Solved:
+@_on.register
+def _on_box(support: Box, problem: Problem) -> Solved:
     """Twice as many nodes a side, until that changes nothing."""
-    domain: BoxDomain | None = first
+    domain: BoxDomain | None = BoxDomain(support, problem.features, problem.log_base)
     before = None
     while domain is not None:
         solved = minimise(problem, domain)

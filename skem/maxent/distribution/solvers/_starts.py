@@ -16,10 +16,10 @@ from scipy.optimize import linprog
 from scipy.special import logsumexp
 
 from skem.maxent.distribution.problem._feasibility import ConstraintError
-from skem.maxent.distribution.problem._features import Features, Functions, Powers
+from skem.maxent.distribution.problem._features import Features
 from skem.maxent.distribution.problem._problem import Problem
-from skem.maxent.distribution.problem._quadrature import Domain, LineDomain, log_integrand
-from skem.maxent.distribution.problem._supports import Interval
+from skem.maxent.distribution.problem._quadrature import Domain, LogBase, log_integrand
+from skem.maxent.distribution.problem._supports import Support
 from skem.maxent.distribution.solvers._inequalities import admissible
 
 DECISIVE = 1e150  # a feature that is larger decides a tail on its own
@@ -53,16 +53,14 @@ def find_start(problem: Problem, domain: Domain) -> NDArray:
         )
         if domain.nodes(start) is not None:
             return start
-    if isinstance(features, Powers):
-        A, _ = features.linear_map()
-        for start in features.starts():
-            lam = np.linalg.solve(A.T, start)
-            if admissible(lam, problem.constraints) and domain.nodes(start) is not None:
-                return start
-    if isinstance(domain, LineDomain):
-        found = _by_tails(problem, domain)
-        if found is not None:
-            return found
+    A, _ = features.linear_map()
+    for start in features.starts():
+        lam = np.linalg.solve(A.T, start)
+        if admissible(lam, problem.constraints) and domain.nodes(start) is not None:
+            return start
+    found = _by_tails(problem, domain)
+    if found is not None:
+        return found
     said = "; ".join(problem.constraints.said(i) for i in range(features.n_constraints))
     raise ConstraintError(
         f"No distribution of largest entropy on {problem.support} was found: with {said} alone, "
@@ -72,13 +70,14 @@ def find_start(problem: Problem, domain: Domain) -> NDArray:
     )
 
 
-def _by_tails(problem: Problem, domain: LineDomain) -> NDArray | None:
-    spread = _spread(problem.features, domain.support)
+def _by_tails(problem: Problem, domain: Domain) -> NDArray | None:
+    """Multipliers found by the tails of the functions and the base, of one column."""
+    spread = _spread(problem.features, problem.support)
     constraints, A = problem.constraints, problem.features.linear_map()[0]
     low = np.where(np.isfinite(constraints.upper), -1.0, 0.0)
     high = np.where(np.isfinite(constraints.lower), 1.0, 0.0)
     for cut in CUTS:
-        rows, needed = _tails(problem.features, domain, spread, cut)
+        rows, needed = _tails(problem.features, problem.support, problem.log_base, spread, cut)
         for largest in LARGEST_MULTIPLIERS:
             lam = _combination(rows, needed, largest * low, largest * high) / spread
             if lam.any() and domain.nodes(A.T @ lam) is not None:
@@ -86,7 +85,7 @@ def _by_tails(problem: Problem, domain: LineDomain) -> NDArray | None:
     return None
 
 
-def _spread(features: Features, support: Interval) -> NDArray:
+def _spread(features: Features, support: Support) -> NDArray:
     """How each function spreads where the mass may be; one where that cannot be told."""
     center, scale = float(features.center[0]), float(features.scale[0])
     y = np.linspace(*BULK[support.kind], N_BULK)
@@ -101,21 +100,18 @@ def _values(features: Features, x: NDArray) -> NDArray:
     x = np.append(x, center + scale)
     y = (x - center) / scale
     with np.errstate(all="ignore"):
-        if isinstance(features, Functions):
-            f = features.shifted(np.zeros(features.n_constraints)).of(x, y)
-        else:
-            f = features.of(x, y) @ features.linear_map()[0].T
+        f = features.up_to_constants(x, y)
         return f[:-1] - f[-1]
 
 
 def _tails(
-    features: Features, domain: LineDomain, spread: NDArray, cut: float
+    features: Features, support: Support, log_base: LogBase, spread: NDArray, cut: float
 ) -> tuple[NDArray, NDArray]:
     """Functions at points far out, in units of their spread, and what the exponent must exceed."""
     dense = np.arange(cut, DENSE_UNTIL, SOON)
     sparse = np.arange(max(cut, DENSE_UNTIL), LAST, LATER)
     far = 10.0 ** np.concatenate([dense, sparse])
-    support, center, scale = domain.support, domain.center, abs(domain.scale)
+    center, scale = float(features.center[0]), abs(float(features.scale[0]))
     if support.kind == "line":
         distance = np.concatenate([scale * far, scale * far])
         x = center + np.concatenate([scale * far, -scale * far])
@@ -131,8 +127,8 @@ def _tails(
     size = np.abs(f).max(axis=1, initial=0.0)
     with np.errstate(all="ignore"):
         needed = np.log(distance / scale) + 2 * np.log(np.maximum(size, 1.0))
-        if domain.log_base is not None:
-            needed += domain.log_base(x)
+        if log_base is not None:
+            needed += log_base(x)
     use = np.isfinite(needed) & (size < DECISIVE)
     return f[use], needed[use]
 
@@ -155,7 +151,7 @@ def _combination(rows: NDArray, needed: NDArray, low: NDArray, high: NDArray) ->
     return result.x[:-1]
 
 
-def _improved(problem: Problem, domain: LineDomain, start: NDArray) -> NDArray:
+def _improved(problem: Problem, domain: Domain, start: NDArray) -> NDArray:
     """Multiples with a smaller dual, of all multipliers and of each, for equalities.
 
     Magnitudes are what a start can be wrong in by much, as that of exp(-x) is where the mass is far

@@ -16,12 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skem._numbers import NOT_ZERO
-from skem.maxent.distribution.problem._features import Functions
 from skem.maxent.distribution.problem._quadrature import (
     Domain,
-    LineDomain,
     Nodes,
-    PointDomain,
     log_integrand,
     normalised_nodes,
 )
@@ -141,13 +138,11 @@ def whiten(domain: Domain, start: NDArray) -> White:
     centered = nodes.basis - mean
     covariance = (p[:, None] * centered).T @ centered
     deviation = np.sqrt(np.diag(covariance))
-    everywhere = (
-        nodes.basis if isinstance(domain, PointDomain) else nodes.basis[p > VISIBLE * p.max()]
-    )
+    everywhere = nodes.basis if domain.is_sum else nodes.basis[p > VISIBLE * p.max()]
     size = np.abs(everywhere).max(axis=0, initial=0.0)
     k = len(mean)
-    exact = not (isinstance(domain, LineDomain) and isinstance(domain.features, Functions))
-    if isinstance(domain, PointDomain) and domain.independent:
+    exact = domain.exact_zeros
+    if domain.independent:
         M, M_inverse = _whitening(covariance)
         return White(mean, np.eye(k), M, M_inverse, M_inverse, deviation, M_inverse @ start, exact)
     constant = deviation <= CONSTANT_FUNCTION * size
