@@ -206,6 +206,35 @@ def test_what_fit_moments_refuses_and_leaves_as_it_was(case):
     assert all(vars(estimator)[name] is before[name] for name in before)
 
 
+BAD_SECOND_COLUMN = {
+    "off": ({"support": (0, 1)}, [0.2, 1.5], r"X\[:, 1\] holds 1.5 \(row 1\)"),
+    "constant": ({}, [3, 3], r"X\[:, 1\] is constant"),
+    "too large": ({"features": 3}, [1, 1e120], r"X\[:, 1\] is too large"),
+    "infinite": (
+        {"features": [np.log], "support": (0, 1)},
+        [0.2, 0],
+        r"E\[log\] is infinite at row 1",
+    ),
+    "variance": ({}, [0, -1], r"moments\[1, 1\]: E\[x\^2\] = -1 cannot hold"),
+    "mean": ({"support": (0, INF)}, [-1, 2], r"moments\[1, 0\]: E\[x\] = -1 cannot hold"),
+    "moments": ({"support": (0, 1)}, [0.5, 0.2], r"moments\[1, 1\]: E\[x\^2\] = 0.2 cannot hold"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_SECOND_COLUMN)
+def test_every_column_is_checked_before_the_first_is_solved(case, monkeypatch):
+    params, second, message = BAD_SECOND_COLUMN[case]
+    estimator = MaxEntDistribution(**params)
+    solved = []
+    monkeypatch.setattr("skem.maxent.distribution._fit.maximise_entropy", solved.append)
+    given = "moments" in message
+    fit = estimator.fit_moments if given else estimator.fit
+    columns = [[0.5, 0.3], second]
+    with pytest.raises(ValueError, match=message):
+        fit(columns if given else np.transpose(columns))
+    assert not solved
+
+
 @pytest.mark.parametrize("method", ["score_samples", "score", "expectation", "sample"])
 def test_not_fitted(method):
     with pytest.raises(NotFittedError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,7 +19,7 @@ CONSTANT_COLUMN = 1e-13  # standard deviation, relative to the size of x, that i
 
 
 # ---------------------------------------------------------------------- from data
-def from_data(parameters: Parameters, X: NDArray, weight: NDArray | None) -> Iterator[Problem]:
+def from_data(parameters: Parameters, X: NDArray, weight: NDArray | None) -> list[Problem]:
     """The problems whose constraints are weighted means over rows; one a column on an interval.
 
     Raises
@@ -35,15 +34,13 @@ def from_data(parameters: Parameters, X: NDArray, weight: NDArray | None) -> Ite
             "support of all columns: points as rows of a matrix, or a box with a pair a column."
         )
     if support.by_column:
-        for j, x in enumerate(X.T):
-            yield _of_column(parameters, x, weight, j)
-        return
+        return [_of_column(parameters, x, weight, j) for j, x in enumerate(X.T)]
     rows, seen = support.locate(X)
     mean = np.average(rows, axis=0, weights=weight)
     deviation = np.sqrt(np.average((rows - mean) ** 2, axis=0, weights=weight))
     features = parameters.features.for_data(support, mean, deviation)
     y = (rows - features.center) / features.scale
-    yield _with_means(parameters, features, support.arguments(rows), y, weight, "X", seen)
+    return [_with_means(parameters, features, support.arguments(rows), y, weight, "X", seen)]
 
 
 def _of_column(parameters: Parameters, x: NDArray, weight: NDArray | None, j: int) -> Problem:
@@ -163,9 +160,16 @@ def _at(index: Any) -> str:
     return "[" + ", ".join(str(int(i)) for i in index) + "]"
 
 
-def from_constraints(parameters: Parameters, given: Given) -> Iterator[Problem]:
-    """The problems with given constraints; one a row of them on an interval."""
+def from_constraints(parameters: Parameters, given: Given) -> list[Problem]:
+    """The problems with given constraints; one a row of them on an interval.
+
+    Raises
+    ------
+    ValueError
+        If constraints contradict the support, or are too large.
+    """
     support = parameters.support
+    problems = []
     rows = zip(np.atleast_2d(given.lower), np.atleast_2d(given.upper), strict=True)
     for j, (low, high) in enumerate(rows):
         index = () if given.lower.ndim == 1 else (j,)
@@ -181,4 +185,5 @@ def from_constraints(parameters: Parameters, given: Given) -> Iterator[Problem]:
         if constraints.equal.all():
             A, b = features.linear_map()
             tau = np.linalg.solve(A, low - b)
-        yield parameters.problem(features, constraints, tau)
+        problems.append(parameters.problem(features, constraints, tau))
+    return problems

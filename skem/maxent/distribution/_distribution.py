@@ -245,7 +245,7 @@ class MaxEntDistribution(DensityMixin, BaseEstimator):
     def _parsed_parameters(self) -> Parameters:
         return read_parameters(self.features, self.support, self.base, self.tol, self.max_iter)
 
-    def _solve(self, problems: Iterable[Problem], *, product: bool) -> None:
+    def _solve(self, problems: list[Problem], *, product: bool) -> None:
         attributes = fitted_attributes(problems, product=product)
         for name in ("points_", "probabilities_"):
             self.__dict__.pop(name, None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import singledispatch
 from typing import Any
 
@@ -24,7 +23,7 @@ from skem.maxent.distribution.solvers._minimise import Solved
 from skem.maxent.distribution.solvers._solve import maximise_entropy
 
 
-def fitted_attributes(problems: Iterable[Problem], *, product: bool) -> dict[str, Any]:
+def fitted_attributes(problems: list[Problem], *, product: bool) -> dict[str, Any]:
     """Attributes, and the densities as one of them; those of columns on their own are stacked.
 
     Raises

@@ -31,10 +31,18 @@ class Parameters(NamedTuple):
         tau: NDArray | None = None,
         seen: NDArray | None = None,
     ) -> Problem:
-        """The problem of one column, or of all columns together."""
+        """The problem of one column, or of all columns together.
+
+        Raises
+        ------
+        ConstraintError
+            If its constraints cannot hold, as far as that can be told without a fit.
+        """
         support, log_base, tol, max_iter = self.support, self.log_base, self.tol, self.max_iter
         make = self.features.problem_class(support, tau)
-        return make(support, features, log_base, constraints, tau, tol, max_iter, seen)
+        problem = make(support, features, log_base, constraints, tau, tol, max_iter, seen)
+        problem.check()
+        return problem
 
 
 def read_parameters(

@@ -1,4 +1,4 @@
-"""Powers as constraints: which moments a density can have, and whether a maximum is attained."""
+"""Powers as constraints on a half line or the line, where a maximum need not be attained."""
 
 from __future__ import annotations
 
@@ -9,11 +9,7 @@ from numpy.polynomial import Polynomial
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
-from skem.maxent.distribution.problem._feasibility import (
-    ConstraintError,
-    check_moment_sequence,
-    moment_range,
-)
+from skem.maxent.distribution.problem._feasibility import ConstraintError
 from skem.maxent.distribution.problem._problem import PowerProblem
 from skem.maxent.distribution.problem._quadrature import LineDomain, log_integrand
 from skem.maxent.distribution.solvers._minimise import Solved, minimise
@@ -26,27 +22,6 @@ STANDARD = 1e-12  # E phi of Exp(1) or N(0, 1) is zero but for that rounding
 TOP_LENGTHS = 4.0 ** -np.arange(20)
 BEFORE_SIZES = 4.0 ** -np.arange(12)
 SAME_MOMENT = 1e-10  # a moment that agrees with another one, in standard deviations
-
-
-def check_powers(problem: PowerProblem) -> None:
-    """Raise an error that names the first power whose moment no density can have."""
-    features, tau, constraints = problem.features, problem.tau, problem.constraints
-    moments_of_z = features.power_moments(tau)
-    k = check_moment_sequence(moments_of_z, features.ends)
-    if not k:
-        return
-    ends = np.array(moment_range(moments_of_z[:k], features.ends)) - moments_of_z[k]
-    low, high = sorted(constraints.lower[k - 1] + features.unit**k * ends)
-    between = f"between {low:.10g} and {high:.10g}"
-    if np.isinf(high):
-        between = f"larger than {low:.10g}"
-    elif np.isinf(low):
-        between = f"smaller than {high:.10g}"
-    given = ":" if k == 1 else ", given the lower powers:"
-    raise ConstraintError(
-        f"{constraints.said(k - 1)} cannot hold for a density on {problem.support}{given} "
-        f"{constraints.name[k - 1]} must be {between}. Correct this constraint, or leave it out."
-    )
 
 
 def powers_on_unbounded(problem: PowerProblem, domain: LineDomain) -> Solved:

@@ -20,7 +20,7 @@ from skem.maxent.distribution.problem._problem import PowerProblem, Problem
 from skem.maxent.distribution.problem._quadrature import BoxDomain, LineDomain, PointDomain
 from skem.maxent.distribution.problem._supports import Box, Interval, Points, Support
 from skem.maxent.distribution.solvers._minimise import Solved, minimise
-from skem.maxent.distribution.solvers._powers import check_powers, powers_on_unbounded
+from skem.maxent.distribution.solvers._powers import powers_on_unbounded
 
 TINY = 1e-8  # probability that may be that of a point which vanishes in the limit
 FLOOR_ROUNDING = 1e-9  # nats: rounding of a dual that is as low as the least log of the base
@@ -58,7 +58,6 @@ def _on_line(problem: Problem, domain: LineDomain) -> Solved:
 
 @_on_line.register
 def _powers_on_line(problem: PowerProblem, domain: LineDomain) -> Solved:
-    check_powers(problem)
     if problem.is_unbounded and problem.log_base is None:
         return powers_on_unbounded(problem, domain)
     return minimise(problem, domain)
