@@ -31,7 +31,7 @@ def test_columns_on_a_half_line_are_a_product_of_exponentials():
 
 
 def test_points_are_described_together():
-    """Facts about both columns and their product, fitted to counts: the loglinear model."""
+    """Constraints about both columns and their product, fitted to counts: the loglinear model."""
     rng = np.random.default_rng(1)
     points = np.array([[i, j] for i in range(3) for j in range(2)], dtype=float)
     rows = points[rng.choice(6, 200, p=[0.3, 0.1, 0.1, 0.2, 0.05, 0.25])]
@@ -77,7 +77,7 @@ def test_the_density_is_zero_off_the_support():
 
 # ---------------------------------------------------------------------- draws
 @pytest.mark.parametrize(
-    ("features", "support", "facts"),
+    ("features", "support", "constraints"),
     [
         (2, (-INF, INF), [3, 13]),
         (1, (2, INF), [3]),
@@ -89,8 +89,8 @@ def test_the_density_is_zero_off_the_support():
         ([lambda x: x, np.log], (0, INF), [0.6, -2.8]),
     ],
 )
-def test_draws_follow_the_density(features, support, facts):
-    fitted = MaxEntDistribution(features, support=support, random_state=0).fit_moments(facts)
+def test_draws_follow_the_density(features, support, constraints):
+    fitted = MaxEntDistribution(features, support=support, random_state=0).fit_moments(constraints)
     draws = fitted.sample(2000)
     assert draws.shape == (2000, 1)
     x = np.sort(draws[:, 0])
@@ -185,7 +185,7 @@ def test_what_fit_refuses(case):
     assert set(vars(estimator)) == set(estimator.get_params())
 
 
-BAD_FACTS = {
+BAD_CONSTRAINTS = {
     "none": ({}, "Give constraints: moments, or lower and upper"),
     "shape": ({"moments": [1, 2, 3]}, r"moments has shape \(3,\), expected \(2,\)"),
     "shapes": ({"lower": [1, 2], "upper": [[1, 2]]}, r"upper has shape \(1, 2\)"),
@@ -195,15 +195,44 @@ BAD_FACTS = {
 }
 
 
-@pytest.mark.parametrize("case", BAD_FACTS)
+@pytest.mark.parametrize("case", BAD_CONSTRAINTS)
 def test_what_fit_moments_refuses_and_leaves_as_it_was(case):
-    facts, message = BAD_FACTS[case]
+    constraints, message = BAD_CONSTRAINTS[case]
     estimator = MaxEntDistribution().fit(X)
     before = dict(vars(estimator))
     with pytest.raises(ValueError, match=message):
-        estimator.fit_moments(**facts)
+        estimator.fit_moments(**constraints)
     assert vars(estimator).keys() == before.keys()
     assert all(vars(estimator)[name] is before[name] for name in before)
+
+
+BAD_SECOND_COLUMN = {
+    "off": ({"support": (0, 1)}, [0.2, 1.5], r"X\[:, 1\] holds 1.5 \(row 1\)"),
+    "constant": ({}, [3, 3], r"X\[:, 1\] is constant"),
+    "too large": ({"features": 3}, [1, 1e120], r"X\[:, 1\] is too large"),
+    "infinite": (
+        {"features": [np.log], "support": (0, 1)},
+        [0.2, 0],
+        r"E\[log\] is infinite at row 1",
+    ),
+    "variance": ({}, [0, -1], r"moments\[1, 1\]: E\[x\^2\] = -1 cannot hold"),
+    "mean": ({"support": (0, INF)}, [-1, 2], r"moments\[1, 0\]: E\[x\] = -1 cannot hold"),
+    "moments": ({"support": (0, 1)}, [0.5, 0.2], r"moments\[1, 1\]: E\[x\^2\] = 0.2 cannot hold"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_SECOND_COLUMN)
+def test_every_column_is_checked_before_the_first_is_solved(case, monkeypatch):
+    params, second, message = BAD_SECOND_COLUMN[case]
+    estimator = MaxEntDistribution(**params)
+    solved = []
+    monkeypatch.setattr("skem.maxent.distribution._fit.maximise_entropy", solved.append)
+    given = "moments" in message
+    fit = estimator.fit_moments if given else estimator.fit
+    columns = [[0.5, 0.3], second]
+    with pytest.raises(ValueError, match=message):
+        fit(columns if given else np.transpose(columns))
+    assert not solved
 
 
 @pytest.mark.parametrize("method", ["score_samples", "score", "expectation", "sample"])

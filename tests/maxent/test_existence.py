@@ -1,4 +1,4 @@
-"""Facts that cannot hold, or under which no largest entropy is attained."""
+"""Constraints that cannot hold, or under which no largest entropy is attained."""
 
 import numpy as np
 import pytest
@@ -39,16 +39,16 @@ IMPOSSIBLE = {
 
 
 @pytest.mark.parametrize("case", IMPOSSIBLE)
-def test_an_error_says_which_fact_and_why(case):
-    features, support, facts, message = IMPOSSIBLE[case]
+def test_an_error_says_which_constraint_and_why(case):
+    features, support, constraints, message = IMPOSSIBLE[case]
     estimator = MaxEntDistribution(features, support=support)
     with pytest.raises(ValueError, match=message):
-        estimator.fit_moments(**facts)
+        estimator.fit_moments(**constraints)
     assert set(vars(estimator)) == set(estimator.get_params())
 
 
 @pytest.mark.parametrize(
-    ("features", "support", "facts", "multipliers"),
+    ("features", "support", "constraints", "multipliers"),
     [
         (4, LINE, [0, 1, 0, 3], [0, 0.5, 0, 0]),
         (3, LINE, [0, 1, 0], [0, 0.5, 0]),
@@ -56,13 +56,13 @@ def test_an_error_says_which_fact_and_why(case):
         (3, HALF, [2, 8, 48], [0.5, 0, 0]),
     ],
 )
-def test_a_fact_that_the_others_imply_is_no_news(features, support, facts, multipliers):
-    fitted = MaxEntDistribution(features, support=support).fit_moments(facts)
+def test_a_constraint_that_the_others_imply_is_no_news(features, support, constraints, multipliers):
+    fitted = MaxEntDistribution(features, support=support).fit_moments(constraints)
     np.testing.assert_allclose(fitted.multipliers_, multipliers, atol=1e-12)
 
 
 @pytest.mark.parametrize(
-    ("features", "support", "facts"),
+    ("features", "support", "constraints"),
     [
         (4, LINE, [0, 1, 0, 1.5]),
         (4, LINE, [0, 1, 0.5, 3.5]),
@@ -73,13 +73,13 @@ def test_a_fact_that_the_others_imply_is_no_news(features, support, facts, multi
         (8, UNIT, [1 / 2, 0.3, 0.2, 1 / 7, 3 / 28, 1 / 12, 1 / 15, 3 / 55]),  # those of Beta(2, 2)
     ],
 )
-def test_powers_that_have_a_maximum(features, support, facts):
-    fitted = MaxEntDistribution(features, support=support).fit_moments(facts)
-    np.testing.assert_allclose(fitted.moments_, facts, rtol=1e-9, atol=1e-9)
+def test_powers_that_have_a_maximum(features, support, constraints):
+    fitted = MaxEntDistribution(features, support=support).fit_moments(constraints)
+    np.testing.assert_allclose(fitted.moments_, constraints, rtol=1e-9, atol=1e-9)
     assert fitted.converged_
 
 
-def test_facts_on_a_face_have_their_limit():
+def test_constraints_on_a_face_have_their_limit():
     die = MaxEntDistribution(1, support=DIE).fit_moments([6])
     assert die.boundary_
     np.testing.assert_array_equal(die.probabilities_, [0, 0, 0, 0, 0, 1])
@@ -88,7 +88,7 @@ def test_facts_on_a_face_have_their_limit():
 
 
 def test_a_face_with_several_points():
-    """No mass but on the first row of a table: the rest of the facts decide there."""
+    """No mass but on the first row of a table: the rest of the constraints decide there."""
     table = [[i, j] for i in range(3) for j in range(3)]
     fitted = MaxEntDistribution(1, support=table).fit_moments([0, 1.5])
     line = MaxEntDistribution(1, support=[0, 1, 2]).fit_moments([1.5])
@@ -98,7 +98,7 @@ def test_a_face_with_several_points():
     np.testing.assert_array_equal(fitted.probabilities_[3:], 0)
 
 
-def test_facts_near_a_face_are_inside():
+def test_constraints_near_a_face_are_inside():
     die = MaxEntDistribution(1, support=DIE).fit_moments([6 - 1e-7])
     assert not die.boundary_
     assert die.moments_[0] == pytest.approx(6 - 1e-7, abs=1e-13)

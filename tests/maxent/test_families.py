@@ -1,4 +1,4 @@
-"""Families of distributions that are those of largest entropy under their own facts.
+"""Families of distributions that are those of largest entropy under their own constraints.
 
 The checks are the closed forms of scipy.stats: entropies, densities, and multipliers where they are
 short.
@@ -41,7 +41,7 @@ def same(x):
 
 
 def split(right, left):
-    """Density and facts of a normal whose halves have deviations of their own."""
+    """Density and constraints of a normal whose halves have deviations of their own."""
     share = right / (right + left)
 
     def logpdf(x):
@@ -96,9 +96,9 @@ FAMILIES = {
 }  # fmt: skip
 
 
-def check(fitted, logpdf, facts, scale, shift, atol=1e-7):
+def check(fitted, logpdf, constraints, scale, shift, atol=1e-7):
     assert fitted.converged_
-    np.testing.assert_allclose(fitted.moments_, facts, rtol=1e-8, atol=1e-8)
+    np.testing.assert_allclose(fitted.moments_, constraints, rtol=1e-8, atol=1e-8)
     x = np.array([0.3, 1.1, 1.7, 4.0])
     x = np.append(x, -x) if logpdf(-1.0) > -INF else x + (logpdf(0.5) == -INF)
     np.testing.assert_allclose(
@@ -107,48 +107,48 @@ def check(fitted, logpdf, facts, scale, shift, atol=1e-7):
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_family_is_found_from_its_facts(family):
-    logpdf, functions, facts, multipliers, support = FAMILIES[family]
-    fitted = MaxEntDistribution(functions, support=support).fit_moments(facts)
-    check(fitted, logpdf, facts, 1.0, 0.0)
+def test_a_family_is_found_from_its_constraints(family):
+    logpdf, functions, constraints, multipliers, support = FAMILIES[family]
+    fitted = MaxEntDistribution(functions, support=support).fit_moments(constraints)
+    check(fitted, logpdf, constraints, 1.0, 0.0)
     np.testing.assert_allclose(fitted.multipliers_, multipliers, rtol=1e-7, atol=1e-8)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("scale", [1e-6, 1e6])
 def test_the_unit_of_x_changes_nothing_but_the_unit(family, scale):
-    logpdf, functions, facts, _, support = FAMILIES[family]
+    logpdf, functions, constraints, _, support = FAMILIES[family]
     functions = [lambda x, f=f: f(x / scale) for f in functions]
     ends = tuple(scale * end for end in support)
-    fitted = MaxEntDistribution(functions, support=ends).fit_moments(facts)
-    check(fitted, logpdf, facts, scale, 0.0)
+    fitted = MaxEntDistribution(functions, support=ends).fit_moments(constraints)
+    check(fitted, logpdf, constraints, scale, 0.0)
 
 
 @pytest.mark.parametrize("family", [name for name, row in FAMILIES.items() if row[-1] == LINE])
 @pytest.mark.parametrize(("scale", "shift"), [(1.0, 100.0), (1e3, -1e5)])
 def test_nor_does_the_origin(family, scale, shift):
-    logpdf, functions, facts, _, support = FAMILIES[family]
+    logpdf, functions, constraints, _, support = FAMILIES[family]
     functions = [lambda x, f=f: f((x - shift) / scale) for f in functions]
-    fitted = MaxEntDistribution(functions, support=support).fit_moments(facts)
-    check(fitted, logpdf, facts, scale, shift)
+    fitted = MaxEntDistribution(functions, support=support).fit_moments(constraints)
+    check(fitted, logpdf, constraints, scale, shift)
 
 
 @pytest.mark.parametrize("family", ["Gumbel", "asymmetric Laplace", "gamma", "Frechet"])
 @pytest.mark.parametrize("unit", [1e-9, 1e9])
 def test_units_of_functions_are_those_of_their_multipliers(family, unit):
-    _, functions, facts, multipliers, support = FAMILIES[family]
+    _, functions, constraints, multipliers, support = FAMILIES[family]
     functions = [lambda x, f=f: unit * f(x) for f in functions]
-    facts = unit * np.array(facts)
-    fitted = MaxEntDistribution(functions, support=support).fit_moments(facts)
+    constraints = unit * np.array(constraints)
+    fitted = MaxEntDistribution(functions, support=support).fit_moments(constraints)
     assert fitted.converged_
-    np.testing.assert_allclose(fitted.moments_ / unit, facts / unit, rtol=1e-8)
+    np.testing.assert_allclose(fitted.moments_ / unit, constraints / unit, rtol=1e-8)
     np.testing.assert_allclose(unit * fitted.multipliers_, multipliers, rtol=1e-7)
 
 
 def test_a_gamma_with_a_large_mean():
     """x and log x in the units of the data, as of incomes."""
-    facts = [5e4, digamma(2.0) + np.log(2.5e4)]
-    fitted = MaxEntDistribution([same, np.log], support=HALF).fit_moments(facts)
+    constraints = [5e4, digamma(2.0) + np.log(2.5e4)]
+    fitted = MaxEntDistribution([same, np.log], support=HALF).fit_moments(constraints)
     np.testing.assert_allclose(fitted.multipliers_, [1 / 2.5e4, -1.0], rtol=1e-8)
     truth = stats.gamma(2.0, scale=2.5e4)
     assert fitted.entropy_ == pytest.approx(float(truth.entropy()), abs=1e-9)
@@ -156,9 +156,9 @@ def test_a_gamma_with_a_large_mean():
 
 def test_functions_with_an_offset_keep_their_digits():
     """E (x + 1e6) and E (|x| + 1e6): Laplace's distribution, to what 1e6 leaves of eps."""
-    facts = [1e6, 1e6 + 1]
+    constraints = [1e6, 1e6 + 1]
     functions = [lambda x: x + 1e6, lambda x: np.abs(x) + 1e6]
-    fitted = MaxEntDistribution(functions).fit_moments(facts)
+    fitted = MaxEntDistribution(functions).fit_moments(constraints)
     assert fitted.converged_
     assert fitted.entropy_ == pytest.approx(1 + np.log(2), abs=1e-8)
 

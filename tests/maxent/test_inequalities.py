@@ -1,4 +1,4 @@
-"""Facts that bound expectations: which of them decide, and that nothing has more entropy."""
+"""Constraints that bound expectations: which of them decide, and that nothing has more entropy."""
 
 import numpy as np
 import pytest
@@ -30,7 +30,7 @@ def test_a_bound_that_it_does_not_meet_is_an_equality(bound, sign):
 
 
 @pytest.mark.parametrize(
-    ("features", "support", "facts", "multipliers", "active"),
+    ("features", "support", "constraints", "multipliers", "active"),
     [
         (
             2, (-INF, INF), {"moments": [1, np.nan], "upper": [INF, 2]},
@@ -45,9 +45,9 @@ def test_a_bound_that_it_does_not_meet_is_an_equality(bound, sign):
         (2, (0, 1), {"lower": [0.2, 0.1], "upper": [0.8, 0.5]}, [0, 0], ["none", "none"]),
     ],
 )  # fmt: skip
-def test_bounds_on_powers(features, support, facts, multipliers, active):
+def test_bounds_on_powers(features, support, constraints, multipliers, active):
     """A bound on E x^4 above what the variance implies lets the normal be."""
-    fitted = MaxEntDistribution(features, support=support).fit_moments(**facts)
+    fitted = MaxEntDistribution(features, support=support).fit_moments(**constraints)
     np.testing.assert_allclose(fitted.multipliers_, multipliers, atol=1e-10)
     assert fitted.active_.tolist() == active
     assert fitted.converged_
@@ -108,3 +108,12 @@ def test_odd_powers_without_a_multiplier_need_no_power_above_them(seed):
     assert fitted.converged_
     # The solver ends within a gap of 1e-9 nats.
     assert fitted.entropy_ == pytest.approx(np.log(2 * np.pi * np.e * deviation**2) / 2, abs=1e-9)
+
+
+@pytest.mark.parametrize("support", [(0, 2), DIE, ((0, 1), (0, 1))])
+def test_without_any_constraint_it_is_the_uniform(support):
+    fitted = MaxEntDistribution(1, support=support)
+    fitted.fit_moments(np.full(2 if np.ndim(support) == 2 else 1, np.nan))
+    assert (fitted.active_ == "none").all()
+    assert (fitted.multipliers_ == 0).all()
+    assert fitted.converged_

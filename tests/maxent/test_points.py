@@ -20,14 +20,14 @@ DIE = [1, 2, 3, 4, 5, 6]
 def test_powers_of_a_bulk_that_is_narrow_beside_the_support(n):
     """The first moments of a Poisson distribution, whose points go on and on."""
     x = np.arange(float(n))
-    facts = [3.0, 12.0, 57.0]
-    geometric = MaxEntDistribution(1, support=x).fit_moments(facts[:1])
+    constraints = [3.0, 12.0, 57.0]
+    geometric = MaxEntDistribution(1, support=x).fit_moments(constraints[:1])
     assert geometric.multipliers_[0] == pytest.approx(np.log(4 / 3), rel=1e-9)
     for m in (2, 3):
-        fitted = MaxEntDistribution(m, support=x).fit_moments(facts[:m])
+        fitted = MaxEntDistribution(m, support=x).fit_moments(constraints[:m])
         assert fitted.converged_
         moments = [fitted.probabilities_ @ x**k for k in range(1, m + 1)]
-        np.testing.assert_allclose(moments, facts[:m], rtol=1e-9)
+        np.testing.assert_allclose(moments, constraints[:m], rtol=1e-9)
 
 
 def test_the_poisson_distribution_is_that_of_its_base():
@@ -161,7 +161,7 @@ def test_a_limit_says_nothing_about_other_rows():
 
 # ---------------------------------------------------------------------- pickles
 @pytest.mark.parametrize(
-    ("features", "support", "facts"),
+    ("features", "support", "constraints"),
     [
         (4, (-INF, INF), [0, 1, 0.5, 3.5]),
         (1, (0, INF), [2.0]),
@@ -170,8 +170,8 @@ def test_a_limit_says_nothing_about_other_rows():
         (1, DIE, [4.5]),
     ],
 )
-def test_pickles_hold_no_quadrature_and_lose_nothing(features, support, facts):
-    fitted = MaxEntDistribution(features, support=support, random_state=0).fit_moments(facts)
+def test_pickles_hold_no_quadrature_and_lose_nothing(features, support, constraints):
+    fitted = MaxEntDistribution(features, support=support, random_state=0).fit_moments(constraints)
     draws, square = (
         fitted.sample(20),
         fitted.expectation(lambda x: np.square(x).reshape(len(x), -1)[:, 0]),

@@ -13,7 +13,7 @@ INF = np.inf
 
 @st.composite
 def finite_problems(draw):
-    """Points, functions of them as a table, and a distribution that the facts are taken from."""
+    """Points, functions of them as a table, and a distribution that has the expectations."""
     n = draw(st.integers(3, 12))
     m = draw(st.integers(1, min(3, n - 1)))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
@@ -34,7 +34,7 @@ def solve(table, tau, **kwargs):
 
 # ---------------------------------------------------------------------- finite supports
 @given(finite_problems())
-def test_facts_are_met_and_the_duality_gap_is_zero(problem):
+def test_constraints_are_met_and_the_duality_gap_is_zero(problem):
     table, q, _ = problem
     tau = q @ table
     fitted = solve(table, tau)
@@ -52,7 +52,7 @@ def test_facts_are_met_and_the_duality_gap_is_zero(problem):
 
 
 @given(finite_problems())
-def test_no_other_distribution_with_the_same_facts_has_more_entropy(problem):
+def test_no_other_distribution_with_the_same_constraints_has_more_entropy(problem):
     table, q, rng = problem
     fitted = solve(table, q @ table)
     p = fitted.probabilities_
@@ -123,7 +123,7 @@ def test_the_gradient_of_log_z_is_minus_the_moments(problem):
 
 @given(finite_problems())
 def test_the_base_is_where_the_distribution_begins(problem):
-    """Facts that the base meets change nothing; the divergence is that of the result."""
+    """Constraints that the base meets change nothing; the divergence is that of the result."""
     table, q, rng = problem
     base = rng.dirichlet(np.ones(len(table)))
     points = np.arange(len(table))
@@ -138,7 +138,7 @@ def test_the_base_is_where_the_distribution_begins(problem):
 
 # ---------------------------------------------------------------------- intervals
 SUPPORTS = [((-INF, INF), 4), ((0, INF), 2), ((-1, 2), 3), ((-INF, 1), 2)]
-FACTS = {
+CONSTRAINTS = {
     (-INF, INF): [0.3, 1.0, 0.7, 2.5],
     (0, INF): [1.0, 1.6],
     (-1, 2): [0.4, 0.7, 0.5],
@@ -151,9 +151,9 @@ FACTS = {
 @given(shift=st.floats(-3, 3), scale=st.sampled_from([0.01, 0.5, 1.0, 40.0]))
 def test_another_unit_and_origin_of_x(support, m, shift, scale):
     """x -> scale x + shift: entropy grows by log scale, and so does the density fall."""
-    facts = FACTS[support]
-    one = MaxEntDistribution(m, support=support).fit_moments(facts)
-    moments = np.array([1.0, *facts])
+    constraints = CONSTRAINTS[support]
+    one = MaxEntDistribution(m, support=support).fit_moments(constraints)
+    moments = np.array([1.0, *constraints])
     moved = [
         np.dot(np.polynomial.Polynomial([shift, scale]).__pow__(k).coef, moments[: k + 1])
         for k in range(1, m + 1)
@@ -172,11 +172,11 @@ def test_another_unit_and_origin_of_x(support, m, shift, scale):
 
 @pytest.mark.parametrize(("support", "m"), SUPPORTS)
 def test_duality_and_moments_on_the_line(support, m):
-    fitted = MaxEntDistribution(m, support=support).fit_moments(FACTS[support])
-    dual = fitted.log_partition_ + fitted.multipliers_ @ FACTS[support]
+    fitted = MaxEntDistribution(m, support=support).fit_moments(CONSTRAINTS[support])
+    dual = fitted.log_partition_ + fitted.multipliers_ @ CONSTRAINTS[support]
     assert fitted.entropy_ == pytest.approx(dual, abs=1e-11)
     for k in range(m + 1):
-        expected = [1.0, *FACTS[support]][k]
+        expected = [1.0, *CONSTRAINTS[support]][k]
         assert fitted.expectation(lambda x, k=k: x**k) == pytest.approx(expected, abs=1e-10)
     x = np.linspace(max(support[0], -3) + 0.01, min(support[1], 3) - 0.01, 7)
     log_p = -np.vander(x, m + 1, increasing=True)[:, 1:] @ fitted.multipliers_
@@ -202,7 +202,7 @@ def test_data_and_their_moments_give_the_same(seed):
     assert fitted.score(X) == pytest.approx(-fitted.entropy_, abs=1e-9)
 
 
-def test_facts_from_data_lose_no_digits_to_the_origin():
+def test_constraints_from_data_lose_no_digits_to_the_origin():
     """A mean of 1e8 standard deviations: x^2 could not tell the variance, the data can."""
     X = 1e8 + np.array([[-1.0], [0.0], [1.0], [2.0]])
     fitted = MaxEntDistribution().fit(X)

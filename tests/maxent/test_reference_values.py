@@ -122,9 +122,9 @@ def test_the_uniform_is_what_is_left_without_news():
 def test_the_gamma_and_its_logarithm():
     """E x and E log x on a half line: the gamma distribution."""
     truth = stats.gamma(0.3, scale=2.0)  # has a pole at zero
-    facts = [0.6, float(digamma(0.3)) + np.log(2)]
+    constraints = [0.6, float(digamma(0.3)) + np.log(2)]
     functions = [lambda x: x, np.log]
-    fitted = MaxEntDistribution(functions, support=(0, INF)).fit_moments(facts)
+    fitted = MaxEntDistribution(functions, support=(0, INF)).fit_moments(constraints)
     np.testing.assert_allclose(fitted.multipliers_, [0.5, 0.7], rtol=1e-9)
     assert fitted.entropy_ == pytest.approx(float(truth.entropy()), abs=1e-9)
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from skem.maxent.distribution.problem._feasibility import Facts
+from skem.maxent.distribution.problem._feasibility import Constraints
 from skem.maxent.distribution.problem._features import Features
 from skem.maxent.distribution.problem._problem import Problem
+from skem.maxent.distribution.problem._supports import Support
 from skem.maxent.distribution.solvers._minimise import Solved
 
 
@@ -28,18 +30,23 @@ class Density(ABC):
     """
 
     features: Features
+    support: Support
 
     def __init__(self, problem: Problem, solved: Solved, *, log_scale: float, log_mass: float):
         self.features, self.theta = problem.features, solved.theta
         self.log_z, self.log_scale, self.log_mass = solved.state.log_z, log_scale, log_mass
         A, b = self.features.linear_map()
         self.moments = A @ solved.mean + b
-        self.active = _active(problem.facts, solved)
+        self.active = _active(problem.constraints, solved)
         self.log_partition = self.log_z + log_scale + solved.constant
         log_ratio = -float(self.log_z + log_scale + solved.theta @ solved.mean)
         log_base, p = solved.state.nodes.log_base, solved.state.probability
         self.entropy = -log_ratio - float(p[p > 0] @ log_base[p > 0])
         self.divergence = log_ratio + log_mass
+
+    def attributes(self) -> dict[str, Any]:
+        """Attributes that a fit has only on such a support."""
+        return {}
 
     @abstractmethod
     def log_density(self, x: NDArray) -> NDArray:
@@ -64,10 +71,10 @@ class Density(ABC):
             return -(self.features.of(x, y) @ self.theta) - self.log_z
 
 
-def _active(facts: Facts, solved: Solved) -> NDArray:
-    """Which bound of each fact decides: by its multiplier, or by the points that it removes."""
+def _active(constraints: Constraints, solved: Solved) -> NDArray:
+    """Which bound of each constraint decides: by its multiplier, or the points that it removes."""
     sign = np.sign(solved.multipliers)
     if solved.removing is not None:
         sign = np.where(sign == 0, solved.removing, sign)
     bound = np.where(sign > 0, "upper", np.where(sign < 0, "lower", "none"))
-    return np.where(facts.equal, "equal", bound)
+    return np.where(constraints.equal, "equal", bound)

@@ -84,6 +84,6 @@ def _log_mass(domain: BoxDomain, problem: Problem) -> float:
     """Log of the integral of the base; zero without a base."""
     if problem.log_base is None:
         return 0.0
-    nodes = domain.nodes(np.zeros(problem.features.n_facts))
+    nodes = domain.nodes(np.zeros(problem.features.n_constraints))
     mass = logsumexp(nodes.log_weight + nodes.log_base)
     return float(mass + np.log(np.abs(problem.features.scale)).sum())

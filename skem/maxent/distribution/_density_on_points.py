@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from skem.maxent.distribution._density import Density
-from skem.maxent.distribution.problem._features import Powers, evaluate
+from skem.maxent.distribution.problem._features import evaluate
 from skem.maxent.distribution.problem._problem import Problem
 from skem.maxent.distribution.problem._quadrature import log_integrand
 from skem.maxent.distribution.problem._supports import Points
@@ -26,17 +27,20 @@ class DensityOnPoints(Density):
     solved : Solved
     """
 
+    support: Points
+
     def __init__(self, support: Points, problem: Problem, solved: Solved):
         log_base = problem.log_base
         log_mass = 0.0 if log_base is None else float(logsumexp(log_base(support.x)))
         super().__init__(problem, solved, log_scale=0.0, log_mass=log_mass)
         self.support, self.boundary = support, solved.boundary
         self.probability = p = solved.state.probability
+        self.moments = self.features.moments_on_points(support.points, p, self.moments)
         self._log_probability = log_integrand(solved.state.nodes, solved.theta) - self.log_z
-        if isinstance(problem.features, Powers):
-            # The sums themselves: a point much nearer to zero than the others keeps its digits.
-            x, powers = support.points[p > 0], np.arange(1, problem.features.m + 1)
-            self.moments = (p[p > 0] @ (x.T[..., None] ** powers)).ravel()
+
+    def attributes(self) -> dict[str, Any]:
+        """The points and their probabilities."""
+        return {"points_": self.support.x, "probabilities_": self.probability}
 
     def log_density(self, x: NDArray) -> NDArray:
         """Log-probability of rows x of shape (n, n_columns); -inf where they are no points."""
@@ -47,7 +51,7 @@ class DensityOnPoints(Density):
 
     def log_ratio(self, x: NDArray) -> NDArray:
         """Log p / base at rows x, also where they are no points."""
-        result = self._log_tilt(x, x[:, 0] if self.support.flat else x) + self.log_mass
+        result = self._log_tilt(x, self.support.arguments(x)) + self.log_mass
         if self.boundary:
             index = self.support.find(x)
             if (index < 0).any():

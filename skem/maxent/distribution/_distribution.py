@@ -17,9 +17,8 @@ from skem._input import validate_data
 from skem._sklearn import Interval, fit_context
 from skem._validation import check_positive_integer, check_weights, unchanged_on_error
 from skem._warnings import warn_user
+from skem.maxent.distribution._constraints import from_constraints, from_data, read_constraints
 from skem.maxent.distribution._density import Density
-from skem.maxent.distribution._density_on_line import DensityOnLine
-from skem.maxent.distribution._facts import from_data, from_facts, read_facts
 from skem.maxent.distribution._fit import fitted_attributes
 from skem.maxent.distribution._parameters import Parameters, read_parameters
 from skem.maxent.distribution.problem._problem import Problem
@@ -194,7 +193,7 @@ class MaxEntDistribution(DensityMixin, BaseEstimator):
             weight = check_weights(sample_weight, X)
             if weight is not None:
                 X, weight = X[weight > 0], weight[weight > 0]
-            product = parameters.support.n_columns is None
+            product = parameters.support.by_column
             self._solve(from_data(parameters, X, weight), product=product)
         return self
 
@@ -236,17 +235,17 @@ class MaxEntDistribution(DensityMixin, BaseEstimator):
         """
         with unchanged_on_error(self):
             parameters = self._parsed_parameters()
-            given = read_facts(parameters, moments, lower, upper)
+            given = read_constraints(parameters, moments, lower, upper)
             n_columns = parameters.support.n_columns
             self.n_features_in_ = n_columns or len(np.atleast_2d(given.lower))
             self.__dict__.pop("feature_names_in_", None)
-            self._solve(from_facts(parameters, given), product=given.lower.ndim == 2)
+            self._solve(from_constraints(parameters, given), product=given.lower.ndim == 2)
         return self
 
     def _parsed_parameters(self) -> Parameters:
         return read_parameters(self.features, self.support, self.base, self.tol, self.max_iter)
 
-    def _solve(self, problems: Iterable[Problem], *, product: bool) -> None:
+    def _solve(self, problems: list[Problem], *, product: bool) -> None:
         attributes = fitted_attributes(problems, product=product)
         for name in ("points_", "probabilities_"):
             self.__dict__.pop(name, None)
@@ -270,7 +269,7 @@ class MaxEntDistribution(DensityMixin, BaseEstimator):
 
     @property
     def _is_product(self) -> bool:
-        return isinstance(self._densities[0], DensityOnLine)
+        return self._densities[0].support.by_column
 
     # ------------------------------------------------------------------ use
     def score_samples(self, X: ArrayLike) -> NDArray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from functools import singledispatch
 from typing import Any
 
 import numpy as np
@@ -13,21 +13,26 @@ from skem.maxent.distribution._density_on_box import DensityOnBox
 from skem.maxent.distribution._density_on_line import DensityOnLine
 from skem.maxent.distribution._density_on_points import DensityOnPoints
 from skem.maxent.distribution.problem._problem import Problem
-from skem.maxent.distribution.problem._quadrature import BoxDomain, PointDomain
+from skem.maxent.distribution.problem._quadrature import (
+    BoxDomain,
+    Domain,
+    LineDomain,
+    PointDomain,
+)
 from skem.maxent.distribution.solvers._minimise import Solved
-from skem.maxent.distribution.solvers._solve import solve_facts
+from skem.maxent.distribution.solvers._solve import maximise_entropy
 
 
-def fitted_attributes(problems: Iterable[Problem], *, product: bool) -> dict[str, Any]:
-    """Attributes, and the densities as one of them; facts of columns on their own are stacked.
+def fitted_attributes(problems: list[Problem], *, product: bool) -> dict[str, Any]:
+    """Attributes, and the densities as one of them; those of columns on their own are stacked.
 
     Raises
     ------
     ConstraintError
         If a problem has no solution.
     """
-    pairs = [(problem, solve_facts(problem)) for problem in problems]
-    densities = [_density(problem, solution) for problem, solution in pairs]
+    pairs = [(problem, maximise_entropy(problem)) for problem in problems]
+    densities = [density_on(solution.domain, problem, solution) for problem, solution in pairs]
     solutions = [solution for _, solution in pairs]
 
     def stacked(rows: list[NDArray]) -> NDArray:
@@ -46,17 +51,25 @@ def fitted_attributes(problems: Iterable[Problem], *, product: bool) -> dict[str
         "n_iter_": max(solved.n_iter for solved in solutions),
         "_densities": densities,
     }
-    first = densities[0]
-    if isinstance(first, DensityOnPoints):
-        attributes |= {"points_": first.support.x, "probabilities_": first.probability}
-    return attributes
+    return attributes | densities[0].attributes()
 
 
-def _density(problem: Problem, solved: Solved) -> Density:
-    """The solution as a density, of the class that its support asks for."""
-    domain = solved.domain
-    if isinstance(domain, PointDomain):
-        return DensityOnPoints(domain.support, problem, solved)
-    if isinstance(domain, BoxDomain):
-        return DensityOnBox(domain, problem, solved)
+@singledispatch
+def density_on(domain: Domain, problem: Problem, solved: Solved) -> Density:
+    """The solution as a density, of the class that is registered for its domain."""
+    raise NotImplementedError(f"No density is registered for {domain.support}.")
+
+
+@density_on.register
+def _on_points(domain: PointDomain, problem: Problem, solved: Solved) -> Density:
+    return DensityOnPoints(domain.support, problem, solved)
+
+
+@density_on.register
+def _on_line(domain: LineDomain, problem: Problem, solved: Solved) -> Density:
     return DensityOnLine(domain.support, problem, solved)
+
+
+@density_on.register
+def _on_box(domain: BoxDomain, problem: Problem, solved: Solved) -> Density:
+    return DensityOnBox(domain, problem, solved)

@@ -14,7 +14,7 @@ from skem.maxent.distribution.problem._quadrature import NODES, ORDER, WEIGHTS
 
 CHUNK = 2_000_000  # numbers at once, 16 MB
 MAX_STEPS = 60  # bisections alone reach double precision in as many
-SETTLED = 1e-15  # step on [-1, 1] that is rounding
+SMALLEST_STEP = 1e-15  # step on [-1, 1] that is rounding
 
 # Values at the nodes of a panel to Legendre coefficients of their polynomial.
 _TO_LEGENDRE = (legvander(NODES, ORDER - 1) * WEIGHTS[:, None]) * (np.arange(ORDER) + 0.5)
@@ -46,7 +46,7 @@ def inverse_cdf(values: NDArray, low: NDArray, high: NDArray, uniform: NDArray) 
         slope = np.maximum(legval(s, density.T, tensor=False), NOT_ZERO)
         new = s - error / slope
         new = np.where((new > left) & (new < right), new, (left + right) / 2)
-        if np.abs(new - s).max() < SETTLED:
+        if np.abs(new - s).max() < SMALLEST_STEP:
             break
         s = new
     return low[panel] + half * (1 + s)

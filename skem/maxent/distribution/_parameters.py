@@ -1,34 +1,25 @@
-"""The parameters of an estimator, checked, and the problems that they make of facts."""
+"""The parameters of an estimator, checked, and the problems that they make of constraints."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from skem._input import refuse_masks_and_dates
-from skem.maxent.distribution.problem._feasibility import Facts
-from skem.maxent.distribution.problem._features import (
-    Features,
-    Functions,
-    Powers,
-    check_features,
-    evaluate,
-)
-from skem.maxent.distribution.problem._problem import PowerProblem, Problem
+from skem.maxent.distribution.problem._feasibility import Constraints
+from skem.maxent.distribution.problem._features import Features, evaluate
+from skem.maxent.distribution.problem._given_features import GivenFeatures, read_features
+from skem.maxent.distribution.problem._problem import Problem
 from skem.maxent.distribution.problem._quadrature import LogBase
-from skem.maxent.distribution.problem._supports import Interval, Points, Support, parse_support
-
-NARROW = 0.3  # standard deviation of y below which a bulk gets a basis of its own: [-1, 1] has 0.58
+from skem.maxent.distribution.problem._supports import Support, parse_support
 
 
 class Parameters(NamedTuple):
     """The parameters of `MaxEntDistribution`, checked and parsed."""
 
     support: Support
-    features: int | list[Callable]
+    features: GivenFeatures
     log_base: LogBase
     tol: float
     max_iter: int
@@ -36,53 +27,22 @@ class Parameters(NamedTuple):
     def problem(
         self,
         features: Features,
-        facts: Facts,
+        constraints: Constraints,
         tau: NDArray | None = None,
         seen: NDArray | None = None,
     ) -> Problem:
-        """The problem of one column, or of all columns together."""
-        support, log_base, tol, max_iter = self.support, self.log_base, self.tol, self.max_iter
-        if isinstance(support, Interval) and isinstance(features, Powers) and tau is not None:
-            return PowerProblem(support, features, log_base, facts, tau, tol, max_iter)
-        return Problem(support, features, log_base, facts, tau, tol, max_iter, seen)
+        """The problem of one column, or of all columns together.
 
-    @property
-    def n_powers(self) -> int | None:
-        """Powers of each column; None where features are functions."""
-        return self.features if isinstance(self.features, int) else None
-
-    @property
-    def n_facts(self) -> int:
-        """Facts about one column, or about all columns together."""
-        if isinstance(self.features, int):
-            return self.features * (self.support.n_columns or 1)
-        return len(self.features)
-
-    def make_features(
-        self, center: Any, scale: Any, mean: Any = np.nan, deviation: Any = np.nan
-    ) -> Features:
-        """The functions, in the coordinates y = (x - center) / scale.
-
-        A bulk that is narrow beside the support gets a basis of its own; mean and deviation are
-        those of each column where support is points.
+        Raises
+        ------
+        ConstraintError
+            If its constraints cannot hold, as far as that can be told without a fit.
         """
-        if isinstance(self.features, int) and isinstance(self.support, Points):
-            narrow = np.zeros(len(center), dtype=bool)
-            if self.features == 1 and np.isfinite(mean).all():
-                # What is missed of a mean keeps its digits where points are of many sizes.
-                return Powers(1, mean, scale, "line")
-            if self.features > 1:
-                narrow |= (deviation > 0) & (deviation < NARROW * np.abs(scale))
-            center, scale = np.where(narrow, mean, center), np.where(narrow, deviation, scale)
-            kind = "line" if narrow.any() else "interval"
-            return Powers(self.features, center, scale, kind, narrow=narrow)
-        if isinstance(self.features, int):
-            kind = self.support.kind if isinstance(self.support, Interval) else "interval"
-            bulk = None
-            if kind != "line" and self.features > 1 and deviation / np.max(np.abs(scale)) < NARROW:
-                bulk = (float((mean - center) / scale), float(deviation / abs(scale)))
-            return Powers(self.features, center, scale, kind, bulk)
-        return Functions(self.features, center, scale)
+        support, log_base, tol, max_iter = self.support, self.log_base, self.tol, self.max_iter
+        make = self.features.problem_class(support, tau)
+        problem = make(support, features, log_base, constraints, tau, tol, max_iter, seen)
+        problem.check()
+        return problem
 
 
 def read_parameters(
@@ -96,7 +56,7 @@ def read_parameters(
         If one of them is wrong, or they do not fit each other.
     """
     parsed = parse_support(support)
-    return Parameters(parsed, check_features(features), _log_base(base, parsed), tol, max_iter)
+    return Parameters(parsed, read_features(features), _log_base(base, parsed), tol, max_iter)
 
 
 class Base:
@@ -119,19 +79,7 @@ class Base:
 def _log_base(base: Any, support: Support) -> LogBase:
     if base is None:
         return None
-    if not callable(base):
-        if not isinstance(support, Points):
-            raise ValueError(
-                "base must be a function of x where support is not a set of points: its density."
-            )
-        refuse_masks_and_dates(base, "base")
-        base = np.asarray(base, dtype=np.float64)
-        if base.shape != (len(support.points),):
-            raise ValueError(
-                f"base has shape {base.shape}, expected ({len(support.points)},): one number for "
-                "each point of support."
-            )
-    log_base = Base(base)
-    if isinstance(support, Points) and not np.isfinite(log_base(support.x)).any():
+    log_base = Base(base if callable(base) else support.base_of_points(base))
+    if not support.has_mass(log_base):
         raise ValueError("base is zero at every point of support.")
     return log_base

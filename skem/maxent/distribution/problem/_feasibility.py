@@ -1,4 +1,4 @@
-"""Whether facts can hold at all, which of them cannot, and what it would have to be."""
+"""Whether constraints can hold at all, which of them cannot, and what it would have to be."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linprog
 
 TOLERANCE = 1e-9  # in units of the range of a function
-SAME = 1e-12  # of two numbers that are one but for rounding
+SAME_NUMBER = 1e-12  # of two numbers that are one but for rounding
 BALANCED_ROUNDING = 1e-11  # of balanced rows and of their singular values, relative to the largest
 SMALL_MOMENT = 1e-3  # of z: a smaller one may be off by the rounding of larger terms
 NEAREST = 4  # points nearest to zero, for each row and one more, whose sizes make its unit
@@ -19,19 +19,19 @@ NEAREST = 4  # points nearest to zero, for each row and one more, whose sizes ma
 PRESENT = 0.5
 NO_SLACK, SLACK = 1e-3, 0.5
 
-EXACT = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
+PROGRAM_TOLERANCES = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
 
 
 class ConstraintError(ValueError):
     """Constraints that no distribution, or none of largest entropy, can meet."""
 
 
-class Facts(NamedTuple):
+class Constraints(NamedTuple):
     """What is known of the expectations of f: an interval each, a point for an equality."""
 
-    lower: NDArray  # (n_facts,) -inf where not bounded
-    upper: NDArray  # (n_facts,) inf where not bounded
-    where: tuple[str, ...]  # the parameter that gave each fact
+    lower: NDArray  # (n_constraints,) -inf where not bounded
+    upper: NDArray  # (n_constraints,) inf where not bounded
+    where: tuple[str, ...]  # the parameter that gave each constraint
     name: tuple[str, ...]  # its expectation in words
 
     @property
@@ -40,7 +40,7 @@ class Facts(NamedTuple):
         return self.lower == self.upper
 
     def said(self, i: int) -> str:
-        """The i-th fact in words."""
+        """The i-th constraint in words."""
         low, high = self.lower[i], self.upper[i]
         if low == high:
             return f"{self.where[i]}: {self.name[i]} = {low:.10g}"
@@ -52,17 +52,17 @@ class Facts(NamedTuple):
 
 
 # ---------------------------------------------------------------------- points, by linear programs
-def attainable(f: NDArray, facts: Facts, i: int) -> tuple[float, float]:
-    """Smallest and largest E f_i over the points, given the facts before it.
+def attainable(f: NDArray, constraints: Constraints, i: int) -> tuple[float, float]:
+    """Smallest and largest E f_i over the points, given the constraints before it.
 
-    f of shape (n_points, n_facts).
+    f of shape (n_points, n_constraints).
     """
     if i == 0:
         return float(f[:, 0].min()), float(f[:, 0].max())
     middle, half = _units(f)
     before = ((f - middle) / half)[:, :i].T
-    low, high = ((facts.lower - middle) / half)[:i], ((facts.upper - middle) / half)[:i]
-    equal = facts.equal[:i]
+    low, high = ((constraints.lower - middle) / half)[:i], ((constraints.upper - middle) / half)[:i]
+    equal = constraints.equal[:i]
     above, below = ~equal & np.isfinite(high), ~equal & np.isfinite(low)
     limits = np.vstack([before[above], -before[below]])
     ends = []
@@ -88,25 +88,29 @@ def _units(f: NDArray) -> tuple[NDArray, NDArray]:
     return (low + high) / 2, np.where(high > low, (high - low) / 2, 1.0)
 
 
-def check_reachable(f: NDArray, facts: Facts, support: object, slack: float = TOLERANCE) -> None:
-    """Raise an error that names the first fact that contradicts the support or those before it.
+def check_reachable(
+    f: NDArray, constraints: Constraints, support: object, slack: float = TOLERANCE
+) -> None:
+    """Raise an error that names the first constraint that contradicts the support or earlier ones.
 
-    f of shape (n_points, n_facts): the functions at the points, or at a grid that stands for them.
+    f of shape (n_points, n_constraints): the functions at the points, or at a grid that stands for
+    them.
     """
     units = _units(f)[1]
     for i in range(f.shape[1]):
-        low, high = attainable(f, facts, i)
+        low, high = attainable(f, constraints, i)
         room = slack * units[i]
-        if facts.upper[i] < low - room or facts.lower[i] > high + room:
+        if constraints.upper[i] < low - room or constraints.lower[i] > high + room:
             given = "" if i == 0 else ", given the constraints before it,"
+            name = constraints.name[i]
             raise ConstraintError(
-                f"{facts.said(i)} cannot hold: on {support}{given} {facts.name[i]} lies between "
+                f"{constraints.said(i)} cannot hold: on {support}{given} {name} lies between "
                 f"{low:.6g} and {high:.6g}. Correct this constraint or the support, or omit it."
             )
 
 
 class Cone(NamedTuple):
-    """What the points miss of the facts: measures p that meet them have
+    """What the points miss of the constraints: measures p that meet them have
 
     equal p = 0 and above p >= 0, of shapes (n_equal, n_points) and (n_above, n_points).
 
@@ -123,19 +127,22 @@ class Cone(NamedTuple):
 
 
 def cone_of_equalities(basis: NDArray, tau: NDArray) -> Cone:
-    """The cone where all facts are equalities, of the basis; its rows lose no digits."""
+    """The cone where all constraints are equalities, of the basis; its rows lose no digits."""
     return Cone(_without_rounding(basis.T, tau), np.empty((0, len(basis))))
 
 
-def cone_of_bounds(f: NDArray, facts: Facts) -> Cone:
+def cone_of_bounds(f: NDArray, constraints: Constraints) -> Cone:
     """The cone of equalities and bounds."""
-    below, above = ~facts.equal & np.isfinite(facts.lower), ~facts.equal & np.isfinite(facts.upper)
+    below, above = (
+        ~constraints.equal & np.isfinite(constraints.lower),
+        ~constraints.equal & np.isfinite(constraints.upper),
+    )
     return Cone(
-        _without_rounding(f.T[facts.equal], facts.lower[facts.equal]),
+        _without_rounding(f.T[constraints.equal], constraints.lower[constraints.equal]),
         np.vstack(
             [
-                _without_rounding(f.T[below], facts.lower[below]),
-                -_without_rounding(f.T[above], facts.upper[above]),
+                _without_rounding(f.T[below], constraints.lower[below]),
+                -_without_rounding(f.T[above], constraints.upper[above]),
             ]
         ),
     )
@@ -144,23 +151,23 @@ def cone_of_bounds(f: NDArray, facts: Facts) -> Cone:
 def _without_rounding(rows: NDArray, value: NDArray) -> NDArray:
     """Rows minus value, zero where that is rounding of both."""
     off = rows - value[:, None]
-    return np.where(np.abs(off) <= SAME * (np.abs(rows) + np.abs(value[:, None])), 0.0, off)
+    return np.where(np.abs(off) <= SAME_NUMBER * (np.abs(rows) + np.abs(value[:, None])), 0.0, off)
 
 
 def possible_points(cone: Cone, known: NDArray | None = None) -> NDArray:
-    """Which points can have positive probability under the facts.
+    """Which points can have positive probability under the constraints.
 
     Measures p = s + t with s <= 1, of which the largest sum of s is looked for: a point off the
-    face that the facts lie on has s = 0, any other s = 1. The dual of this program is the proof: y,
-    not positive for bounds, with y' g_j >= 0 for the columns g_j of all points, and >= 1 for those
-    that cannot be.
+    face that the constraints lie on has s = 0, any other s = 1. The dual of this program is the
+    proof: y, not positive for bounds, with y' g_j >= 0 for the columns g_j of all points, and >= 1
+    for those that cannot be.
 
     Parameters
     ----------
     cone : Cone
     known : ndarray of bool of shape (n_points,), default=None
-        Points that have positive probability in a distribution that meets the facts, as those of
-        data do. Their columns lie in the face, and only what is at right angles to them decides.
+        Points that have positive probability in a distribution that meets the constraints, as those
+        of data do. Their columns lie in the face, and only what is at right angles to them decides.
 
     Returns
     -------
@@ -187,7 +194,7 @@ def possible_points(cone: Cone, known: NDArray | None = None) -> NDArray:
             b_ub=np.zeros(len(rows) - n_equal) if n_equal < len(rows) else None,
             bounds=np.column_stack([np.zeros(2 * n), np.repeat([1.0, np.inf], n)]),
             method=method,
-            options=EXACT | {"presolve": presolve},
+            options=PROGRAM_TOLERANCES | {"presolve": presolve},
         )
         if result.status == 0:
             y = np.concatenate([-result.eqlin.marginals, result.ineqlin.marginals])
@@ -245,7 +252,7 @@ def check_moment_sequence(power_moments: NDArray, ends: tuple[float, float]) -> 
     """
     for k in range(1, len(power_moments)):
         low, high = moment_range(power_moments[:k], ends)
-        room = SAME * max(abs(power_moments[k]), SMALL_MOMENT)
+        room = SAME_NUMBER * max(abs(power_moments[k]), SMALL_MOMENT)
         if not low + room < power_moments[k] < high - room:
             return k
     return 0

@@ -1,7 +1,8 @@
-r"""The functions whose expectations are the facts, and coordinates in which they are computed.
+r"""The functions whose expectations are constrained, and coordinates to compute them in.
 
-Facts are about functions f(x) of shape (n_facts,). What is computed with is a basis phi(x) of
-shape (n_facts,) that loses no digits, with f = A phi + b. Multipliers and expectations follow:
+Constraints are about functions f(x) of shape (n_constraints,). What is computed with is a basis
+phi(x) of the same shape that loses no digits, with f = A phi + b. Multipliers and expectations
+follow:
 
     lambda' f = theta' phi + lambda' b,   theta = A' lambda,   E f = A E phi + b.
 
@@ -11,8 +12,9 @@ mean and the deviation of the bulk taken out.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.polynomial import HermiteE, Laguerre, Legendre, Polynomial
@@ -34,10 +36,70 @@ REACH = 300.0
 REACH_OF_POWERS = 115.0
 LOG_LARGEST_POWER = 450
 
-MOST_POWERS = 100  # ``maxpower`` of NumPy's polynomials, above which ** raises an error
+
+class Basis(ABC):
+    """Functions of x that can be integrated, and the coordinate y in which they are."""
+
+    center: NDArray  # (n_columns,)
+    scale: NDArray  # (n_columns,) y = (x - center) / scale
+    reach = REACH  # |log y| up to which they are looked at where the support is not bounded
+
+    # Whether a multiplier that is only rounding must be an exact zero on a line, as that of a top
+    # power: any other number decides the tails.
+    exact_zeros = False
+
+    @abstractmethod
+    def of(self, x: NDArray, y: NDArray) -> NDArray:
+        """Their values at the points, shape (n, k); y of shape (n,) or (n, n_columns)."""
 
 
-class Powers:
+class Features(Basis):
+    """The basis phi, the way from it to f, and where a minimisation may begin."""
+
+    n_constraints: int
+
+    # Whether phi is a difference f - shift, with the rounding of f. What is smaller than that is
+    # judged by f then, not by phi.
+    has_rounding_of_f = False
+
+    @abstractmethod
+    def linear_map(self) -> tuple[NDArray, NDArray]:
+        """A and b with f = A phi + b."""
+
+    @abstractmethod
+    def up_to_constants(self, x: NDArray, y: NDArray) -> NDArray:
+        """Values of f but for a constant of each, shape (n, n_constraints)."""
+
+    @abstractmethod
+    def at_means(self, values: NDArray, weight: NDArray | None) -> tuple[Features, NDArray]:
+        """The same f with a basis that suits data, and the means of it, which lose no digits.
+
+        values : ndarray of shape (n, n_constraints), the basis at rows of data.
+        """
+
+    def moments_on_points(self, points: NDArray, p: NDArray, moments: NDArray) -> NDArray:
+        """E f under probabilities of points; ``moments`` are A E phi + b."""
+        return moments
+
+    @abstractmethod
+    def first_start(self) -> NDArray:
+        """Exponents to begin with where they can be normalised."""
+
+    def starts(self) -> list[NDArray]:
+        """Exponents to begin with where not every one can be normalised, if some are known."""
+        return []
+
+    @abstractmethod
+    def name(self, i: int) -> str:
+        """The i-th expectation in words."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The expectations in words."""
+        return tuple(self.name(i) for i in range(self.n_constraints))
+
+
+class Powers(Features):
     """x, x^2, ..., x^m of each column, one column after the other.
 
     Parameters
@@ -55,6 +117,8 @@ class Powers:
         narrow bulk.
     """
 
+    exact_zeros = True
+
     def __init__(
         self,
         m: int,
@@ -71,11 +135,11 @@ class Powers:
         self.bulk = bulk
         self.narrow = np.zeros(len(self.center), dtype=bool) if narrow is None else narrow
         self.family, self._vandermonde = FAMILIES["line" if bulk else kind]
-        self.n_facts = m * len(self.center)
+        self.n_constraints = m * len(self.center)
         self.reach = min(REACH_OF_POWERS, LOG_LARGEST_POWER / m)
 
     def of(self, x: NDArray, y: NDArray) -> NDArray:
-        """The basis at the points, shape (n, n_facts); y of shape (n,) or (n, n_columns)."""
+        """The basis at the points, shape (n, n_constraints)."""
         mean, deviation = self.bulk or (0.0, 1.0)
         columns = (y.reshape(len(y), -1).T - mean) / deviation
         return np.column_stack([self._vandermonde(z, self.m)[:, 1:] for z in columns])
@@ -96,7 +160,7 @@ class Powers:
 
     def linear_map(self) -> tuple[NDArray, NDArray]:
         """A and b with f = A phi + b."""
-        A, b = np.zeros((self.n_facts, self.n_facts)), np.zeros(self.n_facts)
+        A, b = np.zeros((self.n_constraints, self.n_constraints)), np.zeros(self.n_constraints)
         mean, deviation = self.bulk or (0.0, 1.0)
         origins, units = self.center + self.scale * mean, self.scale * deviation
         for j, (center, scale) in enumerate(zip(origins, units, strict=True)):
@@ -106,6 +170,19 @@ class Powers:
                 b[row] = coefficients[0]
                 A[row, j * self.m : (j + 1) * self.m] = coefficients[1:]
         return A, b
+
+    def up_to_constants(self, x: NDArray, y: NDArray) -> NDArray:
+        """The powers at the points but for a constant of each."""
+        return self.of(x, y) @ self.linear_map()[0].T
+
+    def at_means(self, values: NDArray, weight: NDArray | None) -> tuple[Powers, NDArray]:
+        """The same powers, whose basis suits data already, and its means."""
+        return self, np.average(values, axis=0, weights=weight)
+
+    def moments_on_points(self, points: NDArray, p: NDArray, moments: NDArray) -> NDArray:
+        """The sums themselves: a point much nearer to zero than the others keeps its digits."""
+        x, powers = points[p > 0], np.arange(1, self.m + 1)
+        return (p[p > 0] @ (x.T[..., None] ** powers)).ravel()
 
     def _in_family(self, polynomial: Polynomial) -> NDArray:
         """Coefficients of P_0, ..., P_m."""
@@ -123,7 +200,7 @@ class Powers:
 
     def first_start(self) -> NDArray:
         """Exponents to begin with where they can be normalised: flat, or a normal bulk."""
-        start = np.zeros(self.n_facts)
+        start = np.zeros(self.n_constraints)
         if self.bulk and self.m > 1:
             start[1] = 0.5
         if self.narrow.any():
@@ -145,14 +222,14 @@ class Powers:
         return Powers(m, self.center, self.scale, self.kind, self.bulk)
 
 
-class Functions:
+class Functions(Features):
     """Functions given by the user; they see x itself, as an array of numbers or of rows.
 
     The basis is f - shift, which loses no digits to a large offset where the shift is what the
-    facts say.
+    constraints say.
     """
 
-    reach = REACH
+    has_rounding_of_f = True
 
     def __init__(
         self,
@@ -162,10 +239,10 @@ class Functions:
         shift: NDArray | None = None,
     ):
         self.functions = functions
-        self.n_facts = len(functions)
+        self.n_constraints = len(functions)
         self.center = np.atleast_1d(np.asarray(center, dtype=np.float64))
         self.scale = np.atleast_1d(np.asarray(scale, dtype=np.float64))
-        self.shift = np.zeros(self.n_facts) if shift is None else shift
+        self.shift = np.zeros(self.n_constraints) if shift is None else shift
 
     def shifted(self, shift: NDArray) -> Functions:
         """The same functions, from which the basis subtracts something else."""
@@ -176,17 +253,26 @@ class Functions:
         return Functions(self.functions, center, scale, self.shift)
 
     def of(self, x: NDArray, y: NDArray) -> NDArray:
-        """The basis at the points, shape (n, n_facts)."""
+        """The basis at the points, shape (n, n_constraints)."""
         values = [evaluate(f, x, f"features[{i}]") for i, f in enumerate(self.functions)]
         return np.column_stack(values) - self.shift
 
     def linear_map(self) -> tuple[NDArray, NDArray]:
         """A and b with f = A phi + b."""
-        return np.eye(self.n_facts), self.shift
+        return np.eye(self.n_constraints), self.shift
+
+    def up_to_constants(self, x: NDArray, y: NDArray) -> NDArray:
+        """The functions at the points, without a shift."""
+        return self.shifted(np.zeros(self.n_constraints)).of(x, y)
+
+    def at_means(self, values: NDArray, weight: NDArray | None) -> tuple[Functions, NDArray]:
+        """The functions less their means, and what rounding leaves of the means."""
+        tau = np.average(values, axis=0, weights=weight)
+        return self.shifted(tau), np.average(values - tau, axis=0, weights=weight)
 
     def first_start(self) -> NDArray:
         """The base itself."""
-        return np.zeros(self.n_facts)
+        return np.zeros(self.n_constraints)
 
     def name(self, i: int) -> str:
         """The i-th expectation in words."""
@@ -194,18 +280,7 @@ class Functions:
         return f"E[features[{i}]]" if name == "<lambda>" else f"E[{name}]"
 
 
-class Basis(Protocol):
-    """Functions of x that can be integrated, and the coordinate y in which they are."""
-
-    center: NDArray  # (n_columns,)
-    scale: NDArray  # (n_columns,) y = (x - center) / scale
-    reach: float  # |log y| up to which they are looked at where the support is not bounded
-
-    def of(self, x: NDArray, y: NDArray) -> NDArray:
-        """Their values at the points, of shape (n, k)."""
-
-
-class Extended:
+class Extended(Basis):
     """A basis and one function more, for its expectation."""
 
     def __init__(self, features: Basis, function: Callable):
@@ -213,14 +288,12 @@ class Extended:
         self.center, self.scale, self.reach = features.center, features.scale, features.reach
 
     def of(self, x: NDArray, y: NDArray) -> NDArray:
-        """Phi and the function, shape (n, n_facts + 1)."""
+        """Phi and the function, shape (n, n_constraints + 1)."""
         return np.column_stack([self._features.of(x, y), evaluate(self._function, x, "f")])
 
 
-class Nothing:
+class Nothing(Basis):
     """No functions, for the integral of a base."""
-
-    reach = REACH
 
     def __init__(self, features: Basis):
         self.center, self.scale = features.center, features.scale
@@ -228,37 +301,6 @@ class Nothing:
     def of(self, x: NDArray, y: NDArray) -> NDArray:
         """An array of shape (n, 0)."""
         return np.empty((len(x), 0))
-
-
-Features = Powers | Functions
-
-
-def check_features(features: Any) -> int | list[Callable]:
-    """The number of powers, or the functions.
-
-    Raises
-    ------
-    ValueError
-        If it is a sequence that is empty or holds something that cannot be called, or the powers
-        are too many.
-    """
-    if isinstance(features, (int, np.integer)):
-        if features > MOST_POWERS:
-            raise ValueError(
-                f"features={features} powers are too many: {MOST_POWERS} at most, of which float64 "
-                "hardly tells the higher ones apart. Give fewer, or a sequence of functions."
-            )
-        return int(features)
-    functions = list(features)
-    if not functions:
-        raise ValueError("features is empty: give an integer m or a sequence of functions.")
-    for i, function in enumerate(functions):
-        if not callable(function):
-            raise ValueError(
-                f"features[{i}] = {function!r} cannot be called: features must be an integer m "
-                "(the powers 1 to m) or a sequence of functions of x."
-            )
-    return functions
 
 
 def evaluate(function: Callable, x: NDArray, name: str) -> NDArray:

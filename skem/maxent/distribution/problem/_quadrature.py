@@ -11,6 +11,7 @@ interval r is the distance to the nearer end, positive from the lower and negati
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -20,13 +21,13 @@ from numpy.typing import NDArray
 from skem._numbers import NOT_ZERO
 from skem.maxent.distribution.problem._feasibility import ConstraintError
 from skem.maxent.distribution.problem._features import REACH, Basis
-from skem.maxent.distribution.problem._supports import Box, Interval, Points
+from skem.maxent.distribution.problem._supports import Box, Interval, Points, Support
 
 ORDER = 16  # nodes of a panel: the rule is exact for polynomials up to degree 31
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(ORDER)
 ACCURACY = 1e-13  # of a panel against its halves, relative to the whole integral
 UNRESOLVED = 1e-4  # an integral with a larger error is taken to be infinite
-ROUNDING = 2e-16  # of an exponent, relative to its terms: panels cannot agree more closely
+EXPONENT_ROUNDING = 2e-16  # of an exponent, relative to its terms: panels cannot agree more closely
 NARROWEST = 1e-14  # width of a panel, relative to its place, below which it holds few numbers
 MAX_LEVELS = 120  # halvings, to 1e-36 of a panel, for poles at an end of it
 MAX_PANELS = 2000  # of one level: an integrand that needs more jumps too often
@@ -35,8 +36,8 @@ FIRST_PANELS = 16  # of an interval
 FIRST_PANELS_OF_BOX = 2  # of each side, doubled until that changes nothing
 FIRST_PANELS_UNBOUNDED = 64  # of a half line or the line, where most of them see only tails
 LOOKS = 1202  # places from end to end at which functions are checked for being too large
-HUGE = 1e200  # a function of this size ends the range: its products with others overflow
-LEAST_LOG_BASE = -HUGE / 10  # stands for log 0: where a base is zero, the range does not end
+NEAR_OVERFLOW = 1e200  # a function of this size ends the range: its products with others overflow
+LEAST_LOG_BASE = -NEAR_OVERFLOW / 10  # stands for log 0: a base of zero does not end the range
 PEAK = 1.0  # nats below the largest value of an integrand that still belong to its peak
 TAIL = 36.0  # exp(-36) = 2e-16: what a tail may still hold at the last node
 
@@ -55,8 +56,24 @@ class Nodes(NamedTuple):
     error: float  # estimated, relative to the integral
 
 
-class PointDomain:
+class Domain(ABC):
+    """What is summed or integrated over."""
+
+    support: Support
+    is_sum = False  # whether it is a sum over points: exact, whatever theta, and cheap
+    independent = False  # whether no combination of the basis is known to be constant
+    exact_zeros = True  # whether multipliers that are only rounding must be zero
+
+    @abstractmethod
+    def nodes(self, theta: NDArray) -> Nodes | None:
+        """Nodes for the density with multipliers theta; None if it cannot be normalised."""
+
+
+class PointDomain(Domain):
     """A sum over points; ``independent`` if no combination of the basis is constant on them."""
+
+    support: Points
+    is_sum = True
 
     def __init__(self, support: Points, basis: NDArray, log_base: NDArray, *, independent: bool):
         n = len(basis)
@@ -68,12 +85,15 @@ class PointDomain:
         return self._nodes
 
 
-class LineDomain:
+class LineDomain(Domain):
     """An integral over an interval, a half line or the line."""
+
+    support: Interval
 
     def __init__(self, support: Interval, features: Basis, log_base: LogBase):
         self.support = support
         self.features = features
+        self.exact_zeros = features.exact_zeros
         self.log_base = log_base
         self.center, self.scale = float(features.center[0]), float(features.scale[0])
         self.edges = self._first_edges()
@@ -100,7 +120,7 @@ class LineDomain:
         if self.log_base is not None:
             values = np.column_stack([values, np.maximum(self.log_base(x), LEAST_LOG_BASE)])
         with np.errstate(invalid="ignore"):
-            bad = r[~(np.abs(values) < HUGE).all(axis=1)]
+            bad = r[~(np.abs(values) < NEAR_OVERFLOW).all(axis=1)]
         low = max([low, *bad[bad < 0]])
         high = min([high, *bad[bad > 0]])
         return np.linspace(low, high, FIRST_PANELS_UNBOUNDED + 1)
@@ -146,7 +166,7 @@ class LineDomain:
             terms = np.abs(children.basis[logs[1] > top - PEAK]) @ np.abs(theta)
             errors = (np.abs(before - pairs) / np.maximum(total, NOT_ZERO)).max(axis=1)
             narrow = parents.high - parents.low <= NARROWEST * np.abs(middle)
-            good = (errors <= max(ACCURACY, ROUNDING * terms.max(initial=0.0))) | narrow
+            good = (errors <= max(ACCURACY, EXPONENT_ROUNDING * terms.max(initial=0.0))) | narrow
             both = np.repeat(good, 2)
             done.append(_choose(children, both))
             settled = settled + size[both].sum(axis=0)
@@ -175,8 +195,10 @@ class LineDomain:
         return bool((rest < top - TAIL).all())
 
 
-class BoxDomain:
+class BoxDomain(Domain):
     """An integral over a box: the same panels along each side, as many as are needed."""
+
+    support: Box
 
     def __init__(
         self, support: Box, features: Basis, log_base: LogBase, n_panels: int = FIRST_PANELS_OF_BOX
@@ -214,9 +236,6 @@ class BoxDomain:
         if len(self._nodes.x) * 2 ** len(self.shape) > MAX_BOX_NODES:
             return None
         return BoxDomain(*self._make, n_panels=2 * self.n_panels)
-
-
-Domain = PointDomain | LineDomain | BoxDomain
 
 
 def normalised_nodes(domain: Domain, theta: NDArray) -> Nodes:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,15 +12,18 @@ from scipy.spatial import cKDTree
 
 from skem._input import refuse_masks_and_dates
 from skem._numbers import NOT_ZERO
+from skem.maxent.distribution.problem._features import Powers
 
 MAX_BOX_DIMENSIONS = 3  # the nodes of a product rule are a power of those of a side
 
 # Numbers whose squares, and those of their inverses, are normal numbers.
-LARGEST = 1e150
+LARGEST_NUMBER = 1e150
 
 # Share of the largest coordinate within which a row is taken to be a point of the support: far
 # above the rounding of a computed row, and below the distance of points that differ.
 SAME_POINT = 1e-9
+
+NARROW = 0.3  # standard deviation of y below which a bulk gets a basis of its own: [-1, 1] has 0.58
 
 _HOW = (
     "A tuple (low, high) is an interval (either end may be infinite), a tuple of such tuples a "
@@ -26,21 +31,95 @@ _HOW = (
 )
 
 
-class Points(NamedTuple):
-    """Finitely many points; ``flat`` if functions see them as numbers, not as rows."""
+class Support(ABC):
+    """Where a distribution may put its mass, and how rows, a base and powers are read there."""
 
-    points: NDArray  # (n_points, n_columns)
-    flat: bool
+    low: Any  # the smallest x: a number, or one a column of shape (n_columns,)
+    high: Any  # the largest
+    n_columns: int | None  # of X, described together; None where each is described on its own
+    flat: bool  # whether functions get numbers, not rows
+    kind = "interval"  # where y lives: on the 'line', the 'half line' [0, inf) or [-1, 1]
 
     @property
-    def n_columns(self) -> int:
-        """Columns of X."""
-        return self.points.shape[1]
+    def by_column(self) -> bool:
+        """Whether each column of X has a distribution of its own."""
+        return self.n_columns is None
+
+    @property
+    def is_bounded(self) -> bool:
+        """Whether neither end is infinite: then every exponent can be normalised."""
+        return self.kind == "interval"
+
+    def arguments(self, rows: NDArray) -> NDArray:
+        """Rows of shape (n, n_columns) as functions get them."""
+        return rows[:, 0] if self.flat else rows
+
+    def locate(self, X: NDArray, name: str = "X") -> tuple[NDArray, NDArray | None]:
+        """Rows on the support, and which points of a finite one they are, of shape (n_points,).
+
+        Raises
+        ------
+        ValueError
+            If a row is off the support.
+        """
+        inside = (self.low <= X) & (self.high >= X)
+        if not inside.all():
+            i = np.argwhere(~inside)[0]
+            where = f"row {i[0]}" if X.ndim == 1 else f"row {i[0]}, column {i[1]}"
+            raise ValueError(
+                f"{name} holds {X[tuple(i)]:.6g} ({where}), which is not in {self}. Make the "
+                "support larger, or leave the row out."
+            )
+        return X, None
+
+    def units(self, mean: Any = np.nan, deviation: Any = np.nan) -> tuple[Any, Any]:
+        """Center and scale of y; mean and deviation of x are NaN where not known."""
+        half = (self.high - self.low) / 2
+        return (self.low + self.high) / 2, np.where(half > 0, half, 1.0)
+
+    @abstractmethod
+    def powers(self, m: int, center: Any, scale: Any, mean: Any, deviation: Any) -> Powers:
+        """x, ..., x^m in the coordinates y = (x - center) / scale.
+
+        A bulk that is narrow beside the support gets a basis of its own, so that its moments lose
+        no digits; its mean and deviation are NaN where not known.
+        """
+
+    def base_of_points(self, base: Any) -> NDArray:
+        """A base given as numbers.
+
+        Raises
+        ------
+        ValueError
+            If the support has no points that they belong to, or not as many.
+        """
+        raise ValueError(
+            "base must be a function of x where support is not a set of points: its density."
+        )
+
+    def has_mass(self, log_base: Callable[[NDArray], NDArray]) -> bool:
+        """Whether a base is positive anywhere, where that can be told."""
+        return True
+
+    @abstractmethod
+    def __str__(self) -> str:
+        """The support in words, as errors name it."""
+
+
+class Points(Support):
+    """Finitely many points, of shape (n_points, n_columns); ``flat`` if they are numbers."""
+
+    n_columns: int
+
+    def __init__(self, points: NDArray, *, flat: bool):
+        self.points, self.flat = points, flat
+        self.low, self.high = points.min(axis=0), points.max(axis=0)
+        self.n_columns = points.shape[1]
 
     @property
     def x(self) -> NDArray:
-        """The points as functions see them."""
-        return self.points[:, 0] if self.flat else self.points
+        """The points as functions get them."""
+        return self.arguments(self.points)
 
     def find(self, rows: NDArray) -> NDArray:
         """Index of the point that each row is, -1 where it is none."""
@@ -48,25 +127,75 @@ class Points(NamedTuple):
         distance, index = cKDTree(self.points).query(rows.reshape(len(rows), -1))
         return np.where(distance <= reach, index, -1)
 
+    def locate(self, X: NDArray, name: str = "X") -> tuple[NDArray, NDArray | None]:
+        """The points that the rows are, and which of all points occur."""
+        index = self.find(X)
+        if (index < 0).any():
+            i = np.argmax(index < 0)
+            raise ValueError(
+                f"{name}[{i}] = {X[i]} is not a point of support. Add it to support, or leave the "
+                "row out."
+            )
+        seen = np.zeros(len(self.points), dtype=bool)
+        seen[index] = True
+        return self.points[index], seen
+
+    def powers(self, m: int, center: Any, scale: Any, mean: Any, deviation: Any) -> Powers:
+        """Powers of each column; those of narrow bulks are made for the whole line."""
+        narrow = np.zeros(len(center), dtype=bool)
+        if m == 1 and np.isfinite(mean).all():
+            # What is missed of a mean keeps its digits where points are of many sizes.
+            return Powers(1, mean, scale, "line")
+        if m > 1:
+            narrow |= (deviation > 0) & (deviation < NARROW * np.abs(scale))
+        center, scale = np.where(narrow, mean, center), np.where(narrow, deviation, scale)
+        return Powers(m, center, scale, "line" if narrow.any() else self.kind, narrow=narrow)
+
+    def base_of_points(self, base: Any) -> NDArray:
+        """A base given as one number a point."""
+        refuse_masks_and_dates(base, "base")
+        base = np.asarray(base, dtype=np.float64)
+        if base.shape != (len(self.points),):
+            raise ValueError(
+                f"base has shape {base.shape}, expected ({len(self.points)},): one number for "
+                "each point of support."
+            )
+        return base
+
+    def has_mass(self, log_base: Callable[[NDArray], NDArray]) -> bool:
+        """Whether a base is positive at any point."""
+        return bool(np.isfinite(log_base(self.x)).any())
+
     def __str__(self) -> str:
         return f"the {len(self.points)} points of support"
 
 
-class Interval(NamedTuple):
+class Interval(Support):
     """An interval; half a line or the line where ends are infinite."""
 
-    low: float
-    high: float
+    n_columns = None
+    flat = True
 
-    @property
-    def n_columns(self) -> None:
-        """Any number of columns: each has a distribution of its own."""
-        return None
+    def __init__(self, low: float, high: float):
+        self.low, self.high = low, high
+        self.kind = ("line", "half line", "interval")[np.isfinite([low, high]).sum()]
 
-    @property
-    def kind(self) -> str:
-        """'line', 'half line' or 'interval'."""
-        return ("line", "half line", "interval")[np.isfinite(self).sum()]
+    def units(self, mean: Any = np.nan, deviation: Any = np.nan) -> tuple[Any, Any]:
+        """Center and scale of y; a negative scale turns a half line around."""
+        if self.kind == "interval":
+            return (self.low + self.high) / 2, (self.high - self.low) / 2
+        if self.kind == "line":
+            return (mean, deviation if deviation > 0 else 1.0) if np.isfinite(mean) else (0.0, 1.0)
+        end, sign = (self.low, 1.0) if np.isfinite(self.low) else (self.high, -1.0)
+        distance = abs(mean - end)
+        return end, sign * (distance if distance > 0 else 1.0)
+
+    def powers(self, m: int, center: Any, scale: Any, mean: Any, deviation: Any) -> Powers:
+        """Powers of one column; a narrow bulk is told to them."""
+        bulk = None
+        if self.kind != "line" and m > 1 and deviation / abs(scale) < NARROW:
+            bulk = (float((mean - center) / scale), float(deviation / abs(scale)))
+        return Powers(m, center, scale, self.kind, bulk)
 
     def __str__(self) -> str:
         if self.kind == "line":
@@ -74,23 +203,23 @@ class Interval(NamedTuple):
         return f"the {self.kind} ({self.low:.6g}, {self.high:.6g})"
 
 
-class Box(NamedTuple):
-    """A product of intervals."""
+class Box(Support):
+    """A product of intervals, whose ends have shape (n_columns,)."""
 
-    low: NDArray  # (n_columns,)
-    high: NDArray  # (n_columns,)
+    n_columns: int
+    flat = False
 
-    @property
-    def n_columns(self) -> int:
-        """Columns of X."""
-        return len(self.low)
+    def __init__(self, low: NDArray, high: NDArray):
+        self.low, self.high = low, high
+        self.n_columns = len(low)
+
+    def powers(self, m: int, center: Any, scale: Any, mean: Any, deviation: Any) -> Powers:
+        """Powers of each column; a box gives no bulk a basis of its own."""
+        return Powers(m, center, scale, self.kind)
 
     def __str__(self) -> str:
         sides = zip(self.low, self.high, strict=True)
         return "the box " + " x ".join(f"[{a:.6g}, {b:.6g}]" for a, b in sides)
-
-
-Support = Points | Interval | Box
 
 
 def parse_support(support: Any) -> Support:
@@ -140,11 +269,12 @@ def _refuse_extremes(numbers: NDArray) -> None:
     """Refuse numbers with whose squares nothing can be computed; an infinite end has none."""
     finite = np.isfinite(numbers)
     largest = np.abs(numbers[finite]).max(initial=0)
-    least = 1 / LARGEST if finite.all() and largest > 0 else 0.0
-    if not least <= largest <= LARGEST:
+    least = 1 / LARGEST_NUMBER if finite.all() and largest > 0 else 0.0
+    if not least <= largest <= LARGEST_NUMBER:
         raise ValueError(
             f"support holds {largest:.3g} as its largest number, which must be from "
-            f"{1 / LARGEST:.0e} to {LARGEST:.0e}. Change the unit of X and of support."
+            f"{1 / LARGEST_NUMBER:.0e} to {LARGEST_NUMBER:.0e}. Change the unit of X and of "
+            "support."
         )
 
 

@@ -1,6 +1,6 @@
-"""Where the mass is, and in what units: from supports, and from what facts say.
+"""Where the mass is, and in what units: from supports, and from what constraints say.
 
-Shapes: m facts, s candidates (center, scale), n points for each.
+Shapes: m constraints, s candidates (center, scale), n points for each.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from skem.maxent.distribution.problem._feasibility import ConstraintError
 from skem.maxent.distribution.problem._features import Functions
-from skem.maxent.distribution.problem._supports import Interval, Points, Support
+from skem.maxent.distribution.problem._supports import Support
 
-ROUNDING = 1e-15  # relative, of the square of a mean: a variance below that is none
+SQUARE_ROUNDING = 1e-15  # relative, of the square of a mean: a variance below that is none
 
 # The search of `bulk_of_functions`.
-HUGE = 1e150  # a function this large has no mass near it
+NO_MASS_ABOVE = 1e150  # a function this large has no mass near it
 BEAM = 32  # centers that are kept: the best for a wide scale need not lead to a narrow bulk
 GOOD = 0.25  # square of E phi / E |phi|, for each function; it is 1 where phi has one sign
 PER_OCTAVE = 1e-4  # added to the misfit for each octave by which a scale is off 1, to decide ties
@@ -30,34 +30,12 @@ POINTS = 2 * np.linspace(-1, 1, 24) ** 3
 HALF_LINE_POINTS = np.exp(0.75 * POINTS - 0.5)  # distances from the end, between 0.14 and 2.7
 
 
-def interval_units(support: Interval, mean: float, deviation: float) -> tuple[float, float]:
-    """Center and scale of y; mean and deviation are NaN where not known."""
-    if support.kind == "interval":
-        return (support.low + support.high) / 2, (support.high - support.low) / 2
-    if support.kind == "line":
-        return (mean, deviation if deviation > 0 else 1.0) if np.isfinite(mean) else (0.0, 1.0)
-    end, sign = (support.low, 1.0) if np.isfinite(support.low) else (support.high, -1.0)
-    distance = abs(mean - end)
-    return end, sign * (distance if distance > 0 else 1.0)
-
-
-def box_units(support: Support) -> tuple[NDArray, NDArray]:
-    """Center and half range of each column."""
-    if isinstance(support, Points):
-        low, high = support.points.min(axis=0), support.points.max(axis=0)
-    else:
-        low, high = np.atleast_1d(support.low), np.atleast_1d(support.high)
-    with np.errstate(invalid="ignore"):
-        half = (high - low) / 2
-        return (low + high) / 2, np.where(half > 0, half, 1.0)
-
-
-def units_of_facts(
-    n_powers: int | None, support: Interval, low: NDArray, high: NDArray, where: tuple[str, ...]
+def units_of_moments(
+    n_powers: int, support: Support, low: NDArray, high: NDArray, where: tuple[str, ...]
 ) -> tuple[float, float]:
-    """Center and scale that facts about powers suggest."""
-    if support.kind == "interval" or n_powers is None:
-        return interval_units(support, np.nan, np.nan)
+    """Center and scale that constraints about powers of one column suggest."""
+    if support.is_bounded:
+        return support.units()
     known = low == high
     mean = _representative(low[0], high[0])
     if support.kind == "half line":
@@ -68,12 +46,12 @@ def units_of_facts(
                 f"{where[0]}: E[x] = {mean:.10g} cannot hold on {support}: it must be {side} "
                 f"{end:.10g}. Correct the constraint or the support."
             )
-        return interval_units(support, mean, np.nan)
+        return support.units(mean)
     deviation = 1.0
     if n_powers >= 2:
         square = _representative(low[1], high[1])
         variance = square - mean**2
-        if known[0] and high[1] <= mean**2 * (1 + ROUNDING):
+        if known[0] and high[1] <= mean**2 * (1 + SQUARE_ROUNDING):
             raise ConstraintError(
                 f"{where[1]}: E[x^2] = {high[1]:.10g} cannot hold for a density with E[x] = "
                 f"{mean:.10g}: it must be larger than E[x]^2 = {mean**2:.10g}. Correct one of "
@@ -83,25 +61,24 @@ def units_of_facts(
     return mean, deviation
 
 
-def bulk_of_facts(low: NDArray, high: NDArray) -> tuple[float, float]:
+def bulk_of_moments(low: NDArray, high: NDArray) -> tuple[float, float]:
     """Mean and standard deviation that the first two powers say; NaN where they are absurd."""
-    if len(low) < 2 or low[1] <= low[0] ** 2:
-        return np.nan, np.nan
+    with np.errstate(over="ignore"):  # a square that is infinite is absurd too
+        if len(low) < 2 or low[1] <= low[0] ** 2:
+            return np.nan, np.nan
     return float(low[0]), float(np.sqrt(low[1] - low[0] ** 2))
 
 
-def bulk_of_columns(n_powers: int | None, tau: NDArray) -> tuple[NDArray, NDArray]:
+def bulk_of_columns(n_powers: int, tau: NDArray) -> tuple[NDArray, NDArray]:
     """The same for each column of points."""
-    if n_powers is None:
-        return np.array(np.nan), np.array(np.nan)
     rows = tau.reshape(-1, n_powers)
     if n_powers == 1:
         return rows[:, 0], np.full(len(rows), np.nan)
-    bulks = np.array([bulk_of_facts(row, row) for row in rows])
+    bulks = np.array([bulk_of_moments(row, row) for row in rows])
     return bulks[:, 0], bulks[:, 1]
 
 
-def values_of_facts(low: NDArray, high: NDArray) -> NDArray:
+def possible_values(low: NDArray, high: NDArray) -> NDArray:
     """A value that each expectation may have, zero where nothing is said."""
     return np.array([_representative(*ends) for ends in zip(low, high, strict=True)])
 
@@ -115,8 +92,8 @@ def _representative(low: float, high: float) -> float:
     return float((low + high) / 2)
 
 
-def bulk_of_functions(features: Functions, support: Interval) -> tuple[float, float]:
-    """Center and scale at which functions are as large as the facts say, without a base.
+def bulk_of_functions(features: Functions, support: Support) -> tuple[float, float]:
+    """Center and scale at which functions are as large as the constraints say, without a base.
 
     Of distributions on center + [-2, 2] scale (on a half line, of the logarithm of the distance to
     its end) the one with the smallest sum of squares of E phi / E |phi|, where phi = f - tau. With
@@ -145,7 +122,7 @@ def bulk_of_functions(features: Functions, support: Interval) -> tuple[float, fl
     off = _misfit(features, fine, y)
     if off.min() < least:
         best, least = tuple(fine[off.argmin()].tolist()), off.min()
-    return best if least < GOOD * features.n_facts else interval_units(support, np.nan, np.nan)
+    return best if least < GOOD * features.n_constraints else support.units()
 
 
 def _misfit(features: Functions, grid: NDArray, y: NDArray) -> NDArray:
@@ -155,5 +132,5 @@ def _misfit(features: Functions, grid: NDArray, y: NDArray) -> NDArray:
         phi = features.of(x.ravel(), x.ravel()).reshape(*x.shape, -1)
         off = ((phi.mean(axis=1) / np.abs(phi).mean(axis=1)) ** 2).sum(axis=1)
         off += PER_OCTAVE * np.abs(np.log2(np.abs(grid[:, 1])))
-    fits = np.isfinite(off) & (np.abs(phi).max(axis=(1, 2)) < HUGE)
+    fits = np.isfinite(off) & (np.abs(phi).max(axis=(1, 2)) < NO_MASS_ABOVE)
     return np.where(fits, off, np.inf)

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 
 from skem._numbers import NOT_ZERO
-from skem.maxent.distribution.problem._feasibility import Facts
-from skem.maxent.distribution.problem._quadrature import Domain, PointDomain, log_integrand
+from skem.maxent.distribution.problem._feasibility import Constraints
+from skem.maxent.distribution.problem._quadrature import Domain, log_integrand
 from skem.maxent.distribution.solvers._white import (
     Moments,
     White,
@@ -33,14 +33,14 @@ from skem.maxent.distribution.solvers._white import (
 )
 
 SHORT, MAX_SHORT = 1e-3, 8  # steps of that length and fall, one after the other, lead nowhere
-EXACT = 1e-10  # what a fact is missed by where no step need follow, in the units of MET
-MET = 1e-7  # what a fact may be missed by, in mean absolute deviations of its function
-FAR = 1e12  # standard deviations from a density to facts that it is not on the way to
+MET_EXACTLY = 1e-10  # what a constraint is missed by where no step need follow, in the units of MET
+MET = 1e-7  # what a constraint may be missed by, in mean absolute deviations of its function
+FAR = 1e12  # standard deviations from a density to constraints that it is not on the way to
 STEEP = 0.1  # share of its first slope with which the dual falls where a longer step pays
 HIDDEN = 1e-9  # of the size of the dual: falls that its rounding may hide
 LONGEST = 2.0**10  # step, in units of Newton's
 SUMMED = 64 * 2.0**-52  # rounding of an expectation, relative to that of the absolute values
-BETTER = 0.5  # share to which a step past tol must shrink what the facts are missed by
+BETTER = 0.5  # share to which a step past tol must shrink what the constraints are missed by
 
 # The Newton equations count as solved where |g|^2 is at most that many times its bound, plus the
 # rounding of g, relative to the squares of the expectations whose difference it is.
@@ -87,14 +87,14 @@ def newton(
     The gap is half the squared Newton decrement: the fall that the quadratic model promises, and
     to second order the distance to the minimum. Far from it that may be a small part of the
     distance: a heavy tail makes the variance large, and the step and the decrement small. So a fit
-    has converged where the gap is at most ``tol`` and the facts are met. From there steps go on as
-    long as they shorten the gap, to the limit of rounding. Below ``floor`` no feasible distribution
-    exists.
+    has converged where the gap is at most ``tol`` and the constraints are met. From there steps go
+    on as long as they shorten the gap, to the limit of rounding. Below ``floor`` no feasible
+    distribution exists.
     """
     eta = white.start
     state = required_moments(domain, white, eta)
     n_iter = n_short = 0
-    integrates = not isinstance(domain, PointDomain)  # each step is costly
+    integrates = not domain.is_sum  # each step is costly
     best: DualFit | None = None
     least = np.inf
     while True:
@@ -109,7 +109,7 @@ def newton(
         if gap <= tol:
             fit = _polish(domain, fit)
             off = missed(white, fit.moments, tau)
-            if off <= EXACT:
+            if off <= MET_EXACTLY:
                 return fit
             if best is not None and off > BETTER * least:
                 return best
@@ -142,13 +142,13 @@ def missed(white: White, state: Moments, tau: NDArray) -> float:
     return float((np.maximum(off, 0.0) / unit).max(initial=0.0))
 
 
-def are_within(state: Moments, A: NDArray, b: NDArray, facts: Facts) -> bool:
+def are_within(state: Moments, A: NDArray, b: NDArray, constraints: Constraints) -> bool:
     """Whether expectations lie within their bounds, in the units of `missed`."""
     p = state.probability
     possible = p > 0
     values, p = state.nodes.basis[possible] @ A.T + b, p[possible]
     attained = p @ values
-    nearest = np.clip(attained, facts.lower, facts.upper)
+    nearest = np.clip(attained, constraints.lower, constraints.upper)
     room = MET * (p @ np.abs(values - nearest)) + SUMMED * (p @ np.abs(values) + np.abs(b))
     return bool((np.abs(attained - nearest) <= room).all())
 
@@ -156,7 +156,7 @@ def are_within(state: Moments, A: NDArray, b: NDArray, facts: Facts) -> bool:
 def _is_sound(gradient: NDArray, gap: float, state: Moments, target: NDArray) -> bool:
     """Whether the Newton step solves its equations: |g|^2 <= g' H^-1 g tr H.
 
-    It does not where the covariance has vanished because the facts cannot hold.
+    It does not where the covariance has vanished because the constraints cannot hold.
     """
     if not np.isfinite(gap) or gap < 0 or not np.abs(gradient).max(initial=0.0) < FAR:
         return False
@@ -231,8 +231,7 @@ def _line_search(
         found = longer
     if found[2] < SHORT:
         low, high = found[2], 2 * found[2]
-        cheap = isinstance(domain, PointDomain)
-        for _ in range(MAX_BISECTIONS_ON_POINTS if cheap else MAX_BISECTIONS):
+        for _ in range(MAX_BISECTIONS_ON_POINTS if domain.is_sum else MAX_BISECTIONS):
             if not is_steep(found):
                 break
             middle = attempt((low + high) / 2)

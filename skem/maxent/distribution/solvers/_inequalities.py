@@ -1,4 +1,4 @@
-r"""Facts that bound an expectation, lower <= E f <= upper (Kazama and Tsujii 2003).
+r"""Constraints that bound an expectation, lower <= E f <= upper (Kazama and Tsujii 2003).
 
 The dual gains a support function: with f = C psi + e, of shape (m, r) and (m,),
 
@@ -7,7 +7,8 @@ The dual gains a support function: with f = C psi + e, of shape (m, r) and (m,),
 so lambda_i is positive only where the upper bound is active, negative only where the lower one is,
 and zero where neither is. Each step minimises a quadratic model of log Z plus the exact rest. The
 dual of that is a least distance problem, which non-negative least squares solve (Lawson and Hanson
-1974, ch. 23). When the active facts no longer change, Newton's method goes on with them alone.
+1974, ch. 23). When the active constraints no longer change, Newton's method goes on with them
+alone.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from scipy.linalg import cholesky
 from scipy.optimize import nnls
 
 from skem._numbers import NOT_ZERO
-from skem.maxent.distribution.problem._feasibility import Facts
+from skem.maxent.distribution.problem._feasibility import Constraints
 from skem.maxent.distribution.problem._quadrature import Domain
 from skem.maxent.distribution.solvers._dual import (
     ENOUGH,
@@ -43,14 +44,14 @@ from skem.maxent.distribution.solvers._white import (
 
 # Multipliers below this share of the largest, in units of their functions, are rounding. An odd
 # power must not have them: where the power above has none, no density could be normalised.
-ROUNDING = 1e-10
-SETTLED = 1e-9  # nats of the model's fall below which the active facts hardly change any more
+NEGLIGIBLE_MULTIPLIER = 1e-10
+SETTLED = 1e-9  # nats of the model's fall below which the active constraints hardly change any more
 # A multiplier below it is rounding, even with the sign of a bound that is not given.
 NO_MULTIPLIER = 1e-14
 RIDGE = 1e-14  # of the mean variance: makes a covariance that is singular but for rounding definite
-# Residual of the distance problem, in units of one: no point of the model meets the facts.
+# Residual of the distance problem, in units of one: no point of the model meets the constraints.
 NO_RESIDUAL = 1e-14
-MAX_HALVINGS = 60  # to 1e-18 of a step, which changes no multiplier
+MAX_HALVINGS_WITH_BOUNDS = 60  # to 1e-18 of a step, which changes no multiplier
 MAX_TRIES = 3  # of one active set: Newton's method ends at the same point from anywhere
 
 
@@ -66,7 +67,7 @@ def newton_with_bounds(
     white: White,
     A: NDArray,
     b: NDArray,
-    facts: Facts,
+    constraints: Constraints,
     *,
     tol: float,
     max_iter: int,
@@ -77,21 +78,25 @@ def newton_with_bounds(
     C, e = A @ white.back.T, A @ white.mean + b
     lam = start
     state = required_moments(domain, white, C.T @ lam, A.T @ lam)
-    value = _value(lam, state, white, C, e, facts)
+    value = _value(lam, state, white, C, e, constraints)
     gap, status = np.inf, "max_iter"
     tried: Counter[bytes] = Counter()
     for n_iter in range(max_iter + 1):
         if is_stale(state.covariance):
             white, _, state = whiten_anew(white, state, C.T @ lam)
             C, e = A @ white.back.T, A @ white.mean + b
-            value = _value(lam, state, white, C, e, facts)
-        new = _model_minimum(lam, state, C, e, facts)
+            value = _value(lam, state, white, C, e, constraints)
+        new = _model_minimum(lam, state, C, e, constraints)
         if new is None:
             status = "stalled"
             break
         full, size = new, np.abs(new) * np.linalg.norm(C, axis=1)
-        new = np.where(size > ROUNDING * size.max(initial=0.0), new, 0.0)
-        slope = (new - lam) @ -(C @ state.mean + e) + _support(new, facts) - _support(lam, facts)
+        new = np.where(size > NEGLIGIBLE_MULTIPLIER * size.max(initial=0.0), new, 0.0)
+        slope = (
+            (new - lam) @ -(C @ state.mean + e)
+            + _support(new, constraints)
+            - _support(lam, constraints)
+        )
         gap = max(-slope, 0.0)
         if gap <= max(tol, SETTLED):
             for lam_active in (full, new):
@@ -100,13 +105,13 @@ def newton_with_bounds(
                 if tried[active] > MAX_TRIES:
                     continue
                 fit = _with_active(
-                    domain, white, A, C, b, lam_active, facts, tol=tol, max_iter=max_iter
+                    domain, white, A, C, b, lam_active, constraints, tol=tol, max_iter=max_iter
                 )
                 if fit is not None:
                     return fit._replace(fit=fit.fit._replace(n_iter=n_iter + fit.fit.n_iter))
         if n_iter == max_iter:
             break
-        found = _line_search(domain, white, A, C, e, facts, lam, new, value, slope)
+        found = _line_search(domain, white, A, C, e, constraints, lam, new, value, slope)
         if found is None or found[2] < floor:
             status = "stalled"
             break
@@ -114,33 +119,33 @@ def newton_with_bounds(
     return BoundedFit(lam, DualFit(white, C.T @ lam, state.mean, state, gap, n_iter, status))
 
 
-def _support(lam: NDArray, facts: Facts) -> float:
+def _support(lam: NDArray, constraints: Constraints) -> float:
     """sum_i max over tau_i of lambda_i tau_i, with 0 times infinity = 0."""
     with np.errstate(invalid="ignore"):
-        terms = np.where(lam > 0, lam * facts.upper, lam * facts.lower)
+        terms = np.where(lam > 0, lam * constraints.upper, lam * constraints.lower)
     return float(terms[lam != 0].sum())
 
 
-def admissible(lam: NDArray, facts: Facts) -> bool:
+def admissible(lam: NDArray, constraints: Constraints) -> bool:
     """Whether the support function is finite."""
-    return bool(np.isfinite(_support(np.where(np.abs(lam) > NO_MULTIPLIER, lam, 0.0), facts)))
+    return bool(np.isfinite(_support(np.where(np.abs(lam) > NO_MULTIPLIER, lam, 0.0), constraints)))
 
 
 def _value(
-    lam: NDArray, state: Moments, white: White, C: NDArray, e: NDArray, facts: Facts
+    lam: NDArray, state: Moments, white: White, C: NDArray, e: NDArray, constraints: Constraints
 ) -> float:
     """D(lambda); the state has log Z of the basis, whose mean is no part of psi."""
     of_psi = state.log_z + float(white.W @ (C.T @ lam) @ white.mean)
-    return of_psi - float(lam @ e) + _support(lam, facts)
+    return of_psi - float(lam @ e) + _support(lam, constraints)
 
 
 def _model_minimum(
-    lam: NDArray, state: Moments, C: NDArray, e: NDArray, facts: Facts
+    lam: NDArray, state: Moments, C: NDArray, e: NDArray, constraints: Constraints
 ) -> NDArray | None:
     """Minimum of the quadratic model of log Z plus the support function.
 
     Its dual: the s nearest to s0 = E psi + H eta in the metric of H^-1, H = Cov psi, that meets
-    the facts. With s = s0 + L z, H = L L', the smallest z with G z >= h.
+    the constraints. With s = s0 + L z, H = L L', the smallest z with G z >= h.
     """
     H = state.covariance
     if not np.isfinite(H).all():
@@ -152,11 +157,11 @@ def _model_minimum(
     s0 = state.mean + L @ (L.T @ (C.T @ lam))
     middle = C @ s0 + e
     scale = np.maximum(np.linalg.norm(C @ L, axis=1), NOT_ZERO)
-    equal = facts.equal
-    lower, upper = ~equal & np.isfinite(facts.lower), ~equal & np.isfinite(facts.upper)
+    equal = constraints.equal
+    lower, upper = ~equal & np.isfinite(constraints.lower), ~equal & np.isfinite(constraints.upper)
     rows = (C @ L) / scale[:, None]
     G = np.vstack([rows[equal], rows[lower], -rows[upper]])
-    below, above = (facts.lower - middle) / scale, (middle - facts.upper) / scale
+    below, above = (constraints.lower - middle) / scale, (middle - constraints.upper) / scale
     h = np.concatenate([below[equal], below[lower], above[upper]])
     # Lawson and Hanson's problem LDP, in units in which the distance is about one.
     size = max(np.abs(h).max(initial=0.0), NOT_ZERO)
@@ -182,11 +187,16 @@ def _least_squares(E: NDArray, f: NDArray, n_free: int) -> NDArray:
     """
     free, others = E[:, :n_free], E[:, n_free:]
     if not n_free:
-        return nnls(others, f)[0]
+        return _not_negative(others, f)
     by_free = np.linalg.lstsq(free, np.column_stack([others, f]), rcond=None)[0]
     rest = np.column_stack([others, f]) - free @ by_free
-    y = nnls(rest[:, :-1], rest[:, -1])[0] if others.size else np.empty(0)
+    y = _not_negative(rest[:, :-1], rest[:, -1])
     return np.concatenate([by_free[:, -1] - by_free[:, :-1] @ y, y])
+
+
+def _not_negative(E: NDArray, f: NDArray) -> NDArray:
+    """Non-negative least squares; SciPy's writes past its memory where there are no unknowns."""
+    return nnls(E, f)[0] if E.size else np.empty(0)
 
 
 def _line_search(
@@ -195,7 +205,7 @@ def _line_search(
     A: NDArray,
     C: NDArray,
     e: NDArray,
-    facts: Facts,
+    constraints: Constraints,
     lam: NDArray,
     new: NDArray,
     value: float,
@@ -206,20 +216,20 @@ def _line_search(
         state = moments(domain, white, C.T @ trial, A.T @ trial)
         if state is None:
             return None
-        found = _value(trial, state, white, C, e, facts)
+        found = _value(trial, state, white, C, e, constraints)
         enough = value + ENOUGH * length * slope + NOISE * max(abs(value), 1.0)
         return (trial, state, found) if found <= enough else None
 
     length = 1.0
-    for _ in range(MAX_HALVINGS):
+    for _ in range(MAX_HALVINGS_WITH_BOUNDS):
         found = attempt(length)
         if found is not None:
             break
         length /= 2
     while found is not None and 1 <= length < LONGEST:  # as in `_dual`
         trial, state, _ = found
-        after = (new - lam) @ -(C @ state.mean + e) + _support(new - lam + trial, facts)
-        if after - _support(trial, facts) >= STEEP * slope:
+        after = (new - lam) @ -(C @ state.mean + e) + _support(new - lam + trial, constraints)
+        if after - _support(trial, constraints) >= STEEP * slope:
             break
         length *= 2
         longer = attempt(length)
@@ -236,14 +246,14 @@ def _with_active(
     C: NDArray,
     b: NDArray,
     lam: NDArray,
-    facts: Facts,
+    constraints: Constraints,
     *,
     tol: float,
     max_iter: int,
 ) -> BoundedFit | None:
-    """Newton's method with the active facts as equalities; None if they are not the right ones."""
+    """Newton's method with the active constraints as equalities; None if these are wrong."""
     active = lam != 0
-    tau = np.where(lam > 0, facts.upper, facts.lower)[active]
+    tau = np.where(lam > 0, constraints.upper, constraints.lower)[active]
     Q, R = np.linalg.qr(C[active].T)
     if np.abs(np.diag(R)).min(initial=1.0) == 0:
         return None
@@ -260,7 +270,7 @@ def _with_active(
     state = moments(domain, white, C.T @ new, A.T @ new)
     if fit.status != "converged" or state is None:
         return None
-    right_sign = facts.equal | (new * lam >= 0)
-    if not (right_sign.all() and are_within(state, A, b, facts)):
+    right_sign = constraints.equal | (new * lam >= 0)
+    if not (right_sign.all() and are_within(state, A, b, constraints)):
         return None
     return BoundedFit(new, fit)

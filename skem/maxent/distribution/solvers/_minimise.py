@@ -7,22 +7,24 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from skem.maxent.distribution.problem._feasibility import SAME, ConstraintError, check_reachable
-from skem.maxent.distribution.problem._features import Functions
+from skem.maxent.distribution.problem._feasibility import (
+    SAME_NUMBER,
+    ConstraintError,
+    check_reachable,
+)
 from skem.maxent.distribution.problem._problem import Problem
-from skem.maxent.distribution.problem._quadrature import Domain, PointDomain
-from skem.maxent.distribution.problem._supports import Box, Interval
+from skem.maxent.distribution.problem._quadrature import Domain
 from skem.maxent.distribution.solvers._dual import DualFit, are_within, newton
 from skem.maxent.distribution.solvers._inequalities import newton_with_bounds
 from skem.maxent.distribution.solvers._starts import find_start
 from skem.maxent.distribution.solvers._white import Moments, White, whiten
 
 QUADRATURE_TOLERANCE = 1e-8  # relative error of an integral with which results are still given
-DEPENDENCE = 1e-8  # standard deviations by which facts may miss a linear dependence of functions
+DEPENDENCE = 1e-8  # standard deviations that constraints may miss a linear dependence by
 FLAT = 1e-13  # multipliers in white coordinates below which a density is uniform
 GRID_SLACK = 1e-4  # half ranges of a function that a grid may not reach of what it attains
 GRIDS = (801, 41, 15)  # points a side, with both ends, in one, two and three dimensions
-MISSED = 1e-6  # dual minus entropy, in nats, where facts should be met
+MISSED = 1e-6  # dual minus entropy, in nats, where constraints should be met
 
 
 class Solved(NamedTuple):
@@ -38,7 +40,7 @@ class Solved(NamedTuple):
     n_iter: int
     converged: bool
     form: str | None = None  # 'normal', 'exponential' or 'uniform'
-    boundary: bool = False  # whether facts leave points of the base no probability
+    boundary: bool = False  # whether constraints leave points of the base no probability
     removing: NDArray | None = None  # (m,) 1 for an upper bound that does so, -1 for a lower one
 
 
@@ -83,7 +85,7 @@ def _minimise_with_bounds(
         white,
         A,
         b,
-        problem.facts,
+        problem.constraints,
         tol=problem.tol,
         max_iter=problem.max_iter,
         start=np.linalg.solve(A.T, start),
@@ -93,18 +95,18 @@ def _minimise_with_bounds(
 
 
 def _check_dependence(problem: Problem, tau: NDArray, domain: Domain, white: White) -> None:
-    """Facts about functions that depend on each other must agree."""
-    if isinstance(domain, PointDomain) and domain.independent:
+    """Constraints about functions that depend on each other must agree."""
+    if domain.independent:
         return
     _, b = problem.features.linear_map()
-    size = np.abs(tau) + (np.abs(b) if isinstance(problem.features, Functions) else 0)
-    off = white.contradiction(tau) / (DEPENDENCE * white.deviation + SAME * size)
+    size = np.abs(tau) + (np.abs(b) if problem.features.has_rounding_of_f else 0)
+    off = white.contradiction(tau) / (DEPENDENCE * white.deviation + SAME_NUMBER * size)
     if off.max() > 1:
         i = int(off.argmax())
         raise ConstraintError(
-            f"{problem.facts.said(i)} contradicts the other constraints on {problem.support}, "
-            "where its function depends linearly on theirs (or is constant). Leave it out or "
-            "correct it."
+            f"{problem.constraints.said(i)} contradicts the other constraints on "
+            f"{problem.support}, where its function depends linearly on theirs (or is constant). "
+            "Leave it out or correct it."
         )
 
 
@@ -113,7 +115,7 @@ def _conclude(problem: Problem, domain: Domain, fit: DualFit, multipliers: NDArr
     missed = abs(float(fit.eta @ (fit.target - fit.moments.mean)))
     if fit.status == "converged" and missed > MISSED:
         fit = fit._replace(status="stalled", gap=missed)
-    if fit.status == "converged" and not are_within(fit.moments, A, b, problem.facts):
+    if fit.status == "converged" and not are_within(fit.moments, A, b, problem.constraints):
         fit = fit._replace(status="stalled")
     if fit.status != "converged":
         _explain(problem, domain, fit)
@@ -128,7 +130,7 @@ def _conclude(problem: Problem, domain: Domain, fit: DualFit, multipliers: NDArr
     mean = fit.moments.probability @ fit.moments.nodes.basis
     constant = float(theta @ white.mean - multipliers @ (A @ white.mean + b))
     form = None
-    if isinstance(problem.support, Interval | Box) and problem.log_base is None:
+    if not domain.is_sum and problem.log_base is None:
         flat = np.abs(fit.eta).max(initial=0.0) < FLAT
         form = "uniform" if flat and not problem.is_unbounded else None
     return Solved(
@@ -139,9 +141,9 @@ def _conclude(problem: Problem, domain: Domain, fit: DualFit, multipliers: NDArr
 
 def _explain(problem: Problem, domain: Domain, fit: DualFit) -> None:
     """Raise an error unless a density was found that only needs more iterations."""
-    facts = problem.facts
-    said = "; ".join(facts.said(i) for i in range(len(facts.lower)))
-    if isinstance(domain, PointDomain):
+    constraints = problem.constraints
+    said = "; ".join(constraints.said(i) for i in range(len(constraints.lower)))
+    if domain.is_sum:
         if fit.status == "stalled":
             raise ConstraintError(
                 f"No distribution on {problem.support} was found that meets {said}: the "
@@ -159,7 +161,7 @@ def _explain(problem: Problem, domain: Domain, fit: DualFit) -> None:
         )
     A, b = problem.features.linear_map()
     f = _grid(problem) @ A.T + b
-    check_reachable(f, facts, problem.support, slack=GRID_SLACK)
+    check_reachable(f, constraints, problem.support, slack=GRID_SLACK)
     if fit.status == "stalled":
         raise ConstraintError(
             f"No density on {problem.support} was found that meets {said}: the dual has no minimum "
@@ -176,5 +178,5 @@ def _grid(problem: Problem) -> NDArray:
     y = -np.cos(np.linspace(0, np.pi, GRIDS[d - 1]))[1:-1]
     rows = np.stack(np.meshgrid(*[y] * d, indexing="ij"), axis=-1).reshape(-1, d)
     x = features.center + features.scale * rows
-    basis = features.of(x[:, 0] if isinstance(support, Interval) else x, rows)
+    basis = features.of(support.arguments(x), rows)
     return basis[np.isfinite(basis).all(axis=1)]

@@ -1,4 +1,4 @@
-"""Powers as facts: which moments a density can have, and whether a maximum is attained."""
+"""Powers as constraints on a half line or the line, where a maximum need not be attained."""
 
 from __future__ import annotations
 
@@ -9,11 +9,7 @@ from numpy.polynomial import Polynomial
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
-from skem.maxent.distribution.problem._feasibility import (
-    ConstraintError,
-    check_moment_sequence,
-    moment_range,
-)
+from skem.maxent.distribution.problem._feasibility import ConstraintError
 from skem.maxent.distribution.problem._problem import PowerProblem
 from skem.maxent.distribution.problem._quadrature import LineDomain, log_integrand
 from skem.maxent.distribution.solvers._minimise import Solved, minimise
@@ -25,36 +21,15 @@ STANDARD = 1e-12  # E phi of Exp(1) or N(0, 1) is zero but for that rounding
 # the last, and the smallest, 4e-12 and 2e-7, are next to the boundary where the top power has none.
 TOP_LENGTHS = 4.0 ** -np.arange(20)
 BEFORE_SIZES = 4.0 ** -np.arange(12)
-SAME = 1e-10  # a moment that agrees with another one, in standard deviations
-
-
-def check_powers(problem: PowerProblem) -> None:
-    """Raise an error that names the first power whose moment no density can have."""
-    features, tau, facts = problem.features, problem.tau, problem.facts
-    moments_of_z = features.power_moments(tau)
-    k = check_moment_sequence(moments_of_z, features.ends)
-    if not k:
-        return
-    ends = np.array(moment_range(moments_of_z[:k], features.ends)) - moments_of_z[k]
-    low, high = sorted(facts.lower[k - 1] + features.unit**k * ends)
-    between = f"between {low:.10g} and {high:.10g}"
-    if np.isinf(high):
-        between = f"larger than {low:.10g}"
-    elif np.isinf(low):
-        between = f"smaller than {high:.10g}"
-    given = ":" if k == 1 else ", given the lower powers:"
-    raise ConstraintError(
-        f"{facts.said(k - 1)} cannot hold for a density on {problem.support}{given} "
-        f"{facts.name[k - 1]} must be {between}. Correct this constraint, or leave it out."
-    )
+SAME_MOMENT = 1e-10  # a moment that agrees with another one, in standard deviations
 
 
 def powers_on_unbounded(problem: PowerProblem, domain: LineDomain) -> Solved:
     """Powers without a base, where the maximum need not be attained.
 
     With the top multiplier at zero the density is that of the lower powers. Its own top moment is
-    the largest that is attained: above it, a speck of mass far out meets the fact at no cost of
-    entropy, and the supremum is not attained (Junk 2000; Frontini and Tagliani 2011).
+    the largest that is attained: above it, a speck of mass far out meets the constraint at no cost
+    of entropy, and the supremum is not attained (Junk 2000; Frontini and Tagliani 2011).
     """
     features = problem.features
     closed = _closed_form(problem, domain)
@@ -71,7 +46,7 @@ def powers_on_unbounded(problem: PowerProblem, domain: LineDomain) -> Solved:
         )
     theta = _pad(lower.theta, m)
     excess, deviation = _excess(problem, domain, theta)
-    agrees = np.abs(excess) <= SAME * deviation
+    agrees = np.abs(excess) <= SAME_MOMENT * deviation
     if agrees[below:].all():
         return _padded(problem, domain, theta, lower)
     if line and m % 2:
@@ -167,9 +142,11 @@ def _lower_solution(problem: PowerProblem, m: int) -> Solved | None:
     """The distribution of largest entropy under the first m powers; None if there is none."""
     if m == 0:
         return None
-    facts = problem.facts._replace(lower=problem.facts.lower[:m], upper=problem.facts.upper[:m])
+    constraints = problem.constraints._replace(
+        lower=problem.constraints.lower[:m], upper=problem.constraints.upper[:m]
+    )
     features = problem.features.lower(m)
-    part = replace(problem, features=features, facts=facts, tau=problem.tau[:m])
+    part = replace(problem, features=features, constraints=constraints, tau=problem.tau[:m])
     try:
         return powers_on_unbounded(part, LineDomain(problem.support, features, None))
     except ConstraintError:
@@ -177,7 +154,7 @@ def _lower_solution(problem: PowerProblem, m: int) -> Solved | None:
 
 
 def _excess(problem: PowerProblem, domain: LineDomain, theta: NDArray) -> tuple[NDArray, NDArray]:
-    """By how much facts exceed the moments of z under theta, and standard deviations."""
+    """By how much constraints exceed the moments of z under theta, and standard deviations."""
     k = len(theta)
     white = plain(k)
     state = required_moments(domain, white, theta)
@@ -197,8 +174,8 @@ def _padded(problem: PowerProblem, domain: LineDomain, theta: NDArray, lower: So
 
 
 def _odd_top(problem: PowerProblem) -> ConstraintError:
-    k = problem.features.n_facts - 1
-    facts = problem.facts
+    k = problem.features.n_constraints - 1
+    constraints = problem.constraints
     if k == 0:
         why = "a density that is as flat as one likes has this mean: the entropy has no bound"
         cure = "Give E[x^2] too, a base measure, or a bounded or half-bounded support"
@@ -210,19 +187,19 @@ def _odd_top(problem: PowerProblem) -> ConstraintError:
         power = problem.features.name(0).replace("x", f"x^{k + 2}")
         cure = f"Add {power}, or leave this constraint out"
     return ConstraintError(
-        f"{facts.said(k)} as the last constraint has no distribution of largest entropy on "
+        f"{constraints.said(k)} as the last constraint has no distribution of largest entropy on "
         f"{problem.support}: {why}. {cure}."
     )
 
 
 def _too_heavy(problem: PowerProblem, excess: float) -> ConstraintError:
     k = problem.features.m - 1
-    value = problem.facts.lower[k]
+    value = problem.constraints.lower[k]
     largest = value - problem.features.unit ** (k + 1) * excess
     return ConstraintError(
-        f"{problem.facts.said(k)} has no distribution of largest entropy on {problem.support}: "
-        f"under the lower powers alone the expectation is {largest:.10g}. A larger one is met by a "
-        "vanishing amount of mass far out at no cost of entropy, so that the largest entropy is "
-        "not attained. Leave this constraint out (or bound it, `lower=`/`upper=`), or make the "
-        "support bounded."
+        f"{problem.constraints.said(k)} has no distribution of largest entropy on "
+        f"{problem.support}: under the lower powers alone the expectation is {largest:.10g}. A "
+        "larger one is met by a vanishing amount of mass far out at no cost of entropy, so that "
+        "the largest entropy is not attained. Leave this constraint out (or bound it, "
+        "`lower=`/`upper=`), or make the support bounded."
     )

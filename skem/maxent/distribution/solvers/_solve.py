@@ -1,25 +1,26 @@
-"""From facts to a distribution, for each kind of support."""
+"""From constraints to a distribution, for each kind of support."""
 
 from __future__ import annotations
+
+from functools import singledispatch
 
 import numpy as np
 from numpy.typing import NDArray
 
 from skem.maxent.distribution.problem._feasibility import (
     ConstraintError,
-    Facts,
+    Constraints,
     are_independent,
     check_reachable,
     cone_of_bounds,
     cone_of_equalities,
     possible_points,
 )
-from skem.maxent.distribution.problem._features import Powers
 from skem.maxent.distribution.problem._problem import PowerProblem, Problem
 from skem.maxent.distribution.problem._quadrature import BoxDomain, LineDomain, PointDomain
-from skem.maxent.distribution.problem._supports import Box, Points
+from skem.maxent.distribution.problem._supports import Box, Interval, Points, Support
 from skem.maxent.distribution.solvers._minimise import Solved, minimise
-from skem.maxent.distribution.solvers._powers import check_powers, powers_on_unbounded
+from skem.maxent.distribution.solvers._powers import powers_on_unbounded
 
 TINY = 1e-8  # probability that may be that of a point which vanishes in the limit
 FLOOR_ROUNDING = 1e-9  # nats: rounding of a dual that is as low as the least log of the base
@@ -27,7 +28,7 @@ CLEARLY = 1e-4  # tolerance of `are_independent` for points that span all direct
 BOX_ACCURACY = 1e-10  # change of results, relative to the largest, at twice as many panels a side
 
 
-def solve_facts(problem: Problem) -> Solved:
+def maximise_entropy(problem: Problem) -> Solved:
     """The distribution of largest entropy.
 
     Raises
@@ -35,20 +36,35 @@ def solve_facts(problem: Problem) -> Solved:
     ConstraintError
         If there is none.
     """
-    support = problem.support
-    if isinstance(support, Points):
-        return _on_points(problem, support)
-    if isinstance(support, Box):
-        return _on_box(problem, BoxDomain(support, problem.features, problem.log_base))
-    domain = LineDomain(support, problem.features, problem.log_base)
-    if isinstance(problem, PowerProblem):
-        check_powers(problem)
-        if problem.is_unbounded and problem.log_base is None:
-            return powers_on_unbounded(problem, domain)
+    return _on(problem.support, problem)
+
+
+@singledispatch
+def _on(support: Support, problem: Problem) -> Solved:
+    """A solver for each kind of support, registered below."""
+    raise NotImplementedError(f"No solver is registered for {support}.")
+
+
+@_on.register
+def _on_interval(support: Interval, problem: Problem) -> Solved:
+    return _on_line(problem, LineDomain(support, problem.features, problem.log_base))
+
+
+@singledispatch
+def _on_line(problem: Problem, domain: LineDomain) -> Solved:
+    """A solver for each kind of problem on an interval, a half line or the line."""
     return minimise(problem, domain)
 
 
-def _on_points(problem: Problem, support: Points) -> Solved:
+@_on_line.register
+def _powers_on_line(problem: PowerProblem, domain: LineDomain) -> Solved:
+    if problem.is_unbounded and problem.log_base is None:
+        return powers_on_unbounded(problem, domain)
+    return minimise(problem, domain)
+
+
+@_on.register
+def _on_points(support: Points, problem: Problem) -> Solved:
     """A face of the convex hull is found by linear programming, and its limit distribution."""
     x, features = support.x, problem.features
     y = (support.points - features.center) / features.scale
@@ -70,7 +86,7 @@ def _on_points(problem: Problem, support: Points) -> Solved:
     possible = use.copy()
     possible[use] = _possible(problem, basis[use], f[use], use)
     if not possible.any():
-        check_reachable(f[use], problem.facts, support)
+        check_reachable(f[use], problem.constraints, support)
         raise ConstraintError(f"The constraints contradict each other on {support}.")
     if (possible == use).all():
         if isinstance(found, ConstraintError):
@@ -90,15 +106,15 @@ def _among(support: Points, basis: NDArray, log_base: NDArray, use: NDArray) -> 
 def _minimise_among(problem: Problem, domain: PointDomain) -> Solved:
     """The distribution on the points of the domain.
 
-    Where some distribution meets the facts, the dual is at least its entropy relative to the base,
-    which on points is at least the least log of the base. Below that, none meets them.
+    Where some distribution meets the constraints, the dual is at least its entropy relative to the
+    base, which on points is at least the least log of the base. Below that, none meets them.
     """
     log_base = domain.log_base[domain.log_base > -np.inf]
     return minimise(problem, domain, floor=float(log_base.min()) - FLOOR_ROUNDING)
 
 
 def _is_inside(solved: Solved, domain: PointDomain, use: NDArray) -> bool:
-    """Whether the facts lie in the interior of what is possible on the points.
+    """Whether the constraints lie in the interior of what is possible on the points.
 
     They do where they are met with positive probabilities of points that span all directions.
     """
@@ -117,19 +133,26 @@ def _removing(problem: Problem, f: NDArray, possible: NDArray) -> NDArray:
     f : ndarray of shape (n_points, m)
     possible : ndarray of bool of shape (n_points,)
     """
-    facts = problem.facts
-    sign = np.zeros(len(facts.lower))
-    only_equal = facts._replace(
-        lower=np.where(facts.equal, facts.lower, -np.inf),
-        upper=np.where(facts.equal, facts.upper, np.inf),
+    constraints = problem.constraints
+    sign = np.zeros(len(constraints.lower))
+    only_equal = constraints._replace(
+        lower=np.where(constraints.equal, constraints.lower, -np.inf),
+        upper=np.where(constraints.equal, constraints.upper, np.inf),
     )
-    bounds = [(i, s) for i in np.flatnonzero(~facts.equal).tolist() for s in (1, -1)]
-    bounds = [(i, s) for i, s in bounds if np.isfinite((facts.upper if s > 0 else facts.lower)[i])]
+    bounds = [(i, s) for i in np.flatnonzero(~constraints.equal).tolist() for s in (1, -1)]
+    bounds = [
+        (i, s)
+        for i, s in bounds
+        if np.isfinite((constraints.upper if s > 0 else constraints.lower)[i])
+    ]
     if not bounds:
         return sign
     without_any = possible_points(cone_of_bounds(f, only_equal)).sum()
     for i, s in bounds:
-        alone, without = (_set_bound(only_equal, i, s, facts), _set_bound(facts, i, s, only_equal))
+        alone, without = (
+            _set_bound(only_equal, i, s, constraints),
+            _set_bound(constraints, i, s, only_equal),
+        )
         if (
             possible_points(cone_of_bounds(f, alone)).sum() < without_any
             or possible_points(cone_of_bounds(f, without)).sum() > possible.sum()
@@ -138,27 +161,28 @@ def _removing(problem: Problem, f: NDArray, possible: NDArray) -> NDArray:
     return sign
 
 
-def _set_bound(facts: Facts, i: int, sign: int, other: Facts) -> Facts:
-    """Facts of which one bound is that of others."""
+def _set_bound(constraints: Constraints, i: int, sign: int, other: Constraints) -> Constraints:
+    """Constraints of which one bound is that of others."""
     name = "upper" if sign > 0 else "lower"
-    values = getattr(facts, name).copy()
+    values = getattr(constraints, name).copy()
     values[i] = getattr(other, name)[i]
-    return facts._replace(**{name: values})
+    return constraints._replace(**{name: values})
 
 
 def _possible(problem: Problem, basis: NDArray, f: NDArray, use: NDArray) -> NDArray:
     """Which of the points in use can have positive probability."""
     if problem.tau is None:
-        return possible_points(cone_of_bounds(f, problem.facts))
+        return possible_points(cone_of_bounds(f, problem.constraints))
     known = None if problem.seen is None else problem.seen[use]
-    if isinstance(problem.features, Powers):
-        return possible_points(cone_of_equalities(basis, problem.tau), known)
-    return possible_points(cone_of_equalities(f, problem.facts.lower), known)
+    if problem.features.has_rounding_of_f:
+        return possible_points(cone_of_equalities(f, problem.constraints.lower), known)
+    return possible_points(cone_of_equalities(basis, problem.tau), known)
 
 
-def _on_box(problem: Problem, first: BoxDomain) -> Solved:
+@_on.register
+def _on_box(support: Box, problem: Problem) -> Solved:
     """Twice as many nodes a side, until that changes nothing."""
-    domain: BoxDomain | None = first
+    domain: BoxDomain | None = BoxDomain(support, problem.features, problem.log_base)
     before = None
     while domain is not None:
         solved = minimise(problem, domain)

@@ -5,7 +5,7 @@ tails: near each end, lambda' f(x) must grow faster than log base(x) + log |x| a
 moments of f need. Features can help each other, as x and exp(-x) of the Gumbel distribution do, so
 that combinations are looked for, by a linear program over points far out.
 
-Shapes: m facts, n points far out.
+Shapes: m constraints, n points far out.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from scipy.optimize import linprog
 from scipy.special import logsumexp
 
 from skem.maxent.distribution.problem._feasibility import ConstraintError
-from skem.maxent.distribution.problem._features import Features, Functions, Powers
+from skem.maxent.distribution.problem._features import Features
 from skem.maxent.distribution.problem._problem import Problem
-from skem.maxent.distribution.problem._quadrature import Domain, LineDomain, log_integrand
-from skem.maxent.distribution.problem._supports import Interval
+from skem.maxent.distribution.problem._quadrature import Domain, LogBase, log_integrand
+from skem.maxent.distribution.problem._supports import Support
 from skem.maxent.distribution.solvers._inequalities import admissible
 
-HUGE = 1e150  # a feature that is larger decides a tail on its own
+DECISIVE = 1e150  # a feature that is larger decides a tail on its own
 FARTHEST = 1e120  # distance beyond which no point is looked at: its square must be finite
 # Distances from the bulk at which tails are looked at, as powers of ten: densely up to 1e16, where
 # functions may still take turns, then sparsely up to 1e100, where the fastest one decides.
@@ -35,7 +35,7 @@ EXTREME = 1e150  # a factor beyond that, or below its inverse, is not tried
 # y between which the mass may be, off ends at which functions may be infinite.
 BULK = {"line": (-2, 2), "half line": (0.1, 2), "interval": (-0.9, 0.9)}
 N_BULK = 16  # points there
-LARGEST = (4.0, 64.0)  # multipliers, per unit spread of their function
+LARGEST_MULTIPLIERS = (4.0, 64.0)  # multipliers, per unit spread of their function
 
 
 def find_start(problem: Problem, domain: Domain) -> NDArray:
@@ -48,49 +48,50 @@ def find_start(problem: Problem, domain: Domain) -> NDArray:
     """
     features = problem.features
     if not (problem.is_unbounded and problem.log_base is None):
-        start = features.first_start() if problem.tau is not None else np.zeros(features.n_facts)
+        start = (
+            features.first_start() if problem.tau is not None else np.zeros(features.n_constraints)
+        )
         if domain.nodes(start) is not None:
             return start
-    if isinstance(features, Powers):
-        A, _ = features.linear_map()
-        for start in features.starts():
-            lam = np.linalg.solve(A.T, start)
-            if admissible(lam, problem.facts) and domain.nodes(start) is not None:
-                return start
-    if isinstance(domain, LineDomain):
-        found = _by_tails(problem, domain)
-        if found is not None:
-            return found
-    facts = "; ".join(problem.facts.said(i) for i in range(features.n_facts))
+    A, _ = features.linear_map()
+    for start in features.starts():
+        lam = np.linalg.solve(A.T, start)
+        if admissible(lam, problem.constraints) and domain.nodes(start) is not None:
+            return start
+    found = _by_tails(problem, domain)
+    if found is not None:
+        return found
+    said = "; ".join(problem.constraints.said(i) for i in range(features.n_constraints))
     raise ConstraintError(
-        f"No distribution of largest entropy on {problem.support} was found: with {facts} alone, "
+        f"No distribution of largest entropy on {problem.support} was found: with {said} alone, "
         "no multipliers were found for which the density has a normaliser (and its functions "
         "finite variances). Add a constraint that bounds the tails, such as E[x^2] on the line, "
         "give a base measure, or make the support bounded."
     )
 
 
-def _by_tails(problem: Problem, domain: LineDomain) -> NDArray | None:
-    spread = _spread(problem.features, domain.support)
-    facts, A = problem.facts, problem.features.linear_map()[0]
-    low = np.where(np.isfinite(facts.upper), -1.0, 0.0)
-    high = np.where(np.isfinite(facts.lower), 1.0, 0.0)
+def _by_tails(problem: Problem, domain: Domain) -> NDArray | None:
+    """Multipliers found by the tails of the functions and the base, of one column."""
+    spread = _spread(problem.features, problem.support)
+    constraints, A = problem.constraints, problem.features.linear_map()[0]
+    low = np.where(np.isfinite(constraints.upper), -1.0, 0.0)
+    high = np.where(np.isfinite(constraints.lower), 1.0, 0.0)
     for cut in CUTS:
-        rows, needed = _tails(problem.features, domain, spread, cut)
-        for largest in LARGEST:
+        rows, needed = _tails(problem.features, problem.support, problem.log_base, spread, cut)
+        for largest in LARGEST_MULTIPLIERS:
             lam = _combination(rows, needed, largest * low, largest * high) / spread
             if lam.any() and domain.nodes(A.T @ lam) is not None:
                 return _improved(problem, domain, A.T @ lam)
     return None
 
 
-def _spread(features: Features, support: Interval) -> NDArray:
+def _spread(features: Features, support: Support) -> NDArray:
     """How each function spreads where the mass may be; one where that cannot be told."""
     center, scale = float(features.center[0]), float(features.scale[0])
     y = np.linspace(*BULK[support.kind], N_BULK)
     with np.errstate(over="ignore", invalid="ignore"):
         spread = _values(features, center + scale * y).std(axis=0)
-    return np.where((spread > 0) & (spread < HUGE), spread, 1.0)
+    return np.where((spread > 0) & (spread < DECISIVE), spread, 1.0)
 
 
 def _values(features: Features, x: NDArray) -> NDArray:
@@ -99,21 +100,18 @@ def _values(features: Features, x: NDArray) -> NDArray:
     x = np.append(x, center + scale)
     y = (x - center) / scale
     with np.errstate(all="ignore"):
-        if isinstance(features, Functions):
-            f = features.shifted(np.zeros(features.n_facts)).of(x, y)
-        else:
-            f = features.of(x, y) @ features.linear_map()[0].T
+        f = features.up_to_constants(x, y)
         return f[:-1] - f[-1]
 
 
 def _tails(
-    features: Features, domain: LineDomain, spread: NDArray, cut: float
+    features: Features, support: Support, log_base: LogBase, spread: NDArray, cut: float
 ) -> tuple[NDArray, NDArray]:
     """Functions at points far out, in units of their spread, and what the exponent must exceed."""
     dense = np.arange(cut, DENSE_UNTIL, SOON)
     sparse = np.arange(max(cut, DENSE_UNTIL), LAST, LATER)
     far = 10.0 ** np.concatenate([dense, sparse])
-    support, center, scale = domain.support, domain.center, abs(domain.scale)
+    center, scale = float(features.center[0]), abs(float(features.scale[0]))
     if support.kind == "line":
         distance = np.concatenate([scale * far, scale * far])
         x = center + np.concatenate([scale * far, -scale * far])
@@ -129,9 +127,9 @@ def _tails(
     size = np.abs(f).max(axis=1, initial=0.0)
     with np.errstate(all="ignore"):
         needed = np.log(distance / scale) + 2 * np.log(np.maximum(size, 1.0))
-        if domain.log_base is not None:
-            needed += domain.log_base(x)
-    use = np.isfinite(needed) & (size < HUGE)
+        if log_base is not None:
+            needed += log_base(x)
+    use = np.isfinite(needed) & (size < DECISIVE)
     return f[use], needed[use]
 
 
@@ -153,8 +151,8 @@ def _combination(rows: NDArray, needed: NDArray, low: NDArray, high: NDArray) ->
     return result.x[:-1]
 
 
-def _improved(problem: Problem, domain: LineDomain, start: NDArray) -> NDArray:
-    """Multiples with a smaller dual, of all multipliers and of each, where facts are equalities.
+def _improved(problem: Problem, domain: Domain, start: NDArray) -> NDArray:
+    """Multiples with a smaller dual, of all multipliers and of each, for equalities.
 
     Magnitudes are what a start can be wrong in by much, as that of exp(-x) is where the mass is far
     from zero, and what Newton's method is slow to correct. The dual is convex, so that a search

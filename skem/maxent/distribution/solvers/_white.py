@@ -16,21 +16,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skem._numbers import NOT_ZERO
-from skem.maxent.distribution.problem._features import Functions
 from skem.maxent.distribution.problem._quadrature import (
     Domain,
-    LineDomain,
     Nodes,
-    PointDomain,
     log_integrand,
     normalised_nodes,
 )
 
 DEPENDENT = 1e-11  # eigenvalue of the correlation matrix below which a combination is constant
-CONSTANT = 1e-12  # standard deviation, relative to its size, of a function that is constant
+CONSTANT_FUNCTION = 1e-12  # standard deviation, relative to its size, of a constant one
 VISIBLE = 1e-18  # of the largest probability: nodes below it do not say how large functions are
 STALE = 1e2  # variances of psi beyond which, or below its inverse, they are made white anew
-ROUNDING = 1e-14  # of a multiplier, relative to the terms that it is the sum of
+CANCELLED = 1e-14  # of a multiplier, relative to the terms that it is the sum of
 
 
 class White(NamedTuple):
@@ -60,10 +57,10 @@ class White(NamedTuple):
         theta = W @ eta
         if not self.exact:
             return theta
-        return np.where(np.abs(theta) <= ROUNDING * (np.abs(W) @ np.abs(eta)), 0.0, theta)
+        return np.where(np.abs(theta) <= CANCELLED * (np.abs(W) @ np.abs(eta)), 0.0, theta)
 
     def contradiction(self, tau: NDArray) -> NDArray:
-        """By how much facts miss the linear dependences of phi."""
+        """By how much constraints miss the linear dependences of phi."""
         return np.abs(tau - self.mean - self.target(tau @ self.B) @ self.back)
 
 
@@ -141,16 +138,14 @@ def whiten(domain: Domain, start: NDArray) -> White:
     centered = nodes.basis - mean
     covariance = (p[:, None] * centered).T @ centered
     deviation = np.sqrt(np.diag(covariance))
-    everywhere = (
-        nodes.basis if isinstance(domain, PointDomain) else nodes.basis[p > VISIBLE * p.max()]
-    )
+    everywhere = nodes.basis if domain.is_sum else nodes.basis[p > VISIBLE * p.max()]
     size = np.abs(everywhere).max(axis=0, initial=0.0)
     k = len(mean)
-    exact = not (isinstance(domain, LineDomain) and isinstance(domain.features, Functions))
-    if isinstance(domain, PointDomain) and domain.independent:
+    exact = domain.exact_zeros
+    if domain.independent:
         M, M_inverse = _whitening(covariance)
         return White(mean, np.eye(k), M, M_inverse, M_inverse, deviation, M_inverse @ start, exact)
-    constant = deviation <= CONSTANT * size
+    constant = deviation <= CONSTANT_FUNCTION * size
     deviation = np.where(constant, 1.0, deviation)
     correlation = np.where(np.outer(constant, constant), 0.0, covariance)
     correlation = correlation / np.outer(deviation, deviation)

@@ -1,7 +1,7 @@
-"""No fit ends as converged whose expectations are not the facts, in the units of the facts.
+"""No fit ends as converged that misses its constraints, each in a unit of its own.
 
-The unit of a fact E f = tau is E |f - tau| under the fitted distribution. A standard deviation
-would be none: a point far out with little probability makes it as large as one likes.
+The unit of a constraint E f = tau is E |f - tau| under the fitted distribution. A standard
+deviation would be none: a point far out with little probability makes it as large as one likes.
 """
 
 import warnings
@@ -27,15 +27,17 @@ def assert_met(f, p, tau):
 
 
 @pytest.mark.parametrize("far", [1e3, 1e9, 1e15, 1e100])
-@pytest.mark.parametrize("fact", [0.3, 1e-3, 0.999])
-def test_a_far_point_hides_no_fact(far, fact):
+@pytest.mark.parametrize("constraint", [0.3, 1e-3, 0.999])
+def test_a_far_point_hides_no_constraint(far, constraint):
     """It needs no probability, but makes the variance at the start enormous."""
-    fitted = MaxEntDistribution(1, support=[0, 1, far]).fit_moments([fact])
+    fitted = MaxEntDistribution(1, support=[0, 1, far]).fit_moments([constraint])
     assert fitted.converged_
-    np.testing.assert_allclose(fitted.probabilities_ @ [0, 1, far], fact, rtol=3e-7)
+    np.testing.assert_allclose(fitted.probabilities_ @ [0, 1, far], constraint, rtol=3e-7)
     if far >= 1e9:  # above 1 / 2, a speck of mass far out costs less entropy than a tilt of 0 and 1
-        fact = min(fact, 0.5)
-        np.testing.assert_allclose(fitted.probabilities_, [1 - fact, fact, 0], atol=1e-7)
+        constraint = min(constraint, 0.5)
+        np.testing.assert_allclose(
+            fitted.probabilities_, [1 - constraint, constraint, 0], atol=1e-7
+        )
 
 
 @pytest.mark.parametrize("bounds", [{"upper": [0.3]}, {"lower": [0.2], "upper": [0.3]}])
@@ -76,7 +78,7 @@ FUNCTIONS = [
     st.sampled_from([None, 1.0, 10.0]),
 )
 def test_on_points(kind, n, seed, log_base):
-    """Facts of a distribution that there is; it may be too near a boundary, but is never missed."""
+    """Constraints that a distribution meets; it may be too near a boundary, but is never missed."""
     rng = np.random.default_rng(seed)
     x = np.unique(supports(kind, n, rng))
     functions = [FUNCTIONS[i] for i in rng.choice(len(FUNCTIONS), rng.integers(1, 4), False)]
@@ -150,15 +152,15 @@ def test_exponential_features_of_normal_and_heavy_tailed_bases(base, rate, share
 
 @pytest.mark.parametrize("scale", [1e-6, 1e6])
 @pytest.mark.parametrize(
-    ("support", "facts"),
+    ("support", "constraints"),
     [((-1, 2), [0.4, 0.7, 0.5]), ((0, INF), [1.0, 1.6]), ((-INF, INF), [0.3, 1.0, 0.7, 2.5])],
 )
-def test_powers_on_intervals(support, facts, scale):
-    facts = np.array(facts) * scale ** np.arange(1, len(facts) + 1)
+def test_powers_on_intervals(support, constraints, scale):
+    constraints = np.array(constraints) * scale ** np.arange(1, len(constraints) + 1)
     ends = tuple(scale * end for end in support)
-    fitted = MaxEntDistribution(len(facts), support=ends).fit_moments(facts)
+    fitted = MaxEntDistribution(len(constraints), support=ends).fit_moments(constraints)
     assert fitted.converged_
-    for k, fact in enumerate(facts, 1):
+    for k, constraint in enumerate(constraints, 1):
         mean = fitted.expectation(lambda x, k=k: x**k)
-        unit = fitted.expectation(lambda x, k=k, fact=fact: np.abs(x**k - fact))
-        assert abs(mean - fact) <= 1e-6 * unit
+        unit = fitted.expectation(lambda x, k=k, constraint=constraint: np.abs(x**k - constraint))
+        assert abs(mean - constraint) <= 1e-6 * unit
