@@ -132,7 +132,7 @@ right.legend(loc="upper left")
 plt.show()
 
 # %%
-# Facts without a solution
+# Constraints without a solution
 # ------------------------
 # On the whole line, a mean alone does not determine a distribution of largest entropy: there are
 # arbitrarily flat densities with this mean. Other facts cannot be the moments of any distribution.

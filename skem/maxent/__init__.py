@@ -1,4 +1,4 @@
-"""Maximum entropy: distributions from facts about expectations, and the classifier."""
+"""Maximum entropy: distributions from constraints on expectations, and the classifier."""
 
 from skem.maxent.classifier._classifier import MaxEntClassifier
 from skem.maxent.distribution._distribution import MaxEntDistribution

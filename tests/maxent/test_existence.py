@@ -14,6 +14,7 @@ IMPOSSIBLE = {
     "mean alone on the line": (1, LINE, {"moments": [1]}, r"moments\[0\].*no bound.*E\[x\^2\]"),
     "odd top power": (3, LINE, {"moments": [0, 1, 0.5]}, r"moments\[2\].*odd degree.*x\^4"),
     "no variance": (2, LINE, {"moments": [1, 1]}, r"moments\[1\].*larger than E\[x\]\^2 = 1"),
+    "a square beyond all numbers": (2, LINE, {"moments": [1e200, 1e300]}, "larger than.*= inf"),
     "Hankel, line": (4, LINE, {"moments": [0, 1, 0.5, 1.2]}, r"moments\[3\].*larger than 1\.25"),
     "Junk's line": (4, LINE, {"moments": [0, 1, 0, 3.5]}, r"moments\[3\].*is 3\. .*out"),
     "near Junk's line": (4, LINE, {"moments": [0, 1, 1e-4, 4]}, "no maximum is attained"),

@@ -50,11 +50,11 @@ def units_of_moments(
     deviation = 1.0
     if n_powers >= 2:
         square = _representative(low[1], high[1])
-        variance = square - mean**2
-        if known[0] and high[1] <= mean**2 * (1 + SQUARE_ROUNDING):
+        variance = square - mean * mean  # a power of a float that is too large is an error
+        if known[0] and high[1] <= mean * mean * (1 + SQUARE_ROUNDING):
             raise ConstraintError(
                 f"{where[1]}: E[x^2] = {high[1]:.10g} cannot hold for a density with E[x] = "
-                f"{mean:.10g}: it must be larger than E[x]^2 = {mean**2:.10g}. Correct one of "
+                f"{mean:.10g}: it must be larger than E[x]^2 = {mean * mean:.10g}. Correct one of "
                 "them, or leave it out."
             )
         deviation = np.sqrt(variance) if variance > 0 else 1.0
