@@ -41,7 +41,7 @@ def missing_statistics(
 ) -> GaussianStatistics:
     """E step on rows with missing values, with moments about ``reference`` (k, d)."""
     n = len(rows.X)
-    if isinstance(structure, Full):
+    if structure.correlated:
         found = _by_pattern(params, rows, structure, center, scale)
     else:
         found = _by_column(params, rows, structure, center, scale)
