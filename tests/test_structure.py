@@ -105,7 +105,7 @@ def is_kernel(name):
 
 @pytest.mark.parametrize("name", [name for name in MODULES if is_kernel(name)])
 def test_kernels_know_only_kernels(name):
-    helpers = {"skem._compiled", "skem._kernel_cache", "skem.topics._limits"}
+    helpers = {"skem._compiled", "skem._kernel_cache", "skem._numbers", "skem.topics._limits"}
     assert all(target in helpers or is_kernel(target) for target in IMPORTS[name])
 
 
