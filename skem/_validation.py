@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import reprlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,22 @@ def unchanged_on_error(estimator: Any) -> Iterator[None]:
         vars(estimator).clear()
         vars(estimator).update(before)
         raise
+
+
+def set_fitted(estimator: Any, attributes: Mapping[str, Any], *, stale: Iterable[str] = ()) -> None:
+    """Set the attributes of a fit, and drop those of an earlier one that it may not set again.
+
+    Parameters
+    ----------
+    estimator : object
+    attributes : mapping
+        Fitted attributes by name.
+    stale : iterable of str
+        Names of attributes that not every fit sets.
+    """
+    for name in stale:
+        vars(estimator).pop(name, None)
+    vars(estimator).update(attributes)
 
 
 def check_numbers(value: Any, name: str, shape: tuple[int, ...], axes: tuple[str, ...]) -> NDArray:

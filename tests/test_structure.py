@@ -105,7 +105,7 @@ def is_kernel(name):
 
 @pytest.mark.parametrize("name", [name for name in MODULES if is_kernel(name)])
 def test_kernels_know_only_kernels(name):
-    helpers = {"skem._compiled", "skem._kernel_cache", "skem.topics._limits"}
+    helpers = {"skem._compiled", "skem._kernel_cache", "skem._numbers", "skem.topics._limits"}
     assert all(target in helpers or is_kernel(target) for target in IMPORTS[name])
 
 
@@ -147,3 +147,57 @@ def test_functions_are_short():
                 n = code_lines(source, node)
                 long += [(n, name, node.name)] if n >= 60 else []
     assert not long
+
+
+def walks():
+    """The walks of X through the fits on the design page: lines of (depth, names) each."""
+    page = (ROOT / "docs" / "design.rst").read_text(encoding="utf-8")
+    for block in re.findall(r"\n\n((?:   fit\(.*\n)(?:   .*\n)+)", page):
+        walk = []
+        for line in block.splitlines():
+            depth = (len(line) - len(line.lstrip()) - 3) // 2
+            if walk and depth > walk[-1][0] + 1:  # a remark that goes on
+                continue
+            head = re.split(r"\s{2,}| +-> ", line.strip())[0]
+            names = re.sub(r"\(.*?\)", "", head).split(", ")
+            walk.append((depth, names))
+        yield walk
+
+
+def definitions():
+    """Functions and classes by name: what each refers to, by itself or by others of its module."""
+    found = defaultdict(set)
+    for path in MODULES.values():
+        nodes = [
+            node
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+            if isinstance(node, (ast.FunctionDef, ast.ClassDef))
+        ]
+        uses = {node.name: set() for node in nodes}
+        for node in nodes:
+            for part in ast.walk(node):
+                if isinstance(part, (ast.Name, ast.Attribute)):
+                    uses[node.name].add(part.id if isinstance(part, ast.Name) else part.attr)
+        for name in uses:
+            reached, left = set(), {name}
+            while left:
+                new = uses[left.pop()] - reached
+                reached |= new
+                left |= new & uses.keys()
+            found[name] |= reached
+    return found
+
+
+def test_walks_of_the_design_page_are_those_of_the_code():
+    found, n_walks = definitions(), 0
+    for walk in walks():
+        n_walks += 1
+        above = []
+        for depth, names in walk:
+            del above[depth:]
+            callers = [caller for names_above in above for caller in names_above]
+            for name in names:
+                assert name in found, name
+                assert not callers or any(name in found[caller] for caller in callers), name
+            above.append(names)
+    assert n_walks == 4

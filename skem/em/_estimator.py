@@ -17,7 +17,7 @@ from sklearn.exceptions import ConvergenceWarning
 from skem._callbacks import CallbackSupportMixin, IterationCallbacks
 from skem._interrupts import interrupts_later
 from skem._sklearn import Interval, StrOptions
-from skem._validation import unchanged_on_error
+from skem._validation import set_fitted, unchanged_on_error
 from skem._warnings import warn_user
 from skem.em._acceleration import ACCELERATIONS
 from skem.em._model import EMModel
@@ -123,11 +123,8 @@ class EMEstimatorMixin(CallbackSupportMixin):
                     sample = stack.enter_context(problem.sample)
                 state, attributes = self._run_em(problem, rows, sample, X, sample_weight)
                 attributes |= self._more_attributes(problem.model, state, data, rows)
-            for name in ("_online", *self._stale):
-                self.__dict__.pop(name, None)
-            self.__dict__.update(
-                attributes, _total_weight=data.total_weight, _weight_unit=data.unit
-            )
+            attributes |= {"_total_weight": data.total_weight, "_weight_unit": data.unit}
+            set_fitted(self, attributes, stale=("_online", *self._stale))
             self._say_how_it_ended(state, data)
 
     def _more_attributes(
@@ -210,7 +207,7 @@ class EMEstimatorMixin(CallbackSupportMixin):
             with data.row_blocks() as rows:
                 params, attributes = self._update_online(online, rows)
             attributes |= self._batch_attributes(online, params, first=first)
-            self.__dict__.update(attributes, _weight_unit=data.unit)
+            set_fitted(self, attributes | {"_weight_unit": data.unit})
             self._say_of_batch(data, first=first)
 
     def _check_goes_on(self) -> None:

@@ -37,6 +37,9 @@ exp(-43) = 2e-19: what a thousand such components add to a sum is below the roun
 NEGLIGIBLE = math.exp(-CUT)
 """Responsibility of such a component."""
 
+TRANSPOSED = 16
+"""Rows that are transposed at a time: they, and what they become, stay in the cache."""
+
 OTHER = 1e4
 """Nats by which the components that are not the label of a row are below it: exp is zero there."""
 
@@ -136,8 +139,8 @@ def row_e_step(X, weight, labels, theta, center, scale, content, B):
 @njit(nogil=True, cache=True, fastmath=VECTORISE)
 def load_columns(X, start, n_rows, center, scale, Z):
     """Z[1:, :n_rows] <- z of the rows, Z[0] stays; what is left of Z is zero."""
-    for first in range(0, n_rows, 16):  # a transpose: 16 rows at a time stay in the cache
-        last = min(first + 16, n_rows)
+    for first in range(0, n_rows, TRANSPOSED):
+        last = min(first + TRANSPOSED, n_rows)
         for j in range(center.size):
             for i in range(first, last):
                 Z[1 + j, i] = (X[start + i, j] - center[j]) * scale[j]

@@ -30,13 +30,20 @@ _POWER_ITERATIONS = 2
 
 
 def initial_topics(
-    init: str, counts: Counts, weight: NDArray | None, k: int, rng: np.random.RandomState
+    init: str,
+    counts: Counts,
+    weight: NDArray | None,
+    k: int,
+    rng: np.random.RandomState,
+    *,
+    prior: NDArray | None = None,
 ) -> NDArray:
     """Topics (p, k) to start from, in which every word that occurs has a positive probability.
 
     'random': the distribution of all words, times a random factor for each word and topic;
     'random_documents': means of a few documents; 'svd': the positive or negative parts of singular
-    vectors of the scaled counts (after Boutsidis and Gallopoulos 2008).
+    vectors of the scaled counts (after Boutsidis and Gallopoulos 2008). Where a Dirichlet ``prior``
+    is given, (p, k), topics start with the words that it prefers.
     """
     p = counts.n_features
     w = np.ones(counts.shape[0]) if weight is None else weight
@@ -49,10 +56,11 @@ def initial_topics(
     else:
         topics = _of_svd(counts, w, overall, k, rng) + _SMOOTHING * overall
     topics *= np.where(overall > 0, rng.uniform(*_JITTER, size=(p, k)), 0.0)
-    return (topics / topics.sum(0)).astype(counts.data.dtype)
+    topics = (topics / topics.sum(0)).astype(counts.data.dtype)
+    return topics if prior is None else _matched(topics, prior)
 
 
-def matched(topics: NDArray, prior: NDArray) -> NDArray:
+def _matched(topics: NDArray, prior: NDArray) -> NDArray:
     """Topics (p, k) of which those whose prior (p, k) prefers words start with these words.
 
     The preference for a word is what its parameter has above the least one of any topic. All other

@@ -14,7 +14,7 @@ from sklearn.utils import check_random_state
 from skem._callbacks import CallbackSupportMixin, with_callbacks
 from skem._interrupts import interrupts_later
 from skem._sklearn import Interval, StrOptions, fit_context
-from skem._validation import unchanged_on_error
+from skem._validation import set_fitted, unchanged_on_error
 from skem.maxent.classifier._information import standard_errors
 from skem.maxent.classifier._monitor import Monitor
 from skem.maxent.classifier._prediction import LogitPredictionMixin
@@ -193,6 +193,8 @@ class MaxEntClassifier(CallbackSupportMixin, LogitPredictionMixin, ClassifierMix
         "verbose": ["verbose"],
     }
 
+    _stale = ("_vectorizer", "feature_names_", "standard_errors_")  # not set by every fit
+
     def __init__(
         self,
         C: float = 1.0,
@@ -317,8 +319,8 @@ class MaxEntClassifier(CallbackSupportMixin, LogitPredictionMixin, ClassifierMix
                 "_had_offset": offset is not None,
             }
             monitor.finish(attributes)
-            self._forget(joint)
-            self.__dict__.update(attributes)
+            of_columns = ("n_features_in_", "feature_names_in_") if joint else ()
+            set_fitted(self, attributes, stale=(*self._stale, *of_columns))
             monitor.warn(result, self.tol, self.max_iter)
         return self
 
@@ -358,9 +360,3 @@ class MaxEntClassifier(CallbackSupportMixin, LogitPredictionMixin, ClassifierMix
         if not np.array_equal(self.classes_, classes) or self.coef_.shape != shape:
             return zeros
         return design.join(self.coef_, self.intercept_).astype(np.float64)
-
-    def _forget(self, joint: bool) -> None:
-        """Remove what an earlier fit with other kinds of features has left."""
-        names = ["_vectorizer", "feature_names_", "standard_errors_"]
-        for name in names + ["n_features_in_", "feature_names_in_"] * joint:
-            self.__dict__.pop(name, None)

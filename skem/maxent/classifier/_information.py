@@ -20,11 +20,11 @@ from skem.maxent.classifier._scaled_problem import Problem
 from skem.maxent.classifier.designs._column_units import inverse_diagonal
 from skem.maxent.classifier.solvers._objective import Objective
 
-# Of a matrix with a unit diagonal, eigenvalues below this times its size are rounding.
 _ROUNDING = 1e-13
+"""Of a matrix with a unit diagonal, eigenvalues below this times its size are rounding."""
 
-# A parameter with a larger part in a direction without information has no finite error.
 _PART = 1e-5
+"""A parameter with a larger part in a direction without information has no finite error."""
 
 
 def standard_errors(problem: Problem, objective: Objective, theta: NDArray) -> dict[str, NDArray]:

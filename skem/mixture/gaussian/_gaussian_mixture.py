@@ -24,7 +24,7 @@ from skem.mixture.gaussian.model._params import GaussianParams
 from skem.mixture.gaussian.starts._blur import blur_message
 from skem.mixture.gaussian.starts._candidates import INIT_PARAMS
 from skem.mixture.gaussian.starts._rows import GaussianRows
-from skem.mixture.gaussian.starts._settings import Settings
+from skem.mixture.gaussian.starts._settings import Fitted, Settings
 from skem.mixture.gaussian.starts._working import (
     check_batch,
     make_model,
@@ -298,11 +298,11 @@ class GaussianMixtureEM(FittedGaussianMixture):
         self, X: Any, sample_weight: Any, *, first: bool, unit: float | None, labels: Any
     ) -> GaussianRows:
         rows = self._check_X(X, reset=first, min_samples=2 if first else 1)
-        settings = Settings.of(vars(self))
+        settings = Settings.of(self)
         return GaussianRows(settings, rows, sample_weight, labels, first=first, unit=unit)
 
     def _problem(self, data: GaussianRows, *, online: bool = False) -> Problem:
-        previous = vars(self) if self.warm_start and hasattr(self, "converged_") else None
+        previous = Fitted.of(self) if self.warm_start and hasattr(self, "converged_") else None
         rng = check_random_state(self.random_state)
         model = make_model(data, rng, online=online)
         starts, sample = make_starts(model, data, rng, previous)
@@ -399,7 +399,7 @@ class GaussianMixtureEM(FittedGaussianMixture):
         rng = check_random_state(self.random_state)
         mean_of_fit = getattr(self, "_mean_of_fit", None)
         model = make_model(data, rng, mean_of_fit, online=True)
-        return model, to_working(model, vars(self))
+        return model, to_working(model, Fitted.of(self))
 
     def _admit(self, online: StepwiseEM[GaussianModel], data: GaussianRows) -> None:
         check_batch(online.model, data)

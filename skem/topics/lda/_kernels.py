@@ -25,15 +25,25 @@ log Gamma functions, it would be lost in rounding."""
 NO_TOKEN = 1e-9
 """Expected count below which a word counts as absent from a topic: its digamma is not computed."""
 
+ASYMPTOTIC = 7.0
+"""From here on the terms that the asymptotic series of digamma leaves out are below rounding."""
+
+AT_MOST_ONE = 1e-3
+"""Expected count below which a document has one token of a topic or none: the chance of two is
+about its square."""
+
+SURE = 1e-9
+"""Chances of a token are at least this far from 0 and 1, so that the logarithm of one exists."""
+
 
 @njit(nogil=True, cache=True, fastmath=VECTORISE, error_model="numpy")
 def digamma(x):
-    """Derivative of log Gamma at x > 0: by recurrence to x >= 7, then its asymptotic series.
+    """Derivative of log Gamma at x > 0: by recurrence to `ASYMPTOTIC`, then its asymptotic series.
 
     As exact as float64 is, for a bound is made of it that may not fall. NaN below 0.
     """
     value = 0.0
-    while 0.0 < x < 7.0:
+    while 0.0 < x < ASYMPTOTIC:
         value -= 1.0 / x
         x += 1.0
     r = 1.0 / (x * x)
@@ -240,9 +250,9 @@ def _expected_rise(mean, variance, alpha):
     its mean (Teh, Kurihara and Welling 2008, sec. 3.2): digamma is steep near a small alpha, and
     taken at the mean of all would make many doubtful tokens of a few sure ones.
     """
-    if mean < 1e-3:  # a token or none
+    if mean < AT_MOST_ONE:
         return mean / alpha
-    chance = 1 - min(max(variance / mean, 1e-9), 1 - 1e-9)  # of each of mean / chance tokens
+    chance = 1 - min(max(variance / mean, SURE), 1 - SURE)  # of each of mean / chance tokens
     some = -math.expm1(mean / chance * math.log1p(-chance))
     return some * (digamma(alpha + mean / some) - digamma(alpha))
 

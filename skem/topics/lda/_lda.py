@@ -16,7 +16,7 @@ from skem.em import EMState, StepwiseEM
 from skem.em._estimator import EMEstimatorMixin, Problem
 from skem.topics._counts import Counts, TrainingCounts
 from skem.topics._priors import check_prior, check_range
-from skem.topics._starts import INITS, initial_topics, matched
+from skem.topics._starts import INITS, initial_topics
 from skem.topics._units import check_tokens, range_of
 from skem.topics.lda._alike import warn_if_alike
 from skem.topics.lda._documents import NEW_STEPS, LDADocuments
@@ -282,32 +282,17 @@ class LatentDirichletAllocationVB(LDADocuments):
         sizes, dtype = counts.sizes(), counts.dtype
         if isinstance(self.init, str):
             total = sizes.sum() if weight is None else weight @ sizes
-            words = initial_topics(self.init, counts, weight, k, rng)
-            if extra is None:
-                words = words * (total / k)
-            else:
-                words = matched(words, extra) * (total / k) + extra
+            words = initial_topics(self.init, counts, weight, k, rng, prior=extra) * (total / k)
+            words = words if extra is None else words + extra
         else:
             given = check_numbers(self.init, "init", (k, p), ("n_components", "n_features"))
-            words = given.T - eta
-            if (words < (0 if extra is None else extra)).any():
-                raise ValueError(
-                    "init holds Dirichlet parameters, at least those of words in topics by the "
-                    f"prior, topic_word_prior, whose least is {eta:g}; got {given.min():g} as the "
-                    "smallest."
-                )
-            most = range_of(dtype)[1]
-            if given.max() > most / given.size:
-                raise ValueError(
-                    f"init holds {given.max():.3g}; Dirichlet parameters count in tokens, and in "
-                    f"{dtype} their sum must be at most {most:.0e}. Divide init by a constant."
-                )
+            words = _counts_of(given, eta, extra, dtype)
         docs = np.outer(sizes, np.full(k, 1 / k))
         return LDAParams(np.ascontiguousarray(words, dtype), docs.astype(dtype), alpha, eta)
 
     def _attributes(self, model: Any, params: LDAParams) -> dict[str, Any]:
         dtype = params.words.dtype
-        order = self._order(params.words.sum(0)) if len(params.docs) else slice(None)
+        order = slice(None) if model.keeps_order else self._order(params.words.sum(0))
         counts = np.ascontiguousarray((params.words + dtype.type(params.eta)).T[order])
         alpha = params.alpha[order]
         extra = model.extra
@@ -368,3 +353,26 @@ class LatentDirichletAllocationVB(LDADocuments):
     def _say_of_batch(self, data: TrainingCounts, *, first: bool) -> None:
         if first:
             warn_if_alike(self.components_, self._total_weight / len(data.counts.data))
+
+
+def _counts_of(init: NDArray, eta: float, extra: NDArray | None, dtype: np.dtype) -> NDArray:
+    """Expected counts (p, k) that Dirichlet parameters ``init`` (k, p) have above ``eta``.
+
+    Raises
+    ------
+    ValueError
+        If they are below those of the prior, or their sum leaves the range of the dtype.
+    """
+    words = init.T - eta
+    if (words < (0 if extra is None else extra)).any():
+        raise ValueError(
+            "init holds Dirichlet parameters, at least those of words in topics by the prior, "
+            f"topic_word_prior, whose least is {eta:g}; got {init.min():g} as the smallest."
+        )
+    most = range_of(dtype)[1]
+    if init.max() > most / init.size:
+        raise ValueError(
+            f"init holds {init.max():.3g}; Dirichlet parameters count in tokens, and in {dtype} "
+            f"their sum must be at most {most:.0e}. Divide init by a constant."
+        )
+    return words

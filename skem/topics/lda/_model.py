@@ -74,6 +74,8 @@ class LDAModel(EMModelBase):
         learned; the counts ``words`` of parameters then contain it, those of statistics do not.
     """
 
+    keeps_order = False  # of the topics: batches keep that of the first one
+
     def __init__(
         self,
         *,
@@ -108,6 +110,11 @@ class LDAModel(EMModelBase):
         """E[p(w|z)], (p, k)."""
         topics = params.words + params.eta
         return topics / topics.sum(0)
+
+    def new_docs(self, counts: Counts, params: LDAParams) -> NDArray:
+        """Expected counts of topics in new documents, from which their E step begins."""
+        docs = np.outer(counts.sizes(), params.alpha / params.alpha.sum())
+        return docs.astype(params.words.dtype)
 
     def to_vector(self, params: LDAParams) -> NDArray:
         return np.concatenate([params.words.ravel(), params.docs.ravel()])
@@ -216,6 +223,16 @@ class CVB0Model(LDAModel):
         inverse = (1 / totals).astype(dtype)
         phi = (params.words + dtype.type(params.eta)) * inverse
         return phi, inverse, params.alpha.astype(dtype)
+
+    def new_docs(self, counts: Counts, params: LDAParams) -> NDArray:
+        from skem.topics.lda._kernels import cvb0_fold_in
+
+        dtype = params.words.dtype
+        topics = self.mean_topics(params).astype(dtype)
+        docs = np.empty((counts.shape[0], len(params.alpha)), dtype)
+        alpha = params.alpha.astype(dtype)
+        cvb0_fold_in(*counts.arrays, topics, alpha, self.doc_tol, self.max_doc_iter, docs)
+        return docs
 
     def expected_statistics(self, params: LDAParams, rows: Rows) -> LDAStatistics:
         from skem.topics.lda._kernels import cvb0_e_step, minka_terms

@@ -31,36 +31,19 @@ class OnlineLDAModel(EMModelBase):
     model : VBModel or CVB0Model
     """
 
+    keeps_order = True
+
     def __init__(self, model: LDAModel):
         self.model = model
 
     def expected_statistics(self, params: LDAParams, rows: Rows) -> SharedStatistics:
         counts: Counts = rows.X
-        docs = np.outer(counts.sizes(), params.alpha / params.alpha.sum())
-        own = params._replace(docs=docs.astype(params.words.dtype))
+        own = params._replace(docs=self.model.new_docs(counts, params))
         block = rows if rows.start == 0 else Rows(0, rows.X, rows.weight)
-        if isinstance(self.model, CVB0Model):
-            own = own._replace(docs=self._fold_in(counts, params))
         s: LDAStatistics = self.model.expected_statistics(own, block)
         # in float64, because the counts of old batches fade with each new one
         shared = SharedStatistics(s.log_likelihood, s.weight, s.words, s.gains, s.loss)
         return shared._replace(words=s.words.astype(np.float64))
-
-    def _fold_in(self, counts: Counts, params: LDAParams) -> NDArray:
-        from skem.topics.lda._kernels import cvb0_fold_in
-
-        dtype = params.words.dtype
-        topics = self.model.mean_topics(params).astype(dtype)
-        docs = np.empty((counts.shape[0], len(params.alpha)), dtype)
-        cvb0_fold_in(
-            *counts.arrays,
-            topics,
-            params.alpha.astype(dtype),
-            self.model.doc_tol,
-            self.model.max_doc_iter,
-            docs,
-        )
-        return docs
 
     @property
     def extra(self) -> NDArray | None:

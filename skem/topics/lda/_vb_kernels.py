@@ -25,8 +25,8 @@ from skem.topics._fold_in_kernels import gather
 from skem.topics._kernels import dot, least, log_likelihood, longest, mix, spread
 from skem.topics.lda._kernels import digamma, dirichlet_terms, exp_log_expectation
 
-# Terms of a sum that are this far below the largest, as logarithms, are below rounding.
 NOTHING = -42.0
+"""Terms of a sum that are this far below the largest, as logarithms, are below rounding."""
 
 
 @njit(nogil=True, cache=True)

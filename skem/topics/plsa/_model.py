@@ -72,6 +72,8 @@ class PLSAModel(EMModelBase):
         Counts were divided by 2 ** power.
     """
 
+    keeps_order = False  # of the topics: batches keep that of the first one
+
     def __init__(
         self,
         *,
@@ -91,6 +93,10 @@ class PLSAModel(EMModelBase):
         # in coordinates, a weight of 2 is equivalent to repeating the document
         self._coordinate_unit = float(np.clip(unit, *_UNITS))
         self._derived = Derived()
+
+    def topic_prior(self, params: PLSAParams) -> NDArray:
+        """Tokens of each topic, which is p(z) but for a factor."""
+        return self.sizes @ params.mixtures
 
     def _tempered(self, params: PLSAParams) -> tuple[PLSAParams, NDArray, NDArray]:
         """Powers 1 / temperature, relative to the largest of each word and of each document.

@@ -55,6 +55,9 @@ class OnlinePLSAModel(EMModelBase):
         Counts are divided by 2 ** power.
     """
 
+    keeps_order = True
+    temperature = 1.0
+
     def __init__(
         self,
         doc_prior: NDArray,
@@ -93,6 +96,10 @@ class OnlinePLSAModel(EMModelBase):
             topics /= topics.sum(0)
         prior = statistics.topics + FLOOR * statistics.weight
         return TopicParams(topics, prior / prior.sum())
+
+    def topic_prior(self, params: TopicParams) -> NDArray:
+        """p(z)."""
+        return params.topic_prior
 
     def after_fit(self, components: NDArray, topic_prior: NDArray, total: float) -> TopicParams:
         """Parameters of a fitted model, from which batches continue."""

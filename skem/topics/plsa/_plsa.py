@@ -19,7 +19,7 @@ from skem.em._estimator import EMEstimatorMixin, Problem
 from skem.topics._counts import Counts, TrainingCounts
 from skem.topics._limits import at_least
 from skem.topics._priors import exponents_of
-from skem.topics._starts import INITS, initial_topics, matched
+from skem.topics._starts import INITS, initial_topics
 from skem.topics._units import check_batch, common_power, divided
 from skem.topics.plsa._documents import PLSADocuments
 from skem.topics.plsa._model import PLSAModel, PLSAParams
@@ -288,29 +288,24 @@ class PLSA(PLSADocuments):
     ) -> PLSAParams:
         k, (n, p) = self.n_components, counts.shape
         if isinstance(self.init, str):
-            topics = initial_topics(self.init, counts, weight, k, rng)
+            seeds = None
             if np.ndim(self.topic_word_prior) == 2:
-                topics = matched(topics, np.asarray(self.topic_word_prior, np.float64).T)
+                seeds = np.asarray(self.topic_word_prior, np.float64).T
+            topics = initial_topics(self.init, counts, weight, k, rng, prior=seeds)
         else:
             given = check_numbers(self.init, "init", (k, p), ("n_components", "n_features"))
-            if (given < 0).any() or not given.any(1).all():
-                raise ValueError("init must hold weights that are not negative, some in each row.")
-            given = np.ldexp(given, -np.frexp(given.max(1, keepdims=True))[1])  # so that sums exist
-            topics = (given / given.sum(1, keepdims=True)).T.astype(counts.data.dtype)
+            topics = _distributions(given).T.astype(counts.data.dtype)
         topics = at_least(np.ascontiguousarray(topics))
         return PLSAParams(topics, np.full((n, k), 1 / k, topics.dtype))
 
     def _attributes(self, model: Any, params: PLSAParams | TopicParams) -> dict[str, Any]:
-        if isinstance(params, TopicParams):
-            prior, temperature, order = params.topic_prior, 1.0, slice(None)
-        else:
-            prior, temperature = model.sizes @ params.mixtures, model.temperature
-            order = self._order(prior)
+        prior = model.topic_prior(params)
+        order = slice(None) if model.keeps_order else self._order(prior)
         prior = prior / prior.sum()
         return {
             "components_": np.ascontiguousarray(params.topics.T[order]),
             "topic_prior_": at_least(prior[order].astype(params.topics.dtype)),
-            "temperature_": float(temperature),
+            "temperature_": float(model.temperature),
             "_doc_exponents": np.ldexp(model.doc_prior, model.power),
             "_count_power": model.power,
         }
@@ -374,3 +369,17 @@ class PLSA(PLSADocuments):
 
     def _admit(self, online: StepwiseEM, data: TrainingCounts) -> None:
         check_batch(data.counts, data.weight)
+
+
+def _distributions(init: NDArray) -> NDArray:
+    """Rows of ``init`` as distributions of words.
+
+    Raises
+    ------
+    ValueError
+        If one has no distribution.
+    """
+    if (init < 0).any() or not init.any(1).all():
+        raise ValueError("init must hold weights that are not negative, some in each row.")
+    init = np.ldexp(init, -np.frexp(init.max(1, keepdims=True))[1])  # so that sums exist
+    return init / init.sum(1, keepdims=True)

@@ -19,21 +19,30 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-# Columns within 2^-16 to 2^16 stay as they are, and means of up to 2^12 deviations.
 _NEAR = 16
 _FAR_OFF = 2.0**12
+"""Columns within 2^-16 to 2^16 stay as they are, and means of up to 2^12 deviations."""
 
-# Units are kept where their squares, and penalties divided by them, are numbers.
 _LARGEST = 480
+"""Units are kept where their squares, and penalties divided by them, are numbers."""
 
-# Share of its second moment below which a variance is computed again, without cancellation.
 _CANCELLED = 1e-6
+"""Share of its second moment below which a variance is computed again, without cancellation."""
 
-# Rows that typical distances are taken from, at most and at least, and their values.
+_LEAST_SQUARE = 1e-280
+"""A mean of squares below which their digits are lost, for a square may be a subnormal number."""
+
+SPREADLESS = 1e-13
+"""Share of its second moment below which the spread of a column is rounding."""
+
+_OF_DISTANCE = 4
+"""Distances from the median that are rounding, in units of eps times the size of the value."""
+
 _SAMPLE, _FEWEST, _VALUES = 1000, 50, 1_000_000
+"""Rows that typical distances are taken from, at most and at least, and their values."""
 
-# A curvature of which the inverse might overflow: of rows whose classes are certain.
 _FLAT = 1e-250
+"""A curvature of which the inverse might overflow: of rows whose classes are certain."""
 
 
 class Sizes(NamedTuple):
@@ -89,7 +98,7 @@ def sizes_of(X: Any, weight: NDArray, second: NDArray, mean: NDArray) -> Sizes:
     mean = mean.copy()
     variance = second - mean**2
     size, deviation = np.sqrt(second), np.sqrt(np.maximum(variance, 0.0))
-    doubtful = ~np.isfinite(second) | (second < 1e-280) | (variance < _CANCELLED * second)
+    doubtful = ~np.isfinite(second) | (second < _LEAST_SQUARE) | (variance < _CANCELLED * second)
     centred = bool(mean.any())
     largest_of = np.asarray(abs(X).max(axis=0).todense()).ravel() if sp.issparse(X) else None
     for j in np.flatnonzero(doubtful).tolist():
@@ -139,7 +148,8 @@ def inverse_distances(X: Any, centre: bool) -> NDArray:
         else:
             part = np.asarray(X, dtype=np.float64)
             distance = np.abs(part - np.median(part, axis=0)) if centre else np.abs(part)
-            distance[distance <= 4 * np.finfo(np.float64).eps * np.abs(part)] = 0.0  # rounding
+            rounding = _OF_DISTANCE * np.finfo(np.float64).eps * np.abs(part)
+            distance[distance <= rounding] = 0.0
             column = np.broadcast_to(np.arange(part.shape[1]), part.shape).ravel()
             inverse = 1 / distance.ravel()
     some = np.isfinite(inverse)

@@ -26,6 +26,10 @@ from numba.extending import overload
 from skem._compiled import VECTORISE, exp
 from skem._kernel_cache import njit
 
+FACTORS = 16
+"""Norms that are multiplied before one logarithm is taken. Each is at most the number of logits
+plus one, so that their product cannot overflow."""
+
 
 def _chunk(X, start, stop, buffer):
     """Rows start ... stop in float64, C-contiguous: X's own where it is so, else a copy."""
@@ -71,10 +75,10 @@ def softmax(L, y, weight, start, P, reference):
     if weight.size:
         for i in range(B):
             loss += math.log(norm[i]) * weight[start + i]
-    else:  # one logarithm of a product, which cannot overflow: each factor is at most m + 1
-        for first in range(0, B, 16):
+    else:  # see `FACTORS`
+        for first in range(0, B, FACTORS):
             product = 1.0
-            for i in range(first, min(first + 16, B)):
+            for i in range(first, min(first + FACTORS, B)):
                 product *= norm[i]
             loss += math.log(product)
     for i in range(B):

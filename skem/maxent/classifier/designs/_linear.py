@@ -18,8 +18,18 @@ from skem.maxent.classifier.designs._column_units import (
 )
 from skem.maxent.classifier.designs._design import Design
 
-# Values of the rows that a kernel works on at a time, which stay in the cache.
 _CACHED_VALUES = 1 << 16
+"""Values of the rows that a kernel works on at a time, which stay in the cache."""
+
+_FEWEST_ROWS, _MOST_ROWS = 16, 512
+"""Limits of their number: fewer rows make thin products, and of more the logits leave the cache."""
+
+_SPARSE_ROWS = 64
+"""Sparse rows that a kernel works on at a time: their logits stay in the cache."""
+
+_OF_A_VALUE, _SOFTMAX = 6, 8
+"""Work of a value of a row for each logit, in the unit of `cut`, and what the softmax adds to it,
+as so many values."""
 
 
 class LinearDesign(Design):
@@ -47,12 +57,13 @@ class LinearDesign(Design):
             n_classes=n_classes,
             intercept=intercept,
             n_jobs=n_jobs,
-            work=6 * (per_row + 8) * n_logits,
+            work=_OF_A_VALUE * (per_row + _SOFTMAX) * n_logits,
             reference=n_classes == 2,
             offset=offset,
         )
         self.n_weights = self.n_logits * self.n_columns
-        self.height = int(np.clip(_CACHED_VALUES // X.shape[1], 16, 512))
+        height = _CACHED_VALUES // X.shape[1]
+        self.height = int(np.clip(height, _FEWEST_ROWS, _MOST_ROWS))
 
     def _csr(self, part: slice) -> tuple[NDArray, NDArray, NDArray]:
         return self.X.data, self.X.indices, self.X.indptr[part.start : part.stop + 1]
@@ -90,9 +101,8 @@ class LinearDesign(Design):
             P = self.probabilities[:, part]
             w = self.weight[part]
             if self.sparse:
-                return _sparse_kernels.sparse_pass(
-                    *self._csr(part), self.y[part], w, transposed, b, P, self.reference, 64
-                )
+                given = self.y[part], w, transposed, b, P, self.reference, _SPARSE_ROWS
+                return _sparse_kernels.sparse_pass(*self._csr(part), *given)
             return _kernels.dense_pass(
                 self.X[part], self.y[part], w, W, b, P, self.reference, self.height
             )

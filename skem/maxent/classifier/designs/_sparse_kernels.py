@@ -13,8 +13,8 @@ from skem._compiled import VECTORISE
 from skem._kernel_cache import njit
 from skem.maxent.classifier.designs._kernels import softmax
 
-# Reordered sums would be gathered from memory, which is slower than a sum after another.
 _FUSE = {"contract", "nsz"}
+"""Reordered sums would be gathered from memory, which is slower than a sum after another."""
 
 
 def width(m: int) -> int:

@@ -17,6 +17,7 @@ import scipy.linalg
 from numpy.typing import NDArray
 
 from skem._numbers import NOT_ZERO
+from skem.maxent.classifier.designs._column_units import SPREADLESS
 from skem.maxent.classifier.designs._linear import LinearDesign
 from skem.maxent.classifier.solvers._newton_step import proven_gap
 from skem.maxent.classifier.solvers._objective import Objective
@@ -25,14 +26,33 @@ from skem.maxent.classifier.solvers._smooth import Each, Result, at, go_on
 if TYPE_CHECKING:
     from skem.maxent.classifier.solvers._coordinate_kernels import Model
 
-# Weights of the first working set.
 _FIRST = 300
-# Weights that a Cholesky factor is made for.
+"""Weights of the first working set."""
 _MAX_FACE = 2000
-# Steps beyond this are along what is flat but for rounding, and are not taken.
+"""Weights that a Cholesky factor is made for."""
 _FARTHEST = 1e100
-# Of coordinate descent and Newton steps in turn, for one model.
+"""Steps beyond this are along what is flat but for rounding, and are not taken."""
 _MAX_ROUNDS = 20
+"""Of coordinate descent and Newton steps in turn, for one model."""
+_SWEEPS, _WEIGHTS_A_SWEEP, _SWEEPS_ALONE = 10, 4, 200
+"""Sweeps before a Newton step: these, and one more for so many weights, as a factor costs more
+then; and where there are too many for a factor."""
+_RANK = 1e-12
+"""Singular values, as a share of the largest, below which a curvature of intercepts is rounding."""
+_RIDGE = 1e-12
+"""What is added to the diagonal of a face, as a share of it, so that it has a factor."""
+_LEAST_FREQUENCY = 1e-12
+"""Least frequency of a class in a start, so that it has a logarithm."""
+_FINEST, _COARSEST = 1e-12, 1e-2
+"""A model is minimised to a share of what there is to do: as much as that is of the value, within
+these limits. Near the optimum, steps are ever more exact."""
+_NEAR = 10
+"""A proof of the gap is worth its price where a step promises no more than so many times ``tol``.
+"""
+_LOOSE = 100
+"""A gap so many times what a step promises needs no better proof before the step is taken."""
+_ENOUGH = 1e-2
+"""Share of the promised fall with which a step is content (Armijo)."""
 
 
 class _Columns:
@@ -53,7 +73,7 @@ class _Columns:
         first, second = design.moments(weight[None])
         self.means = first[0] if design.intercept else np.zeros(design.n_columns)
         spread = second[0] - self.means**2
-        self.scales = np.sqrt(np.where(spread > 1e-13 * second[0], spread, 1.0))
+        self.scales = np.sqrt(np.where(spread > SPREADLESS * second[0], spread, 1.0))
         if design.sparse:
             X = design.X.tocsc()
             X.sum_duplicates()
@@ -98,7 +118,7 @@ def _model(
     inverse: NDArray = np.zeros((len(W), len(W)))
     if design.intercept:
         own = np.diag(h.sum(1)) - h @ p.T
-        inverse = np.linalg.pinv(own, rcond=1e-12, hermitian=True)
+        inverse = np.linalg.pinv(own, rcond=_RANK, hermitian=True)
     diagonal, cross, answer = curve(*columns.csc, column, logit, p, h, inverse)
     l2 = objective.l2[working]
     return Model(
@@ -136,7 +156,8 @@ def _minimise_model(model: Model, share: float) -> None:
 
     for _ in range(_MAX_ROUNDS):
         n_nonzero = np.count_nonzero(model.w)
-        n_sweeps = 10 + n_nonzero // 4 if n_nonzero <= _MAX_FACE else 200
+        with_factor = n_nonzero <= _MAX_FACE
+        n_sweeps = _SWEEPS + n_nonzero // _WEIGHTS_A_SWEEP if with_factor else _SWEEPS_ALONE
         if kernels.descend(model, share, n_sweeps):
             break
         face = np.flatnonzero(model.w)
@@ -150,7 +171,7 @@ def _on_face(H: NDArray, slope: NDArray, w: NDArray, l1: NDArray) -> NDArray:
     sign, w = np.sign(w), w.copy()
     slope = slope + sign * l1
     free = np.arange(len(w))
-    H[np.diag_indices(len(w))] *= 1 + 1e-12
+    H[np.diag_indices(len(w))] *= 1 + _RIDGE
     while free.size:
         part = H[np.ix_(free, free)]
         try:
@@ -216,9 +237,9 @@ def coordinate_descent(
     result = Result(theta, value, np.inf, 0, [value])
     while result.n_iter < max_iter:
         step, promised = _step(objective, columns, theta, value, gradient)
-        if promised <= 10 * tol or promised * promised <= tol * value:
+        if promised <= _NEAR * tol or promised * promised <= tol * value:
             gap = proven_gap(
-                objective, theta, value, gradient, step, enough=max(100 * promised, tol)
+                objective, theta, value, gradient, step, enough=max(_LOOSE * promised, tol)
             )
             lower = max(lower, value - gap)
         moved = _search(objective, theta, step, value, promised)
@@ -240,9 +261,9 @@ def coordinate_descent(
 def _class_frequencies(design: LinearDesign) -> NDArray:
     """Zero weights, with the intercepts that are best for them."""
     means = (design.targets() * design.row_weight).sum(1) / design.total_weight
-    log_means = np.log(np.maximum(means, 1e-12))
+    log_means = np.log(np.maximum(means, _LEAST_FREQUENCY))
     if design.reference:
-        b = log_means - np.log(np.maximum(1 - means, 1e-12))
+        b = log_means - np.log(np.maximum(1 - means, _LEAST_FREQUENCY))
     else:
         b = log_means - log_means.mean()
     return design.join(np.zeros(design.n_weights), b)
@@ -266,7 +287,7 @@ def _step(
     working = _working_set(W, G - gb[:, None] * columns.means, l1, columns.scales)
     model = _model(objective, columns, W, G, gb, working)
     todo = _decrement(model, gb)
-    _minimise_model(model, todo * np.clip(todo / max(value, NOT_ZERO), 1e-12, 1e-2))
+    _minimise_model(model, todo * np.clip(todo / max(value, NOT_ZERO), _FINEST, _COARSEST))
     D = np.zeros(W.shape)
     D.ravel()[working] = model.d
     step = design.join(D, model.beta - D @ columns.centre)
@@ -289,7 +310,7 @@ def _search(
         new = theta + length * step
         smooth, gradient = objective.smooth(new)
         new_value = smooth + objective.absolute(new)
-        if new_value < value - 1e-2 * length * promised:
+        if new_value < value - _ENOUGH * length * promised:
             return new, new_value, gradient
         length /= 2
     objective.smooth(theta)

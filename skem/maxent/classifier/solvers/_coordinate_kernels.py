@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from skem._compiled import VECTORISE
 from skem._kernel_cache import njit
 
-# A coordinate whose curvature is this little of what its column's size suggests does not move.
 _FLAT = 1e-14
+"""A coordinate whose curvature is this little of what its column's size suggests does not move."""
 
 
 class Model(NamedTuple):

@@ -20,16 +20,32 @@ import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
 
-from skem.maxent.classifier.designs._column_units import inverse_diagonal
+from skem.maxent.classifier.designs._column_units import SPREADLESS, inverse_diagonal
 from skem.maxent.classifier.designs._linear import LinearDesign
 from skem.maxent.classifier.solvers._objective import Objective
 
-# Mean of p(1 - p) below which a class is certain: its gradient, a mean of differences of
-# probabilities, is then rounding.
 CERTAIN = float(np.finfo(np.float64).eps) ** 2
+"""Mean of p(1 - p) below which a class is certain: its gradient, a mean of differences of
+probabilities, is then rounding."""
 
-# Rows at a time, of which products are taken.
 _CACHED_ROWS = 2048
+"""Rows at a time, of which products are taken."""
+
+_NO_WEIGHT = 1e-9
+"""Share of the largest weight of a row below which rows are left out of a block: what they add is
+below the rounding of float32, in which it is computed."""
+
+_LEAST_SQUARE, _LARGEST_DIAGONAL = 1e-12, 1e30
+"""Least square of a column of a sample that is divided by, which may have none of its values; and
+the largest number on its diagonal, of which float32 can hold products with others."""
+
+_CONSTANT = 1e-10
+"""Deviation of a column, as a share of its mean, below which it is rounding."""
+
+_MAX_RAISES, _RAISED, _LEAST_CHANCE = 8, 1.001, 1e-12
+"""Chances of rows are raised at most so often, for what those that are sure leave to the others,
+and until a factor raises them by no more than this. None is below the last, for weights are
+inverse."""
 
 
 class Curvature(Protocol):
@@ -87,7 +103,7 @@ class _Linear:
         first, second = self.design.moments(D)
         mean = first * inverse[:, None] if self.design.intercept else np.zeros_like(first)
         spread = second - mean * first
-        spread = np.where((spread > 1e-13 * second) & (inverse > 0)[:, None], spread, 0.0)
+        spread = np.where((spread > SPREADLESS * second) & (inverse > 0)[:, None], spread, 0.0)
         return inverse, mean, np.sqrt(spread)
 
 
@@ -153,15 +169,16 @@ class BlockCurvature(_Linear):
 
     def _factor(self, k: int, X: NDArray, d: NDArray) -> tuple:
         """Cholesky factor of the block of class k in units of its diagonal."""
-        use = d > 1e-9 * d.max(initial=0.0)
+        use = d > _NO_WEIGHT * d.max(initial=0.0)
         A = (X[use] - self.means[k]) * (np.sqrt(d[use])[:, None] / self.scales[k])
         A = A.astype(np.float32)  # enough for a preconditioner with a unit diagonal
         R = A.T @ A
         diagonal = np.diag_indices(len(R))
-        scale = 1 / np.sqrt(np.maximum(R[diagonal], 1e-12))
+        scale = 1 / np.sqrt(np.maximum(R[diagonal], _LEAST_SQUARE))
         scale *= np.sqrt(1 - self.shrinkage, dtype=np.float32)
         R *= scale[:, None] * scale
-        R[diagonal] = np.minimum(1.0 + self.l2[k] / self.scales[k] ** 2, 1e30)
+        own = 1.0 + self.l2[k] / self.scales[k] ** 2
+        R[diagonal] = np.minimum(own, _LARGEST_DIAGONAL)
         return scipy.linalg.cho_factor(R, lower=True, overwrite_a=True, check_finite=False)
 
     def _solve(self, G: NDArray, gb: NDArray) -> tuple[NDArray, NDArray]:
@@ -279,7 +296,7 @@ class StandardRows:
         self.mean = self.shares @ self.X if design.intercept else np.zeros(p)
         variance = self.shares @ np.square(self.X - self.mean)
         deviation = np.sqrt(np.maximum(variance, 0.0))
-        self.scale = np.where(deviation > 1e-10 * np.abs(self.mean), deviation, 1.0)
+        self.scale = np.where(deviation > _CONSTANT * np.abs(self.mean), deviation, 1.0)
         self.width = p + design.intercept
         self.all = n_sampled >= design.n_rows and n <= _CACHED_ROWS
         self.kept = [(slice(None), self._block(slice(None)))] if self.all else None
@@ -305,13 +322,13 @@ def capped(scores: NDArray, n: int) -> NDArray:
     if not total > 0:  # columns without curvature: no row tells more than another
         return np.full(len(scores), min(n / len(scores), 1.0))
     chance = scores * (n / total)
-    for _ in range(8):
+    for _ in range(_MAX_RAISES):
         sure = chance >= 1
         rest = chance[~sure].sum()
         if not sure.any() or rest <= 0:
             break
         factor = (n - sure.sum()) / rest
-        if factor <= 1.001:
+        if factor <= _RAISED:
             break
         chance = np.where(sure, 1.0, chance * factor)
-    return np.clip(chance, 1e-12, 1.0)
+    return np.clip(chance, _LEAST_CHANCE, 1.0)

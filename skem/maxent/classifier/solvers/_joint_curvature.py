@@ -19,13 +19,13 @@ import scipy.linalg
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from skem.maxent.classifier.designs._column_units import inverse_diagonal
+from skem.maxent.classifier.designs._column_units import SPREADLESS, inverse_diagonal
 from skem.maxent.classifier.designs._joint import JointDesign
 from skem.maxent.classifier.solvers._curvature import CERTAIN, positive_factor
 from skem.maxent.classifier.solvers._objective import Objective
 
-# Rows whose dense features are worked on at a time.
 _HEIGHT = 2048
+"""Rows whose dense features are worked on at a time."""
 
 
 class _Joint:
@@ -63,7 +63,9 @@ class JointDiagonal(_Joint):
             squared = mean.multiply(mean) if sp.issparse(mean) else mean * mean
             squares += squared.T @ total[rows]
         spread = second - squares
-        self.inverse = inverse_diagonal(np.where(spread > 1e-13 * second, spread, 0.0) + self.l2)
+        self.inverse = inverse_diagonal(
+            np.where(spread > SPREADLESS * second, spread, 0.0) + self.l2
+        )
         self.inverse_totals = inverse_diagonal((D * (1 - D / total)).sum(1), CERTAIN)
 
     def _solve(self, gradient: NDArray) -> NDArray:

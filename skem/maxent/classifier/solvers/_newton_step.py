@@ -23,8 +23,8 @@ from skem.maxent.classifier.solvers._objective import Objective
 
 _EPS = np.finfo(np.float64).eps
 
-# Products with the curvature for a step, at most.
 _MAX_PRODUCTS = 500
+"""Products with the curvature for a step, at most."""
 
 # The diagonal of the curvature of each kind of design.
 DIAGONALS: dict[type, Any] = {LinearDesign: DiagonalCurvature, JointDesign: JointDiagonal}

@@ -32,15 +32,16 @@ from numpy.typing import NDArray
 from skem.maxent.classifier.designs._column_units import inverse_diagonal
 from skem.maxent.classifier.designs._design import Design
 
-# Expectations may exceed their tolerance by this share of the size of their feature, for what that
-# costs.
 _MISSED = 1e-10
+"""Expectations may exceed their tolerance by this share of the size of their feature, for what that
+costs."""
 
-# Nats that need no lower price.
 _NOTHING = 1e-15
+"""Nats that need no lower price."""
 
-# Weights at the optimum may be larger than those that move typical logits by one, by this factor.
 _ROOM = 4.0
+"""Weights at the optimum may be larger than those that move typical logits by one, by this factor.
+"""
 
 
 AnyDesign = TypeVar("AnyDesign", bound=Design)

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from skem._validation import as_numbers
 
-# Penalties whose products with squares of small weights, and whose inverses, are normal numbers.
 LEAST, LARGEST = 1e-300, 1e300
+"""Penalties whose products with squares of small weights, and whose inverses, are normal numbers.
+"""
 
 
 def penalties(

@@ -36,12 +36,21 @@ from skem.maxent.classifier.solvers._newton_step import newton_step
 from skem.maxent.classifier.solvers._objective import Objective
 from skem.maxent.classifier.solvers._smooth import Each, Result, at, go_on
 
-# A step multiplies the expectation of a feature by at most e^7: one that never occurs with
-# its class would ask for a weight of -inf at once.
 _LONGEST = 7.0
+"""A step multiplies the expectation of a feature by at most e^7: one that never occurs with its
+class would ask for a weight of -inf at once."""
 
-# IIS rounds the sums of features up to so many levels; the inequality still holds.
 _N_LEVELS = 32
+"""IIS rounds the sums of features up to so many levels; the inequality still holds."""
+
+_CORRECTED = 1e-12
+"""Share of the level that a correction feature, or its expectation, must have: less is rounding."""
+
+_MAX_STEPS, _ROOT_TOL = 60, 1e-12
+"""Newton's steps for the roots, at most, and a step, as a share of the longest, that ends them."""
+
+_NEXT_PROOF, _BETWEEN_PROOFS = 1.2, 5
+"""A proof of the gap costs several steps: the next one waits for a fifth more steps, and five."""
 
 
 def _scale(
@@ -70,7 +79,7 @@ def _scale(
         step = solve_equations(observed, T, g, objective.l2, theta)
         if corrected:
             rest = np.array([g[0] - observed.sum()]), np.array([g - T.sum()])
-            if min(rest[0], rest[1].ravel()) > 1e-12 * g[0]:
+            if min(rest[0], rest[1].ravel()) > _CORRECTED * g[0]:
                 # Raising M - f# by d is lowering all others by d: M is the same for all classes.
                 step = step - solve_equations(*rest, g, np.zeros(1), np.zeros(1))
         theta = theta + step
@@ -79,7 +88,7 @@ def _scale(
         result.values.append(value)
         small = result.values[-2] - value <= tol
         if small and result.n_iter >= next_proof:
-            next_proof = 1.2 * result.n_iter + 5
+            next_proof = _NEXT_PROOF * result.n_iter + _BETWEEN_PROOFS
             result.gap = min(result.gap, _gap(objective, theta, value, gradient))
         if each(result.n_iter, value, result.gap, at(theta)) or result.gap <= tol:
             break
@@ -112,13 +121,13 @@ def solve_equations(a: NDArray, T: NDArray, g: NDArray, l2: NDArray, w: NDArray)
     """
     d = np.zeros_like(a)
     longest = _LONGEST / g.max()
-    for _ in range(60):
+    for _ in range(_MAX_STEPS):
         terms = T * np.exp(np.outer(g, d))
         excess = a - terms.sum(0) - l2 * (w + d)
         slope = g @ terms + l2
         step = np.divide(excess, slope, out=np.zeros_like(d), where=slope > 0)
         new = np.clip(d + step, -longest, longest)
-        if np.abs(new - d).max() <= 1e-12 * longest:
+        if np.abs(new - d).max() <= _ROOT_TOL * longest:
             return new
         d = new
     return d

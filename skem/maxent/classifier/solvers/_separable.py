@@ -32,12 +32,29 @@ from skem.maxent.classifier.solvers._newton_step import newton_step
 from skem.maxent.classifier.solvers._objective import Objective
 from skem.maxent.classifier.solvers._smooth import Result
 
-# The linear programme is tried up to this size, for so long.
 _LARGEST_PROGRAMME = 2_000_000
 _SECONDS = 20.0
+"""The linear programme is tried up to this size, for so long."""
 
-# Shares of the gradient below this may be lost among its rounding errors.
 _ROUNDING = 1e-12
+"""Shares of the gradient below this may be lost among its rounding errors."""
+
+_CLEAR = 1e-9
+"""By how much a probability must be above another one, as a share of it, so that rounding does not
+decide which class is more probable."""
+
+_PROOF_STEPS = 4
+"""Newton steps of the proof: where the fit was near its optimum, few are needed."""
+
+_SAFETY = 2
+"""Of what a proof asks, so many times as much: for rounding."""
+
+_ZERO_MARGIN, _LEAST_TERMS = 1e-5, 1e-2
+"""A margin of the programme below the first is zero, as a share of the sum of the sizes of its
+terms, which count as at least the second: that is the accuracy of its solver."""
+
+_SOME_MARGIN = 0.5
+"""The largest margin of the programme is 1 where there is separation, and 0 where there is none."""
 
 MESSAGE = (
     "The data are separable ({kind}): the likelihood grows without end with some weights, which "
@@ -99,15 +116,15 @@ def _all_right(design: Any) -> bool:
     """Whether each row's own class is more probable than any other."""
     P, y = design.probabilities, design.y
     if design.reference:
-        return bool((np.where(y == 1, P[0], 1 - P[0]) > 0.5 + 1e-9).all())
+        return bool((np.where(y == 1, P[0], 1 - P[0]) > 0.5 + _CLEAR).all())
     own = P[y, np.arange(len(y))]
-    return bool(((own <= P * (1 + 1e-9)).sum(0) == 1).all())
+    return bool(((own <= P * (1 + _CLEAR)).sum(0) == 1).all())
 
 
 def _overlap_is_proven(objective: Objective, theta: NDArray, free: NDArray) -> bool:
     """Step 2; from an optimum that exists, Newton steps get there if the fit stopped before."""
     design = objective.design
-    for _ in range(4):
+    for _ in range(_PROOF_STEPS):
         _, gradient = objective.smooth(theta)
         P = design.probabilities
         if design.reference:
@@ -120,7 +137,7 @@ def _overlap_is_proven(objective: Objective, theta: NDArray, free: NDArray) -> b
         if smallest <= _ROUNDING:
             return False
         step, solved = newton_step(objective, gradient, free)
-        if solved and smallest > 2 * abs(float(gradient[free] @ step[free])):
+        if solved and smallest > _SAFETY * abs(float(gradient[free] @ step[free])):
             return True
         theta = theta + step
     return False
@@ -145,10 +162,10 @@ def _programme(design: Any, free: NDArray, signs: NDArray) -> str | None:
     if answer.x is None:
         return None
     margins = D @ answer.x
-    terms = np.clip(abs(D) @ np.abs(answer.x), 1e-2, 1.0)  # of which a margin is the sum
-    if margins.max() < 0.5 or (margins < -1e-5 * terms).any():
+    terms = np.clip(abs(D) @ np.abs(answer.x), _LEAST_TERMS, 1.0)  # of which a margin is the sum
+    if margins.max() < _SOME_MARGIN or (margins < -_ZERO_MARGIN * terms).any():
         return None
-    return "complete separation" if margins.min() > 1e-5 else "quasi-complete separation"
+    return "complete separation" if margins.min() > _ZERO_MARGIN else "quasi-complete separation"
 
 
 def _equilibrated(D: sp.csr_array) -> sp.csr_array:

@@ -18,10 +18,36 @@ from skem.maxent.classifier.solvers._curvature import Curvature
 from skem.maxent.classifier.solvers._newton_step import newton_step, proven_gap
 from skem.maxent.classifier.solvers._objective import Objective
 
-_PATIENCE = 8
+_PATIENCE, _LAST_DIGITS = 8, 4
+"""So many steps that together lower the value by no more than these units of its last digit have
+reached its rounding."""
 
-# A gap so many times the Newton decrement is that of an expectation that misses the data's.
+_OF_GAP = 1e-13
+"""Gap that rounding may leave, in nats or as a share of the value."""
+
+_CURVED = 1e-14
+"""A step and the change of the gradient along it whose product is a smaller share of their lengths
+tell no curvature: it is rounding."""
+
+_LEAST_PROMISE, _MOST_PROMISE = 0.1, 0.5
+"""Decrement at which the gap is proven again, as a share of the last: what the last proof asks for,
+within these limits."""
+
+_FIRST_DAMPING, _RAISED_FROM, _NO_DAMPING, _MOST_DAMPING = 1e-3, 1e-5, 1e-6, 0.1
+"""Damping of the first curvature, and the limits of the next ones: where it was too little, at
+least the first of them counts before it is raised; below the second it is none."""
+
+_AS_EXPECTED, _LESS_DAMPING = 0.7, 10
+"""Ratio of the curvature of the last steps to what was expected, from which on it is as large as it
+seems; the damping is then divided by the second number."""
+
+_ENOUGH, _MAX_TRIALS = 1e-4, 25
+_SHORTEST, _LONGEST = 0.1, 0.5
+"""Share of the fall that the slope promises with which a step is content (Armijo), and lengths that
+are tried. The next length is where a parabola is least, within these shares of the last one."""
+
 _LOOSE = 100.0
+"""A gap so many times the Newton decrement is that of an expectation that misses the data's."""
 
 
 @dataclass
@@ -49,7 +75,7 @@ class Result:
 
     def converged(self, tol: float) -> bool:
         """Whether the gap is at most tol, or what rounding leaves of it."""
-        return bool(self.gap <= max(tol, 1e-13 * max(1.0, abs(self.value))))
+        return bool(self.gap <= max(tol, _OF_GAP * max(1.0, abs(self.value))))
 
 
 # Called after each step with its number, value, gap, and a function that gives the parameters (of
@@ -76,7 +102,7 @@ class Pairs:
 
     def add(self, step: NDArray, change: NDArray) -> None:
         curvature = float(step @ change)
-        if curvature > 1e-14 * np.linalg.norm(step) * np.linalg.norm(change):
+        if curvature > _CURVED * np.linalg.norm(step) * np.linalg.norm(change):
             self.pairs.append((step, change, curvature))
 
     def solve(self, gradient: NDArray, curvature: Curvature) -> NDArray:
@@ -107,7 +133,7 @@ def minimise(
     *,
     tol: float,
     max_iter: int,
-    first_damping: float = 1e-3,
+    first_damping: float = _FIRST_DAMPING,
     each: Each = go_on,
 ) -> Result:
     """Minimise until the duality gap is at most ``tol``.
@@ -142,7 +168,7 @@ def minimise(
             result.gap = min(result.gap, gap)
             if result.gap <= tol:
                 break
-            promising = -slope / 2 * min(max(tol / gap, 0.1), 0.5)
+            promising = -slope / 2 * min(max(tol / gap, _LEAST_PROMISE), _MOST_PROMISE)
         moved = _search(objective, theta, step, value, slope)
         stuck = moved is None
         if moved is None:
@@ -220,14 +246,18 @@ def _next_damping(damping: float, scales: list[float]) -> float:
     told apart already, until a step mixes them up again.
     """
     typical = float(np.exp(np.mean(np.log(scales)))) if scales else 1.0
-    damping = damping / 10 if typical > 0.7 else min(max(damping, 1e-5) / typical, 0.1)
-    return damping if damping > 1e-6 else 0.0
+    if typical > _AS_EXPECTED:
+        damping = damping / _LESS_DAMPING
+    else:
+        damping = min(max(damping, _RAISED_FROM) / typical, _MOST_DAMPING)
+    return damping if damping > _NO_DAMPING else 0.0
 
 
 def _at_rounding(values: list[float]) -> bool:
     """Whether the last steps lowered the value by rounding alone."""
     recent = values[-_PATIENCE:]
-    return len(recent) == _PATIENCE and recent[0] - recent[-1] <= 4 * np.spacing(abs(recent[0]))
+    rounding = _LAST_DIGITS * np.spacing(abs(recent[0]))
+    return len(recent) == _PATIENCE and recent[0] - recent[-1] <= rounding
 
 
 def _search(
@@ -237,11 +267,11 @@ def _search(
     if not slope < 0:  # rounding: the value does not fall along this step
         return None
     length = 1.0
-    for _ in range(25):
+    for _ in range(_MAX_TRIALS):
         new_value, new_gradient = objective.smooth(theta + length * step)
-        if new_value <= value + 1e-4 * length * slope:
+        if new_value <= value + _ENOUGH * length * slope:
             return length, new_value, new_gradient
         excess = new_value - value - slope * length
         best = -slope * length * length / (2 * excess) if excess > 0 else 0.5 * length
-        length = float(np.clip(best, 0.1 * length, 0.5 * length))
+        length = float(np.clip(best, _SHORTEST * length, _LONGEST * length))
     return None

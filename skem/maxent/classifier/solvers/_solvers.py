@@ -24,24 +24,25 @@ from skem.maxent.classifier.solvers._scaling import (
 from skem.maxent.classifier.solvers._smooth import Result, minimise
 from skem.maxent.classifier.solvers._split import split_lbfgs
 
-# Parameters, and features of pairs, up to which one Cholesky factor of all is cheap.
 _FEW_PARAMS, _FEW_FEATURES = 2000, 1000
+"""Parameters, and features of pairs, up to which one Cholesky factor of all is cheap."""
 
-# Columns of which a Cholesky factor a class is made, and rows whose products are.
 _MAX_BLOCK = 3000
 _MAX_GRAM = 5000
+"""Columns of which a Cholesky factor a class is made, and rows whose products are."""
 
-# What a call costs beside its arithmetic, as arithmetic; and what costs nothing to speak of.
 _CALL = 1e6
 _LITTLE = 2e7
+"""What a call costs beside its arithmetic, as arithmetic; and what costs nothing to speak of."""
 
-# Passes over the rows that a full curvature may cost; and rows of a sample, a parameter of which
-# it is made.
 _PASSES = 10
 _ROWS_A_PARAM = 20
+"""Passes over the rows that a full curvature may cost; and rows of a sample, a parameter of which
+it is made."""
 
-# Of a curvature from a sample of rows, as probabilities: it keeps classes that the sample has not.
 _DAMPING = 1e-2
+"""Of a curvature from a sample of rows, as probabilities: it keeps classes that the sample has not.
+"""
 
 # A solver called as solve(objective, theta, tol=, max_iter=, each=).
 Solver = Callable[..., Result]

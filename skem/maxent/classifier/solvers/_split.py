@@ -18,8 +18,27 @@ from skem.maxent.classifier.solvers._objective import Objective
 from skem.maxent.classifier.solvers._smooth import Each, Result, go_on
 
 _MEMORY = 20
-# Rounds of L-BFGS-B and Newton steps, with ever less tolerance.
 _MAX_ROUNDS = 12
+"""Rounds of L-BFGS-B and Newton steps, with ever less tolerance."""
+
+_PRECISION = 1e-5
+"""Relative tolerance of the first round; each next one has a tenth."""
+
+_CALLS_A_STEP = 20
+"""Calls of the objective that L-BFGS-B may make for each step."""
+
+_NEAR, _NEAR_SHARE = 10, 1e-3
+"""A proof of the gap is worth its price where a step promises no more than so many times ``tol``,
+or this share of the value."""
+
+_LOOSE = 100
+"""A gap so many times what a step promises needs no better proof before the step is taken."""
+
+_LEAST_ACCURACY = 1e-3
+"""Least accuracy of a Newton step, as a share of the gradient."""
+
+_ENOUGH = 1e-4
+"""Share of the promised fall with which a step is content (Armijo)."""
 
 
 class _Stop(Exception):
@@ -49,7 +68,7 @@ def split_lbfgs(
         Called after each step; True stops.
     """
     run = _Run(objective, theta, max_iter, each)
-    precision = 1e-5
+    precision = _PRECISION
     try:
         for _ in range(_MAX_ROUNDS):
             before = run.result.value
@@ -130,7 +149,7 @@ class _Run:
             callback=after,
             options={
                 "maxiter": self.max_iter - self.result.n_iter,
-                "maxfun": 20 * self.max_iter,
+                "maxfun": _CALLS_A_STEP * self.max_iter,
                 "maxcor": _MEMORY,
                 "ftol": enough / max(abs(self.result.value), 1.0),
                 "gtol": 0.0,
@@ -144,14 +163,14 @@ class _Run:
             theta, value = self.result.theta, self.result.value
             _, self.gradient = self.objective.smooth(theta)
             step, promised = self._step(theta)
-            if promised <= max(10 * tol, 1e-3 * value):
+            if promised <= max(_NEAR * tol, _NEAR_SHARE * value):
                 gap = proven_gap(
                     self.objective,
                     theta,
                     value,
                     self.gradient,
                     step,
-                    enough=max(100 * promised, tol),
+                    enough=max(_LOOSE * promised, tol),
                 )
                 self.lower = max(self.lower, value - gap)
                 self.result.gap = value - self.lower
@@ -167,7 +186,7 @@ class _Run:
         slope = self.gradient + objective.l1 * np.sign(theta)
         free = (theta != 0) | ~objective.kinked
         # Ever more exact: quadratic convergence.
-        accuracy = min(1e-3, float(np.linalg.norm(slope[free])))
+        accuracy = min(_LEAST_ACCURACY, float(np.linalg.norm(slope[free])))
         step = newton_step(objective, slope, free, accuracy=accuracy).step
         return step, -float(slope @ step) / 2
 
@@ -179,7 +198,7 @@ class _Run:
             new[kinked & (new * theta < 0)] = 0.0
             smooth, _ = objective.smooth(new)
             new_value = smooth + objective.absolute(new)
-            if new_value < value and new_value <= value - 1e-4 * length * promised:
+            if new_value < value and new_value <= value - _ENOUGH * length * promised:
                 self._record(new, new_value)
                 return True
             length /= 2

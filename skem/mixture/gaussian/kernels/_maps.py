@@ -17,6 +17,7 @@ import math
 import numpy as np
 
 from skem._kernel_cache import njit
+from skem._numbers import NOT_ZERO
 from skem.mixture._kernels import product_e_step, row_e_step
 from skem.mixture._kernels_content import SQUARES
 from skem.mixture.gaussian.kernels._parameters import (
@@ -33,9 +34,6 @@ EMPTY = 1e-100
 
 LEAST_VARIANCE, WORST_CONDITION = 1e-28, 1e14
 """The limits of `_model`, with their reasons there."""
-
-NOT_ZERO = 1e-300
-"""Replaces a weight of zero in a logarithm, as `_weights` has it."""
 
 
 @njit(nogil=True, cache=True)

@@ -34,6 +34,10 @@ from skem.mixture._kernels import NEGLIGIBLE, normalise
 
 _LOG_2PI = math.log(2 * math.pi)
 
+LEFT = 1e-15
+"""Share of a precision that is left at least once the entries before it are known: of one that is
+nearly singular, rounding may leave nothing, or less."""
+
 
 @njit(nogil=True, cache=True)
 def _factor(precision, missing, R):
@@ -47,8 +51,8 @@ def _factor(precision, missing, R):
                 s -= R[a, c] * R[b, c]
             if a > b:
                 R[a, b] = s * R[b, b]
-            else:  # rounding may leave nothing of a precision that is nearly singular
-                s = math.sqrt(max(s, 1e-15 * precision[missing[a], missing[a]]))
+            else:
+                s = math.sqrt(max(s, LEFT * precision[missing[a], missing[a]]))
                 R[a, a] = 1 / s
                 log_det += math.log(s)
     return log_det

@@ -14,16 +14,16 @@ import numpy as np
 
 from skem._compiled import VECTORISE
 from skem._kernel_cache import njit
-from skem.mixture._kernels import NEGLIGIBLE, normalise
+from skem.mixture._kernels import NEGLIGIBLE, TRANSPOSED, normalise
 
 _LOG_2PI = math.log(2 * math.pi)
 
 
 @njit(nogil=True, cache=True, fastmath=VECTORISE)
 def _load(X, start, n_rows, center, scale, Z, M):
-    for first in range(0, n_rows, 16):  # a transpose: 16 rows at a time stay in the cache
+    for first in range(0, n_rows, TRANSPOSED):
         for a in range(X.shape[1]):
-            for i in range(first, min(first + 16, n_rows)):
+            for i in range(first, min(first + TRANSPOSED, n_rows)):
                 x = X[start + i, a]
                 observed = x == x
                 M[a, i] = 1.0 if observed else 0.0

@@ -12,6 +12,7 @@ from skem._compiled import VECTORISE
 from skem._kernel_cache import njit
 
 _BLOCK = 256
+"""Rows whose products with the centres are taken at a time, and stay in the cache."""
 
 
 @njit(nogil=True, cache=True, fastmath=VECTORISE)

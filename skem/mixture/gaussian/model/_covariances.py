@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,7 @@ class Diagonal:
     """A variance for each column."""
 
     name = "diag"
-    correlated = False
+    correlated: Literal[False] = False
     common_scale = False
     has_loop = True
 

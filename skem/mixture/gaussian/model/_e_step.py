@@ -9,7 +9,6 @@ from skem.em import Rows
 from skem.mixture._features import Features, block_height, kernel_rows, linear_e_step
 from skem.mixture.gaussian.model._covariances import Structure
 from skem.mixture.gaussian.model._form import lay_panels, panel_edges
-from skem.mixture.gaussian.model._full_covariances import Full
 from skem.mixture.gaussian.model._params import GaussianParams, GaussianStatistics
 
 _PART = 1 << 16
@@ -107,7 +106,7 @@ def _by_differences(
     common = params.log_constants.astype(dtype), params.means.astype(dtype)
     units = center.astype(dtype), scale.astype(dtype)
     height = block_height(n, max(_FEWEST_ROWS, min(_MOST_ROWS, _PART // d)))
-    if isinstance(structure, Full):
+    if structure.correlated:
         panels = params.panels
         if panels is None:
             panels = lay_panels(params.factors, panel_edges(d), dtype)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 import scipy.linalg
@@ -35,7 +36,7 @@ class Full:
     """A matrix."""
 
     name = "full"
-    correlated = True  # columns of a component may be: covariances are matrices
+    correlated: Literal[True] = True  # columns of a component may be: covariances are matrices
     common_scale = False  # columns must have one unit
     has_loop = True  # for several EM maps in one call
 

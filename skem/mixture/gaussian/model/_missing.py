@@ -37,16 +37,15 @@ def missing_statistics(
     tied: bool,
     center: NDArray,
     scale: NDArray,
-    reference: NDArray,
 ) -> GaussianStatistics:
-    """E step on rows with missing values, with moments about ``reference`` (k, d)."""
+    """E step on rows with missing values, which are marginalised."""
     n = len(rows.X)
-    if isinstance(structure, Full):
+    if structure.correlated:
         found = _by_pattern(params, rows, structure, center, scale)
     else:
         found = _by_column(params, rows, structure, center, scale)
     log_likelihood, counts, sums, squares, pairs = found
-    shift = params.means - reference
+    shift = params.means - params.reference
     mixed = structure.symmetric(sums, shift)
     square = structure.square(shift)
     squares = squares + mixed + square * counts.reshape(counts.shape + (1,) * (square.ndim - 1))

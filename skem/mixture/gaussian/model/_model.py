@@ -12,6 +12,7 @@ the same, and so the bound (on the log-likelihood blurred in that way) never fal
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -200,44 +201,44 @@ class GaussianModel(EMModelBase):
 
     # ------------------------------------------------------------------ E step
     def expected_statistics(self, params: GaussianParams, rows: Rows) -> GaussianStatistics:
-        n_complete = self._n_complete(rows)
-        if n_complete == len(rows.X):
-            return self._complete_statistics(params, rows)
-        complete, incomplete = _split(rows, n_complete)
-        statistics = self._missing_statistics(params, incomplete)
-        if n_complete:
-            statistics = add(statistics, self._complete_statistics(params, complete))
-        return statistics
+        complete, incomplete = self._parts(rows)
+        found = []
+        if incomplete is not None:
+            found.append(
+                missing_statistics(
+                    params,
+                    incomplete,
+                    structure=self.structure,
+                    tied=self.tied,
+                    center=self.center,
+                    scale=self.scale,
+                )
+            )
+        if complete is not None:
+            found.append(
+                complete_statistics(
+                    params,
+                    complete,
+                    structure=self.structure,
+                    tied=self.tied,
+                    features=self.features,
+                    center=self.center,
+                    scale=self.scale,
+                )
+            )
+        return functools.reduce(add, found)
 
-    def _n_complete(self, rows: Rows) -> int:
-        """Number of rows without missing values; they come first (see `pattern_order`)."""
+    def _parts(self, rows: Rows) -> tuple[Rows | None, Rows | None]:
+        """Rows without missing values, which come first (see `pattern_order`), and the others."""
         if not self.incomplete:
-            return len(rows.X)
+            return rows, None
         if "n_complete" not in rows.memo:
             rows.memo["n_complete"] = int((~np.isnan(rows.X).any(axis=1)).sum())
-        return rows.memo["n_complete"]
-
-    def _complete_statistics(self, params: GaussianParams, rows: Rows) -> GaussianStatistics:
-        return complete_statistics(
-            params,
-            rows,
-            structure=self.structure,
-            tied=self.tied,
-            features=self.features,
-            center=self.center,
-            scale=self.scale,
-        )
-
-    def _missing_statistics(self, params: GaussianParams, rows: Rows) -> GaussianStatistics:
-        return missing_statistics(
-            params,
-            rows,
-            structure=self.structure,
-            tied=self.tied,
-            center=self.center,
-            scale=self.scale,
-            reference=params.reference,
-        )
+        n_complete = rows.memo["n_complete"]
+        if n_complete == len(rows.X):
+            return rows, None
+        complete, incomplete = _split(rows, n_complete)
+        return complete if n_complete else None, incomplete
 
     @property
     def at_once(self) -> bool:

@@ -1,11 +1,10 @@
-"""The parameters of a Gaussian mixture that determine what is fitted and where a fit starts."""
+"""What a fit of a Gaussian mixture knows of its estimator: parameters, and the last fit."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from skem.mixture.gaussian.model._covariances import Structure, structure_of
 
@@ -30,9 +29,9 @@ class Settings(NamedTuple):
     n_jobs: int | None
 
     @classmethod
-    def of(cls, parameters: Mapping[str, Any]) -> Settings:
-        """The settings among all parameters of an estimator."""
-        return cls(**{name: parameters[name] for name in cls._fields})
+    def of(cls, estimator: Any) -> Settings:
+        """Those of an estimator, whose parameters have the same names."""
+        return cls(**{name: getattr(estimator, name) for name in cls._fields})
 
     @property
     def structure(self) -> Structure:
@@ -43,3 +42,24 @@ class Settings(NamedTuple):
     def tied(self) -> bool:
         """Whether the components share one covariance."""
         return structure_of(self.covariance_type)[1]
+
+
+class Fitted(NamedTuple):
+    """A fit from which another one goes on, in the user's units."""
+
+    weights: NDArray
+    means: NDArray
+    covariances: NDArray
+    covariance_type: str
+    n_components: int  # that were asked for: components may have been removed during the fit
+
+    @classmethod
+    def of(cls, estimator: Any) -> Fitted:
+        """The last fit of an estimator."""
+        return cls(
+            estimator.weights_,
+            estimator.means_,
+            estimator.covariances_,
+            estimator._fitted_type,
+            estimator._fitted_components,
+        )

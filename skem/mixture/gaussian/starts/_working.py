@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -25,7 +24,7 @@ from skem.mixture.gaussian.model._params import GaussianParams
 from skem.mixture.gaussian.starts._candidates import GaussianStarts, check_responsibilities
 from skem.mixture.gaussian.starts._priors import make_priors
 from skem.mixture.gaussian.starts._rows import GaussianRows
-from skem.mixture.gaussian.starts._settings import Settings
+from skem.mixture.gaussian.starts._settings import Fitted, Settings
 from skem.mixture.gaussian.starts._suspects import suspects
 from skem.mixture.gaussian.starts._units import column_spread, column_units, shown
 
@@ -117,7 +116,7 @@ def make_starts(
     model: GaussianModel,
     data: GaussianRows,
     rng: np.random.RandomState,
-    previous: Mapping[str, Any] | None,
+    previous: Fitted | None,
 ) -> tuple[list[GaussianParams], NDArray | None]:
     """Parameters to start from, including those that the user gave.
 
@@ -205,15 +204,15 @@ def _bytes_of_a_start(settings: Settings, model: GaussianModel) -> float:
     return 8.0 * numbers * settings.n_components
 
 
-def _go_on(settings: Settings, model: GaussianModel, previous: Mapping[str, Any]) -> GaussianParams:
+def _go_on(settings: Settings, model: GaussianModel, previous: Fitted) -> GaussianParams:
     """The parameters of the last fit, as a start."""
-    k, d = previous.get("_fitted_components"), previous["means_"].shape[1]
+    k, d = previous.n_components, previous.means.shape[1]
     if (k, d) != (settings.n_components, model.d):
         raise ValueError(
             f"warm_start=True, but the last fit had {k} components in {d} dimensions and this one "
             f"has {settings.n_components} in {model.d}. Set warm_start=False."
         )
-    before = previous["_fitted_type"]
+    before = previous.covariance_type
     if before != settings.covariance_type:
         raise ValueError(
             f"warm_start=True, but the last fit had covariance_type={before!r} and this one has "
@@ -230,12 +229,12 @@ def _with_given(
     return model.params(parts["weights"], parts["means"], parts["covariances"])
 
 
-def to_working(model: GaussianModel, fitted: Mapping[str, Any]) -> GaussianParams:
+def to_working(model: GaussianModel, fitted: Fitted) -> GaussianParams:
     """Fitted attributes as parameters of the model."""
-    covariances = np.asarray(fitted["covariances_"], dtype=np.float64)
+    covariances = np.asarray(fitted.covariances, dtype=np.float64)
     return model.params(
-        _shares(fitted["weights_"]),
-        (np.asarray(fitted["means_"], dtype=np.float64) - model.center) * model.scale,
+        _shares(fitted.weights),
+        (np.asarray(fitted.means, dtype=np.float64) - model.center) * model.scale,
         model.structure.rescale(covariances[None] if model.tied else covariances, model.scale),
     )
 
