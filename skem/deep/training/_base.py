@@ -34,6 +34,17 @@ def cosine(done: float) -> float:
     return 0.5 * (1 + math.cos(math.pi * done))
 
 
+def adam_options(weight_decay: float, device: torch.device) -> dict[str, Any]:
+    """Adam, or AdamW where weights decay, as options of the net."""
+    options: dict[str, Any] = {
+        "optimizer": torch.optim.AdamW if weight_decay else torch.optim.Adam,
+        "optimizer__fused": device.type in ("cpu", "cuda"),
+    }
+    if weight_decay:
+        options["optimizer__weight_decay"] = weight_decay
+    return options
+
+
 def silent(message: str) -> None:
     """Say nothing."""
 
@@ -260,13 +271,7 @@ class DeepEstimatorMixin(FittedSettingsMixin, CallbackSupportMixin):
 
     def _optimizer_options(self, device: torch.device) -> dict[str, Any]:
         """The optimizer, as options of the net."""
-        options: dict[str, Any] = {
-            "optimizer": torch.optim.AdamW if self.weight_decay else torch.optim.Adam,
-            "optimizer__fused": device.type in ("cpu", "cuda"),
-        }
-        if self.weight_decay:
-            options["optimizer__weight_decay"] = self.weight_decay
-        return options
+        return adam_options(self.weight_decay, device)
 
     def _iterator_options(self, device: torch.device) -> dict[str, Any]:
         """What gives batches, as options of the net."""
