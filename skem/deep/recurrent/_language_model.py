@@ -21,8 +21,11 @@ from skem.deep.sequences._segments import TRUNCATIONS, NextTokens, Segments
 from skem.deep.sequences._spelling import Spelling, learn_spelling
 from skem.deep.sequences._split import split
 from skem.deep.sequences._text import Documents, Sequences, Vocabulary, check_lengths
-from skem.deep.training._base import GOES_ON, TRAINING, WAY_OUT, Plan
+from skem.deep.training._base import GOES_ON, TRAINING, WAY_OUT, Plan, size_of_batches
 from skem.deep.training._nt_asgd import StartAveraging
+
+_SIZES = 8, 64
+"""Least and greatest number of columns of a batch of size 'auto'."""
 
 
 class TrainingTexts(NamedTuple):
@@ -433,8 +436,8 @@ class RNNLanguageModel(LanguageModelGenerateMixin, BaseEstimator):
 
     # ------------------------------------------------------------------ training
     def _auto_batch_size(self, train: NextTokens) -> int:
-        """An epoch has 16 segments and more, also of few tokens."""
-        return min(max(train.n_predictions // (16 * self.bptt), 8), 64)
+        """Columns that segments have."""
+        return size_of_batches(train.n_predictions // self.bptt, _SIZES)
 
     @property
     def _learning_rate(self) -> float:
