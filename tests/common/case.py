@@ -49,10 +49,9 @@ class Case:
     grid: dict | None = None  # of a search
 
     # scikit-learn's checks: the estimator that is checked (None if that of another case is enough),
-    # their number, an estimator of scikit-learn's with the same checks but for those in
-    # `not_checked`, checks that are run besides, and checks that may fail.
+    # an estimator of scikit-learn's with the same checks but for those in `not_checked`, checks
+    # that are run besides, and checks that may fail.
     checked: BaseEstimator | None = None
-    n_checks: int = 0
     peer: BaseEstimator | None = None
     not_checked: frozenset[str] = frozenset()
     more_checks: tuple[str, ...] = ()

@@ -56,7 +56,6 @@ MIXTURE = {
     "draw": lambda mixture: mixture.sample(3)[0],
     "weights": True,
     "float32": 1e-2,
-    "n_checks": 47,
     "peer": GaussianMixture(),
     "not_checked": frozenset({"check_estimators_nan_inf"}),  # NaN is a value that is missing
     "more_checks": MORE_CHECKS,
@@ -108,7 +107,6 @@ CASES += [
         float32=1e-2,
         grid={"tol": [1e-10, 1e-6]},
         checked=MaxEntDistribution(),
-        n_checks=48,
         peer=KernelDensity(),
         more_checks=MORE_CHECKS,
     ),
@@ -129,7 +127,6 @@ CASES += [
         sparse=1e-7,
         grid={"C": [0.1, 1.0]} if penalty == "L2" else None,
         checked=MaxEntClassifier(l1_ratio=l1_ratio),
-        n_checks=64,
         peer=LogisticRegression(),
         not_checked=frozenset({WITH_COEFFICIENTS, "check_sparsify_coefficients"}),
         more_checks=(*MORE_CHECKS, WITH_COEFFICIENTS),
@@ -174,7 +171,6 @@ CASES += [
         first_step=FunctionTransformer(np.sqrt),
         grid={"n_components": [1, 3]},
         checked=clone(estimator).set_params(max_iter=100),
-        n_checks=56,
         peer=TheirLDA(),
         more_checks=MORE_CHECKS_OF_TRANSFORMERS if name in ONE_OF_EACH else (),
         # Counts may be fractions that say nothing.
@@ -210,7 +206,6 @@ CASES += [
         rounding=0.0,
         grid={"n_components": [1, 2]},
         checked=VAETransformer(1, hidden_layer_sizes=(4,), max_epochs=2, **options),
-        n_checks=55 if name == "VAE, counts" else 54,
         peer=NMF() if name == "VAE, counts" else PCA(),  # counts must not be negative
         more_checks=MORE_CHECKS_OF_TRANSFORMERS,
         # Few epochs need not tell rows apart.
@@ -250,7 +245,6 @@ CASES += [
         checked=RNNLanguageModel(hidden_size=6, max_epochs=2, **options)
         if kind == "texts"
         else None,
-        n_checks=47,
         peer=BernoulliRBM(),
         more_checks=() if options else MORE_CHECKS_OF_TRANSFORMERS,
     )
@@ -288,7 +282,6 @@ CASES += [
         )
         if kind == "texts"
         else None,
-        n_checks=63,
         peer=LogisticRegression(),
         not_checked=frozenset({ON_SPARSE_DATA, WITH_COEFFICIENTS, "check_sparsify_coefficients"}),
         more_checks=() if options else MORE_CHECKS,
@@ -346,7 +339,6 @@ CASES += [
         checked=TableTagger(hidden_size=4, embedding_dim=4, max_epochs=1, **options)
         if kind == "words" and name in ("tagger", "tagger, CNN")
         else None,
-        n_checks=41,
         peer=GaussianMixture(),  # has the checks of what is neither a classifier nor a transformer
         # Of one document none is left to train on. The error says so, but not as the check wants.
         may_fail=frozenset({"check_fit2d_1sample"} if "early_stopping" in options else ()),

@@ -60,7 +60,6 @@ def test_the_checks_are_those_of_scikit_learns_own_and_of_sample_weights(case):
         more |= {SAMPLE_WEIGHT_CHECK_ON_SPARSE_DATA} if case.sparse is not None else set()
     assert set(ours) - set(theirs) == more
     assert set(theirs) - set(ours) - ARRAY_API_CHECKS == case.not_checked
-    assert len(ours) == case.n_checks
 
 
 @every_case
@@ -83,7 +82,7 @@ def test_tags_and_methods_are_what_the_case_says(case):
 @each(among=CHECKED)
 def test_check_estimator_passes_with_no_exception(case):
     results = quietly(check_estimator, case.checked, on_skip=None, on_fail=None)
-    assert len(results) == case.n_checks
+    assert len(results) == len(names_of_checks(case.checked))
     names = {"passed": set(), "failed": set(), "skipped": set(), "xfail": set()}
     for result in results:
         names[result["status"]].add(result["check_name"])

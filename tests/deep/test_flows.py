@@ -2,10 +2,9 @@
 
 import pytest
 import torch
-from torch import distributions
 from torch.testing import assert_close
 
-from skem.deep.modules.flows import FLOWS, InverseAutoregressive, MaskedLinear, normal_log_density
+from skem.deep.modules.flows import FLOWS, InverseAutoregressive, MaskedLinear
 
 CONTEXT = 3
 
@@ -137,9 +136,3 @@ def test_masked_weights_get_no_gradient():
     layer(torch.ones(1, 2)).sum().backward()
     assert_close(layer.weight.grad, mask)
     assert isinstance(InverseAutoregressive(2, 1).first, MaskedLinear)
-
-
-def test_the_normal_log_density_is_that_of_torch():
-    z, mean, log_variance = (points(5, 3, seed) for seed in (1, 2, 3))
-    expected = distributions.Normal(mean, torch.exp(0.5 * log_variance)).log_prob(z).sum(-1)
-    assert_close(normal_log_density(z, mean, log_variance), expected)

@@ -190,7 +190,7 @@ def test_memory_of_scores_does_not_grow_with_modes_of_the_prior(factors, prior, 
     log_prior = VAE.log_prior
 
     def watched(module, z, labels):
-        sizes.append(z.numel() * module.n_modes)
+        sizes.append(z.numel() * module.prior.n_modes)
         return log_prior(module, z, labels)
 
     monkeypatch.setattr(VAE, "log_prior", watched)

@@ -57,8 +57,8 @@ def posterior_of(module, x):
 
 
 def prior_of(module, labels=None):
-    shape = (N, LATENT) if labels is not None else (LATENT,)
-    mean = torch.zeros(shape, dtype=torch.float64) if labels is None else module.class_means[labels]
+    mean = torch.zeros(N, LATENT, dtype=torch.float64)
+    mean = mean if labels is None else module.prior.class_means[labels]
     return distributions.Normal(mean, torch.ones_like(mean))
 
 
@@ -97,9 +97,9 @@ def test_the_prior_without_labels_is_a_mixture(prior):
     module = tiny(prior=prior, n_pseudo_inputs=4)
     z = torch.randn(3, N, LATENT, dtype=torch.float64)
     if prior == "class":
-        mean, deviation = module.class_means, torch.ones_like(module.class_means)
+        mean, deviation = module.prior.class_means, torch.ones_like(module.prior.class_means)
     else:
-        mean, log_variance, _ = module._head(module.pseudo_inputs, None)
+        mean, log_variance, _ = module._head(module.prior.pseudo_inputs, None)
         deviation = torch.exp(0.5 * log_variance)
     parts = distributions.Independent(distributions.Normal(mean, deviation), 1)
     alike = distributions.Categorical(logits=torch.zeros(len(mean), dtype=torch.float64))
@@ -232,7 +232,7 @@ def test_gradients_are_those_of_differences(name):
     module = tiny(**KINDS[name])
     module.step.fill_(3)
     x = torch.bernoulli(torch.full((N, D), 0.5)).double()
-    labelled = module.prior == "class" or module.conditional
+    labelled = module.prior.needs_labels or module.conditional
     names, values = zip(*module.named_parameters(), strict=True)
 
     def loss(*parameters):

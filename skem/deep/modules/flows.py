@@ -6,11 +6,21 @@ log |det dz'/dz| (..., n).
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+_STD = 0.01
+"""Of the weights that give u, w and b before training: a flow begins nearly alike for all rows."""
+
+_STD_OF_W = 0.1
+"""Of the intercepts of w before training: at w = 0 there would be no gradient of u."""
+
+_NO_DIVISION_BY_ZERO = 1e-8
+"""Added to |w|^2, so that w / |w|^2 is finite also at w = 0."""
+
+_OPEN = 2.0
+"""Intercepts of the gates before training: gates that are nearly open leave z nearly as it is."""
 
 
 class Planar(nn.Module):
@@ -23,15 +33,15 @@ class Planar(nn.Module):
         super().__init__()
         self.d = d
         self.given = nn.Linear(context, 2 * d + 1)
-        nn.init.normal_(self.given.weight, std=0.01)
+        nn.init.normal_(self.given.weight, std=_STD)
         nn.init.zeros_(self.given.bias)
-        with torch.no_grad():  # at w = 0 there would be no gradient of u
-            self.given.bias[d : 2 * d].normal_(std=0.1)
+        with torch.no_grad():
+            self.given.bias[d : 2 * d].normal_(std=_STD_OF_W)
 
     def forward(self, z: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
         u, w, b = self.given(context).split([self.d, self.d, 1], dim=-1)
         along = (w * u).sum(-1, keepdim=True)
-        norm = w.square().sum(-1, keepdim=True) + 1e-8
+        norm = w.square().sum(-1, keepdim=True) + _NO_DIVISION_BY_ZERO
         u = u + (functional.softplus(along) - 1 - along) * w / norm
         h = torch.tanh((z * w).sum(-1, keepdim=True) + b)
         slope = (1 - h.square()) * (w * u).sum(-1, keepdim=True)
@@ -65,7 +75,7 @@ class InverseAutoregressive(nn.Module):
         self.context = nn.Linear(context, hidden, bias=False)
         self.second = MaskedLinear((outer[:, None] > inner).float().repeat(2, 1))
         with torch.no_grad():
-            self.second.bias[d:] = 2.0  # gates that are open nearly leave z as it is
+            self.second.bias[d:] = _OPEN
 
     def forward(self, z: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
         h = functional.elu(self.first(z) + self.context(context))
@@ -76,9 +86,3 @@ class InverseAutoregressive(nn.Module):
 
 
 FLOWS = {"planar": Planar, "iaf": InverseAutoregressive}
-
-
-def normal_log_density(z: Tensor, mean: Tensor, log_variance: Tensor) -> Tensor:
-    """Log N(z; mean, diag exp(log_variance)), summed over the last dimension, in nats."""
-    squares = (z - mean).square() * torch.exp(-log_variance)
-    return -0.5 * (squares + log_variance + math.log(2 * math.pi)).sum(-1)

@@ -20,12 +20,20 @@ from skem.deep.modules import draws
 
 Columns = slice | list[int]
 
-# Least log of a variance that is learned, in units of the columns: columns that do not vary would
-# have an infinite density.
 MIN_LOG_VARIANCE = math.log(1e-6)
+"""Least log of a variance that is learned, in units of the columns: columns that do not vary would
+have an infinite density."""
 
-_RARE = 1e-3  # least chance to start from
-_BLOCK = 1 << 18  # numbers of rows that are averaged at once
+_FASTER = 10
+"""Learning rate of log variances, in that of weights: Adam moves all numbers alike, and variances
+have a longer way than weights."""
+
+_RARE = 1e-3
+"""Least chance to start from."""
+
+_BLOCK = 1 << 18
+"""Numbers of rows that are averaged at once."""
+
 _ALL = slice(None)
 
 
@@ -100,13 +108,12 @@ class Gaussian(Likelihood):
         self.n_inputs = d
         self.n_outputs = 2 * d if variance == "decoder" else d
         if variance in ("columns", "shared"):
-            # A tenth: Adam moves all numbers alike, and variances have a longer way than weights.
             self.log_variance_tenth = nn.Parameter(torch.zeros(d if variance == "columns" else 1))
 
     @property
     def log_variance(self) -> Tensor:
         """Learned, in units of the columns."""
-        return 10 * self.log_variance_tenth
+        return _FASTER * self.log_variance_tenth
 
     def _moments(self, out: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log variance, in units of the columns."""
@@ -131,7 +138,7 @@ class Gaussian(Likelihood):
         if isinstance(self.variance, str):
             own = log_variance if self.variance == "columns" else log_variance.exp().mean().log()
             with torch.no_grad():
-                self.log_variance_tenth.copy_(own / 10)
+                self.log_variance_tenth.copy_(own / _FASTER)
         return mean
 
     def log_prob(self, out: Tensor, x: Tensor) -> Tensor:

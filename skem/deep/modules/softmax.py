@@ -15,6 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+_ABOVE_ONE = 1.001
+"""Least dimensions of the last cluster before they are rounded down: one is left in any case."""
+
 
 class FullSoftmax(nn.Module):
     """All V tokens compete.
@@ -75,7 +78,7 @@ class AdaptiveSoftmax(nn.Module):
 
     def __init__(self, size: int, n_tokens: int, cutoffs: Sequence[int], div_value: float = 4.0):
         super().__init__()
-        div_value = min(div_value, (size / 1.001) ** (1 / len(cutoffs)))
+        div_value = min(div_value, (size / _ABOVE_ONE) ** (1 / len(cutoffs)))
         self.tree = nn.AdaptiveLogSoftmaxWithLoss(
             size, n_tokens, list(cutoffs), div_value, head_bias=True
         )

@@ -2,8 +2,8 @@ r"""The variational autoencoder.
 
     log p(x) >= E_q[log p(x|z)] - KL(q(z|x) || p(z)),        z = mu(x) + sigma(x) eps
 
-Both terms are sums over their dimensions, and means over rows. With a normal posterior and a normal
-prior, also one with a mean for each class, the second is known in closed form,
+Both terms are sums over their dimensions, and means over rows. With a normal posterior and a prior
+that is normal given the labels, with mean m, the second is known in closed form,
 
     KL = 1/2 sum_j ((mu_j - m_j)^2 + sigma_j^2 - log sigma_j^2 - 1).
 
@@ -19,8 +19,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from skem.deep.modules import draws
-from skem.deep.modules.flows import FLOWS, normal_log_density
+from skem.deep.modules.flows import FLOWS
 from skem.deep.modules.likelihoods import Likelihood
+from skem.deep.modules.priors import PRIORS, Sizes
 
 LOG_VARIANCES = -30.0, 20.0
 """The least and the greatest of posteriors: beyond, products of exp would leave float32."""
@@ -46,7 +47,7 @@ class VAE(nn.Module):
     n_flows : int
     prior : {'normal', 'class', 'vamp'}
     n_pseudo_inputs : int
-        Of the prior 'vamp' (Tomczak and Welling 2018).
+        Of the prior 'vamp'.
     n_classes : int
         Of labels, 0 without.
     conditional : bool
@@ -84,27 +85,24 @@ class VAE(nn.Module):
         foreign: bool = False,
     ):
         super().__init__()
+        head = nn.Linear(width, 2 * n_components)
+        n_flows = n_flows if posterior != "diag" else 0
+        flows = nn.ModuleList(FLOWS[posterior](n_components, width) for _ in range(n_flows))
+        sizes = Sizes(n_components, n_classes, likelihood.n_inputs, n_pseudo_inputs)
+        self.prior = PRIORS[prior](sizes)
         self.likelihood, self.encoder, self.decoder = likelihood, encoder, decoder
-        self.head = nn.Linear(width, 2 * n_components)
-        self.n_components, self.prior = n_components, prior
-        self.n_classes, self.conditional = n_classes, conditional
+        self.head, self.flows = head, flows
+        self.n_components, self.n_classes, self.conditional = n_components, n_classes, conditional
         self.kl_weight, self.kl_warmup_steps = kl_weight, kl_warmup_steps
         self.free_bits, self.n_importance_samples = free_bits, n_importance_samples
         self.foreign = foreign
         self.register_buffer("step", torch.zeros(()), persistent=False)
-        flows = n_flows if posterior != "diag" else 0
-        self.flows = nn.ModuleList(FLOWS[posterior](n_components, width) for _ in range(flows))
-        self.n_modes = {"normal": 1, "class": n_classes, "vamp": n_pseudo_inputs}[prior]
-        if prior == "class":
-            self.class_means = nn.Parameter(torch.randn(n_classes, n_components))
-        if prior == "vamp":
-            self.pseudo_inputs = nn.Parameter(torch.randn(n_pseudo_inputs, likelihood.n_inputs))
 
     @property
     def widest(self) -> int:
         """Numbers that a row takes in the widest place, for memory."""
         layers = [m.out_features for m in self.modules() if isinstance(m, nn.Linear)]
-        return max(*layers, self.likelihood.n_inputs, self.n_modes * self.n_components)
+        return max(*layers, self.likelihood.n_inputs, self.prior.n_modes * self.n_components)
 
     # ------------------------------------------------------------------ posterior
     def _labelled(self, x: Tensor, labels: Tensor | None) -> Tensor:
@@ -139,20 +137,8 @@ class VAE(nn.Module):
 
     # ------------------------------------------------------------------ prior
     def log_prior(self, z: Tensor, labels: Tensor | None) -> Tensor:
-        """Log p(z), (..., n); with a class mean for each label where the prior has them."""
-        if self.prior == "vamp":
-            mean, log_variance, _ = self._head(self.pseudo_inputs, None)
-            terms = normal_log_density(z[..., None, :], mean, log_variance)
-            return torch.logsumexp(terms, dim=-1) - math.log(len(mean))
-        if self.prior == "class" and labels is None:  # any of them
-            terms = normal_log_density(
-                z[..., None, :], self.class_means, torch.zeros_like(z[:1, :1])
-            )
-            return torch.logsumexp(terms, dim=-1) - math.log(self.n_classes)
-        return normal_log_density(z, self._prior_mean(z, labels), torch.zeros_like(z))
-
-    def _prior_mean(self, like: Tensor, labels: Tensor | None) -> Tensor:
-        return self.class_means[labels] if self.prior == "class" else torch.zeros_like(like)
+        """Log p(z), (..., n); without labels of any class."""
+        return self.prior.log_density(z, labels, self._head)
 
     # ------------------------------------------------------------------ decoder
     def decode(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -180,7 +166,7 @@ class VAE(nn.Module):
         """
         x = self.likelihood.draw(x)
         mean, log_variance, hidden = self.posterior(x, labels)
-        if self.n_importance_samples == 1 and not self.flows and self.prior != "vamp":
+        if self.n_importance_samples == 1 and not self.flows and self.prior.has_kl:
             loss, fit, kl = self._closed(x, labels, weight, mean, log_variance)
             with torch.no_grad():
                 parts: tuple = loss.detach(), -fit, kl.detach(), fit - kl
@@ -202,8 +188,7 @@ class VAE(nn.Module):
         """Loss, log p(x|z) and KL, its closed form, summed over the rows."""
         z = mean + torch.exp(0.5 * log_variance) * draws.normal(tuple(mean.shape), mean)
         fit = self.likelihood.total(self.decode(z, labels), x, weight)
-        shift = mean - self.class_means[labels] if self.prior == "class" else mean
-        terms = 0.5 * (shift.square() + log_variance.exp() - log_variance - 1)
+        terms = self.prior.kl(mean, log_variance, labels)
         kl = terms.sum() if weight is None else weight @ terms.sum(-1)
         penalty = self._with_free_bits(terms, weight) if self.free_bits else kl
         beta = self.current_kl_weight
@@ -250,6 +235,12 @@ class VAE(nn.Module):
         fit = self.likelihood.log_prob(self.decode(z, labels), x)
         weights = fit + self.log_prior(z, labels) - density
         return torch.logsumexp(weights, dim=0) - math.log(len(noise))
+
+    def sample(self, n: int, labels: Tensor | None) -> Tensor:
+        """Rows drawn from p(z) p(x|z), (n, d); without labels of any class."""
+        noise = draws.normal((n, self.n_components), self.head.weight)
+        z = self.prior.sample(noise, labels, self._head)
+        return self.likelihood.sample(self.decode(z, labels))
 
 
 def _check_width(name: str, out: Tensor, width: int) -> None:

@@ -27,8 +27,17 @@ from skem.deep.sequences._text import (
 from skem.deep.sequences._text import Documents as Texts
 from skem.deep.training._base import DeepEstimatorMixin
 
-_VALUES = 1 << 22  # numbers that a layer may hold for one batch of inference
-_STEPS = 512  # steps that go through the layers at once
+GATES = 4
+"""Numbers that a cell has for each unit, at most: the gates of an LSTM."""
+
+_VALUES = 1 << 22
+"""Numbers that a layer may hold for one batch of inference."""
+
+_STEPS = 512
+"""Steps that go through the layers at once."""
+
+_DOCUMENTS = 256
+"""Documents that go through the layers at once, at most."""
 
 # What parameters of all of them may be, besides those of training.
 RECURRENT: dict[str, list] = {
@@ -139,7 +148,7 @@ class SequenceEstimatorMixin(DeepEstimatorMixin):
     # ------------------------------------------------------------------ use
     def _size_of_inference(self, width: int, n_steps: int) -> int:
         """Documents that go through the layers at once."""
-        return max(1, min(_VALUES // (max(width, 1) * max(min(n_steps, _STEPS), 1)), 256))
+        return max(1, min(_VALUES // (max(width, 1) * max(min(n_steps, _STEPS), 1)), _DOCUMENTS))
 
     def _in_parts(
         self,

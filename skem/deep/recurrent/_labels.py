@@ -18,11 +18,20 @@ from skem._sklearn import Interval, StrOptions
 from skem._warnings import warn_user
 from skem.deep.modules.recurrent import Recurrent
 from skem.deep.modules.sequence import Embedding
-from skem.deep.recurrent._base import RECURRENT, SequenceEstimatorMixin
+from skem.deep.recurrent._base import GATES, RECURRENT, SequenceEstimatorMixin
 from skem.deep.sequences._documents import is_table
 from skem.deep.sequences._labelled import Inputs, LabelledBatches, inference_groups
 from skem.deep.sequences._text import Documents, Sequences, Vocabulary, check_tokens, read
-from skem.deep.training._base import TRAINING
+from skem.deep.training._base import TRAINING, size_of_batches
+
+_RARE = 1e-3
+"""Share of all labels that is added to those of each class: chances start at more than zero."""
+
+_BLOCK = 1 << 17
+"""Labels that are counted at once."""
+
+_SIZES = 4, 32
+"""Least and greatest number of sequences of a batch of size 'auto'."""
 
 COUNT = Interval(Integral, 1, None, closed="left")
 
@@ -157,12 +166,12 @@ class LabelledSequencesMixin(SequenceEstimatorMixin):
         """Chances of classes start at how often they are."""
         n = len(module.output.bias)
         if weight is None:  # in blocks, for numpy makes int64 of all codes
-            parts = (codes[p] for p in gen_batches(len(codes), 1 << 17))
+            parts = (codes[p] for p in gen_batches(len(codes), _BLOCK))
             found = sum(np.bincount(part, minlength=n) for part in parts)
         else:
             found = np.bincount(codes, weights=weight, minlength=n)
         counts = torch.as_tensor(found, dtype=torch.float64)
-        p = (counts + 1e-3 * counts.sum()) / counts.sum()
+        p = (counts + _RARE * counts.sum()) / counts.sum()
         module.output.bias.data.copy_(p.log())
 
     # ------------------------------------------------------------------ training
@@ -177,8 +186,8 @@ class LabelledSequencesMixin(SequenceEstimatorMixin):
         return options
 
     def _auto_batch_size(self, train: Any) -> int:
-        """An epoch has 16 batches and more, also of few sequences."""
-        return min(max(len(train) // 16, 4), 32)
+        """Sequences of a batch."""
+        return size_of_batches(len(train), _SIZES)
 
     # ------------------------------------------------------------------ use
     def _visit(
@@ -189,7 +198,7 @@ class LabelledSequencesMixin(SequenceEstimatorMixin):
         Those of classes, or of the tags of their tokens in the order of `SequenceTagger.logits`.
         """
         module = self.net_.module_
-        width = 4 * module.recurrent.n_directions * max(module.recurrent.hidden_sizes)
+        width = GATES * module.recurrent.n_directions * max(module.recurrent.hidden_sizes)
         with self._inference() as device:
             for rows in inference_groups(sequences, width):
                 logits = module.logits(*dataset.inputs(rows, device))

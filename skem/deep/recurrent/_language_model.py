@@ -16,15 +16,16 @@ from skem.deep.modules.language_model import LanguageModel
 from skem.deep.recurrent._base import RECURRENT
 from skem.deep.recurrent._lm_generate import LanguageModelGenerateMixin
 from skem.deep.recurrent._lm_module import cutoffs_of, start_at_frequencies
+from skem.deep.recurrent._lm_optimizers import OPTIMIZERS
 from skem.deep.sequences._segments import TRUNCATIONS, NextTokens, Segments
 from skem.deep.sequences._spelling import Spelling, learn_spelling
 from skem.deep.sequences._split import split
 from skem.deep.sequences._text import Documents, Sequences, Vocabulary, check_lengths
-from skem.deep.training._base import GOES_ON, TRAINING, WAY_OUT, Plan
-from skem.deep.training._nt_asgd import AveragedSGD, StartAveraging
+from skem.deep.training._base import GOES_ON, TRAINING, WAY_OUT, Plan, size_of_batches
+from skem.deep.training._nt_asgd import StartAveraging
 
-OPTIMIZERS = ("adam", "nt-asgd")
-_RATES = {"adam": 6e-3, "nt-asgd": 30.0}
+_SIZES = 8, 64
+"""Least and greatest number of columns of a batch of size 'auto'."""
 
 
 class TrainingTexts(NamedTuple):
@@ -435,25 +436,23 @@ class RNNLanguageModel(LanguageModelGenerateMixin, BaseEstimator):
 
     # ------------------------------------------------------------------ training
     def _auto_batch_size(self, train: NextTokens) -> int:
-        """An epoch has 16 segments and more, also of few tokens."""
-        return min(max(train.n_predictions // (16 * self.bptt), 8), 64)
+        """Columns that segments have."""
+        return size_of_batches(train.n_predictions // self.bptt, _SIZES)
 
     @property
     def _learning_rate(self) -> float:
         rate: Any = self.learning_rate
-        return _RATES[self.optimizer] if rate == "auto" else rate
+        return OPTIMIZERS[self.optimizer].learning_rate if rate == "auto" else rate
 
     @property
     def _schedule(self) -> Callable[[float], float] | None:
-        return super()._schedule if self.optimizer == "adam" else None
+        return super()._schedule if OPTIMIZERS[self.optimizer].follows_schedule else None
 
     def _optimizer_options(self, device: torch.device) -> dict[str, Any]:
-        if self.optimizer == "adam":
-            return super()._optimizer_options(device)
-        return {"optimizer": AveragedSGD, "optimizer__weight_decay": self.weight_decay}
+        return OPTIMIZERS[self.optimizer].options(self.weight_decay, device)
 
     def _own_callbacks(self) -> list[tuple[str, Any]]:
-        if self.optimizer == "adam":
+        if not OPTIMIZERS[self.optimizer].averages:
             return []
         return [("averaging", StartAveraging(self.averaging_patience))]
 

@@ -17,7 +17,7 @@ from skem.deep.modules.draws import generator
 from skem.deep.recurrent._lm_score import LanguageModelScoreMixin
 from skem.deep.recurrent._sampling import Choice, chosen
 from skem.deep.sequences._text import Vocabulary, read
-from skem.deep.training._random import draw_seed
+from skem.deep.training._random import SEEDS, draw_seed
 
 
 class LanguageModelGenerateMixin(LanguageModelScoreMixin):
@@ -102,7 +102,7 @@ class LanguageModelGenerateMixin(LanguageModelScoreMixin):
                 log_p, state = module.advance(token.to(device), state)
                 log_p[:, never] = -torch.inf
                 token = chosen(log_p, choice)
-                seed = int(torch.randint(2**31 - 1, (), generator=generator()))
+                seed = int(torch.randint(SEEDS, (), generator=generator()))
             if int(token) == vocabulary.end:
                 return
             yield int(token)

@@ -12,8 +12,14 @@ from skem.deep.modules.language_model import LanguageModel
 from skem.deep.modules.softmax import FullSoftmax
 from skem.deep.sequences._text import Vocabulary
 
-_LARGE = 50_000  # tokens from which on a softmax is adaptive
-_NEVER = -1e30  # the logit of a token that is never predicted
+_LARGE = 50_000
+"""Tokens from which on a softmax is adaptive."""
+
+_FIFTEENTHS = 1, 3
+"""Shares of the ranks at which its two clusters of rarer tokens begin."""
+
+_NEVER = -1e30
+"""The logit of a token that is never predicted."""
 
 
 def cutoffs_of(cutoffs: str | Sequence[int] | None, n_tokens: int) -> tuple[int, ...]:
@@ -35,7 +41,7 @@ def cutoffs_of(cutoffs: str | Sequence[int] | None, n_tokens: int) -> tuple[int,
                 f"having {n_tokens} tokens; got {cuts!r}."
             )
         return tuple(int(cut) for cut in cuts)
-    return (n_tokens // 15, 3 * n_tokens // 15) if n_tokens > _LARGE else ()
+    return tuple(n * n_tokens // 15 for n in _FIFTEENTHS) if n_tokens > _LARGE else ()
 
 
 def start_at_frequencies(module: LanguageModel, vocabulary: Vocabulary) -> None:

@@ -14,9 +14,21 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from skem.deep.modules.language_model import LanguageModel
-from skem.deep.recurrent._base import Part, SequenceEstimatorMixin, in_own_order, repeat_equal
+from skem.deep.recurrent._base import (
+    GATES,
+    Part,
+    SequenceEstimatorMixin,
+    in_own_order,
+    repeat_equal,
+)
 from skem.deep.sequences._segments import NextTokens
 from skem.deep.sequences._text import Sequences, Vocabulary
+
+_LOGITS = 4096
+"""Tokens of a vocabulary that count for the width of layers, at most: logits are made in parts."""
+
+_CONTEXTS = 256
+"""Contexts whose next token is predicted at once."""
 
 
 class LanguageModelUseMixin(
@@ -38,7 +50,7 @@ class LanguageModelUseMixin(
     def _width(self) -> int:
         """Numbers of the widest layer for one step, about."""
         module = self._module
-        return max(4 * max(module.recurrent.hidden_sizes), min(module.n_tokens, 4096))
+        return max(GATES * max(module.recurrent.hidden_sizes), min(module.n_tokens, _LOGITS))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -74,7 +86,7 @@ class LanguageModelUseMixin(
         (h,) = self._last_and_mean(sequences, ("last",))
         found: Any = None
         with self._inference() as device:
-            for part in gen_batches(len(h), 256):
+            for part in gen_batches(len(h), _CONTEXTS):
                 log_p = module.softmax.log_prob(module.projection(h[part].to(device)))
                 values = function(log_p.cpu().numpy())
                 if found is None:

@@ -18,6 +18,9 @@ from skem.deep.sequences._sequences import id_type
 from skem.deep.sequences._tags import TagLists, Tags, may_be_padded, read_tags
 from skem.deep.sequences._text import Documents, Sequences, Vocabulary
 
+_BLOCK = 1 << 12
+"""Tokens whose tags are compared at once."""
+
 
 class TaggerUseMixin(LabelledSequencesMixin):
     """The methods of `RNNTagger` that need a fit."""
@@ -98,7 +101,9 @@ class TaggerUseMixin(LabelledSequencesMixin):
             raise ValueError("X has no tokens: every document is empty.")
         self._check_same_kind(tags)
         same = self.classes_[:, None] == tags.classes  # (n_tags of fit, n_tags of y)
-        right = sum(int(same[codes[p], tags.codes[p]].sum()) for p in gen_batches(len(codes), 4096))
+        right = sum(
+            int(same[codes[p], tags.codes[p]].sum()) for p in gen_batches(len(codes), _BLOCK)
+        )
         return right / len(codes)
 
     def _check_same_kind(self, tags: Tags) -> None:

@@ -21,9 +21,18 @@ from skem.deep.sequences._words import words_of
 TOKENIZERS = ("char", "word")
 Tokenizer = str | Callable[[str], list[str]] | None
 
-NEGATIVE = -1  # what all negative token ids are read as
-_LARGEST = 2**53  # integers up to here are exact as floats
-_PIECE = 1 << 17  # characters or ids that are looked at together
+NEGATIVE = -1
+"""What all negative token ids are read as."""
+
+_LARGEST = 2**53
+"""Integers up to here are exact as floats."""
+
+_PIECE = 1 << 17
+"""Characters or ids that are looked at together."""
+
+_SPARSE, _SMALL = 4, 1 << 17
+"""Range of ids, for each of them and besides, above which they are sorted: a table of the range
+would be larger than they are."""
 
 
 class Documents:
@@ -381,7 +390,7 @@ def _factorized(values: NDArray) -> tuple[NDArray, NDArray]:
         return values, values
     low = int(values.min())
     span = int(values.max()) - low + 1
-    if span > 4 * len(values) + (1 << 17):
+    if span > _SPARSE * len(values) + _SMALL:
         types, tokens = np.unique(values, return_inverse=True)
         return types, tokens.astype(id_type(len(types)))
     there = np.zeros(span, dtype=bool)

@@ -35,8 +35,14 @@ from skem.deep.sequences._sequences import Sequences
 
 TRUNCATIONS = ("none", "fixed", "random")
 
-_MIN_COLUMN = 4  # shortest column of a stream, in bptt: each one starts without what was before
-_TAIL = 6.0  # lengths of random segments have a tail of this power
+_MIN_COLUMN = 4
+"""Shortest column of a stream, in bptt: each one starts without what was before."""
+
+_STRIDES = 4
+"""Places in ``bptt`` steps where 'random' may cut: more of them make more and shorter kernels."""
+
+_TAIL = 6.0
+"""Lengths of random segments have a tail of this power."""
 
 
 class Segment(NamedTuple):
@@ -160,8 +166,7 @@ class Segments:
             raise ValueError("There is no token to predict: all sequences are too short.")
         self.dataset, self.batch_size, self.shuffle = dataset, batch_size, shuffle
         self.bptt, self.truncation = bptt, truncation
-        # Between places where 'random' may cut: fewer make more and shorter kernels.
-        self.stride = max(bptt // 4, 1)
+        self.stride = max(bptt // _STRIDES, 1)
         if truncation == "random" and self.stride >= bptt:
             raise ValueError(
                 f"Random truncation needs a bptt above its stride, {self.stride}; got {bptt}."

@@ -40,6 +40,9 @@ __all__ = [
 
 START, END, UNKNOWN = "<s>", "</s>", "<unk>"
 
+_SHOWN = 5
+"""Tokens that an error names, at most."""
+
 
 class Vocabulary:
     """Tokens and their ids, 0, 1, ..., size - 1.
@@ -179,7 +182,7 @@ class Vocabulary:
         tokens = [documents.types[i] for i in np.flatnonzero(absent)]
         place = int(np.argmax(looked_up(absent, documents.sequences.tokens)))
         document = int(np.searchsorted(documents.sequences.offsets, place, side="right")) - 1
-        some = ", ".join(map(repr, tokens[:5])) + (", ..." if len(tokens) > 5 else "")
+        some = ", ".join(map(repr, tokens[:_SHOWN])) + (", ..." if len(tokens) > _SHOWN else "")
         many = len(tokens) > 1
         raise ValueError(
             f"{name} has {'tokens that are' if many else 'a token that is'} not in the vocabulary "

@@ -34,12 +34,35 @@ def cosine(done: float) -> float:
     return 0.5 * (1 + math.cos(math.pi * done))
 
 
+def size_of_batches(n: int, limits: tuple[int, int]) -> int:
+    """Of n rows, or what else is counted; within the limits."""
+    least, most = limits
+    return min(max(n // BATCHES, least), most)
+
+
+def adam_options(weight_decay: float, device: torch.device) -> dict[str, Any]:
+    """Adam, or AdamW where weights decay, as options of the net."""
+    options: dict[str, Any] = {
+        "optimizer": torch.optim.AdamW if weight_decay else torch.optim.Adam,
+        "optimizer__fused": device.type in ("cpu", "cuda"),
+    }
+    if weight_decay:
+        options["optimizer__weight_decay"] = weight_decay
+    return options
+
+
 def silent(message: str) -> None:
     """Say nothing."""
 
 
 SCHEDULES: dict[str, Callable[[float], float] | None] = {"constant": None, "cosine": cosine}
 PRECISIONS = ("float32", "bfloat16", "float16")
+
+BATCHES = 16
+"""Batches of an epoch, about, with a size of 'auto': many steps are made of few rows, too."""
+
+_SIZES = 16, 128
+"""Least and greatest number of rows of a batch of size 'auto'."""
 
 # What the parameters of training may be.
 TRAINING: dict[str, list] = {
@@ -250,8 +273,8 @@ class DeepEstimatorMixin(FittedSettingsMixin, CallbackSupportMixin):
         return self.learning_rate
 
     def _auto_batch_size(self, train: Any) -> int:
-        """A few hundred steps are made in the default epochs, also of few rows."""
-        return min(max(len(train) // 16, 16), 128)
+        """Rows of a batch."""
+        return size_of_batches(len(train), _SIZES)
 
     @property
     def _schedule(self) -> Callable[[float], float] | None:
@@ -260,13 +283,7 @@ class DeepEstimatorMixin(FittedSettingsMixin, CallbackSupportMixin):
 
     def _optimizer_options(self, device: torch.device) -> dict[str, Any]:
         """The optimizer, as options of the net."""
-        options: dict[str, Any] = {
-            "optimizer": torch.optim.AdamW if self.weight_decay else torch.optim.Adam,
-            "optimizer__fused": device.type in ("cpu", "cuda"),
-        }
-        if self.weight_decay:
-            options["optimizer__weight_decay"] = self.weight_decay
-        return options
+        return adam_options(self.weight_decay, device)
 
     def _iterator_options(self, device: torch.device) -> dict[str, Any]:
         """What gives batches, as options of the net."""

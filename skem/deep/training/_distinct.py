@@ -9,10 +9,15 @@ from numpy.typing import NDArray
 
 from skem._warnings import warn_user
 
-_MANY, _MOST = 10, 2e9  # times as many rows as were given; rows of an epoch
+_MANY, _MOST = 10, 2e9
+"""Times the rows that were given above which those of an epoch are hardly wanted, and rows of an
+epoch above which they cannot be."""
 
-_BLOCK = 1 << 17  # numbers that are keyed at once, in cache
+_BLOCK = 1 << 17
+"""Numbers that are keyed at once, in cache."""
+
 _ODD = np.uint64(0x9E3779B97F4A7C15)
+"""2^64 through the golden ratio, an odd number whose multiples mix all bits (Knuth, sec. 6.4)."""
 
 
 class Rows(Protocol):

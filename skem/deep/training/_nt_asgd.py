@@ -14,7 +14,8 @@ from typing import Any
 import torch
 from skorch.callbacks import Callback
 
-_NEVER = 1e18  # step at which averaging starts
+_NEVER = 1e18
+"""Step at which averaging starts, before there is a trigger."""
 
 
 class AveragedSGD(torch.optim.ASGD):
@@ -61,6 +62,11 @@ class AveragedSGD(torch.optim.ASGD):
                     p.copy_(ax)
                     ax.copy_(trained)
         self.swapped = not self.swapped
+
+
+def averaged_sgd_options(weight_decay: float, device: torch.device) -> dict[str, Any]:
+    """`AveragedSGD` as options of the net."""
+    return {"optimizer": AveragedSGD, "optimizer__weight_decay": weight_decay}
 
 
 class StartAveraging(Callback):

@@ -12,12 +12,16 @@ from torch import Tensor
 
 from skem.deep.modules.draws import own_generators
 
-_LEAST = 2.0**-25  # half the step of float32 below 1; the normal quantile of 0 is not finite
+_LEAST = 2.0**-25
+"""Half the step of float32 below 1; the normal quantile of 0 is not finite."""
+
+SEEDS = 2**31 - 1
+"""Seeds are below it, so that all generators take them."""
 
 
 def draw_seed(random_state: Any) -> int:
     """A seed for torch, by ``random_state`` as everywhere in scikit-learn."""
-    return int(check_random_state(random_state).randint(2**31 - 1))
+    return int(check_random_state(random_state).randint(SEEDS))
 
 
 @contextlib.contextmanager

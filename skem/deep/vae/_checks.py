@@ -11,29 +11,10 @@ from sklearn.utils import gen_batches
 from skem._input import refuse_masks
 from skem._validation import check_known
 from skem.deep.modules.likelihoods import Categorical, Likelihood, Mixed
+from skem.deep.modules.priors import PRIORS
+from skem.deep.vae._kinds import Range, columns_by_kind
 
-LIKELIHOODS = ("gaussian", "bernoulli", "multinomial")
-COLUMN_LIKELIHOODS = ("gaussian", "bernoulli", "categorical")
 _BLOCK = 1 << 18  # numbers that are looked at at once
-
-
-def kinds_of(likelihood: str | Sequence[str], n_features: int) -> list[str]:
-    """The likelihood of each column.
-
-    Raises
-    ------
-    ValueError
-        If a sequence does not name one for each.
-    """
-    if isinstance(likelihood, str):
-        return [likelihood] * n_features
-    kinds = list(likelihood)
-    if len(kinds) != n_features or not set(kinds) <= set(COLUMN_LIKELIHOODS):
-        raise ValueError(
-            f"likelihood must name one of {COLUMN_LIKELIHOODS} for each of the {n_features} "
-            f"columns of X, or one of {LIKELIHOODS} for all; got {kinds!r}."
-        )
-    return kinds
 
 
 def check_range(X: NDArray, likelihood: str | Sequence[str]) -> None:
@@ -44,36 +25,18 @@ def check_range(X: NDArray, likelihood: str | Sequence[str]) -> None:
     ValueError
         That names the likelihood, a column and the way out.
     """
-    kinds = kinds_of(likelihood, X.shape[1])
-    for kind in sorted({*kinds} - {"gaussian"}):
-        columns = np.flatnonzero(np.asarray(kinds) == kind)
-        low, high, codes = _extremes(X, columns)
-        if kind == "bernoulli" and (low < 0 or high > 1):
-            raise ValueError(
-                "likelihood='bernoulli' needs X in [0, 1], zeros and ones or chances of ones; got "
-                f"values from {low:g} to {high:g}. Scale X (MinMaxScaler), or use "
-                "likelihood='gaussian'."
-            )
-        if kind == "multinomial" and low < 0:
-            raise ValueError(
-                "Negative values in data passed to VAETransformer: likelihood='multinomial' needs "
-                f"counts; got {low:g}. Use likelihood='gaussian' for real values."
-            )
-        if kind == "categorical" and not codes.all():
-            raise ValueError(
-                f"likelihood='categorical' of column {columns[~codes][0]} needs codes 0, 1, 2, "
-                "...; got other numbers. Encode categories first (OrdinalEncoder)."
-            )
+    for kind, columns in columns_by_kind(likelihood, X.shape[1]):
+        if kind.check is not None:
+            kind.check(_range(X, columns))
 
 
-def _extremes(X: NDArray, columns: NDArray) -> tuple[float, float, NDArray]:
-    """Least and largest number of the columns, and which of them hold codes 0, 1, ... only."""
+def _range(X: NDArray, columns: NDArray) -> Range:
     low, high, codes = np.inf, -np.inf, np.ones(len(columns), dtype=bool)
     for rows in _blocks(X, columns):
         part = X[rows][:, columns]
         low, high = min(low, part.min()), max(high, part.max())
         codes &= ((part >= 0) & (part == np.floor(part))).all(axis=0)
-    return low, high, codes
+    return Range(columns, low, high, codes)
 
 
 def _blocks(X: NDArray, columns: NDArray) -> Iterator[slice]:
@@ -100,6 +63,17 @@ def check_codes(X: NDArray, likelihood: Likelihood) -> None:
             )
 
 
+def priors_that(declared: str, value: bool = True) -> list[str]:
+    """Names of the priors that declare that, or that they do not."""
+    return [name for name, kind in PRIORS.items() if getattr(kind, declared) == value]
+
+
+def users_of_labels(joined: str) -> str:
+    """The parameters, as 'name=value', that want labels."""
+    priors = [f"prior={name!r}" for name in priors_that("needs_labels")]
+    return joined.join([*priors, "conditional=True"])
+
+
 def read_labels(labels: ArrayLike | None, n: int, needed: str) -> tuple[NDArray | None, NDArray]:
     """Labels of the rows of a fit as numbers, int64 of shape (n,), and the classes.
 
@@ -121,9 +95,7 @@ def read_labels(labels: ArrayLike | None, n: int, needed: str) -> tuple[NDArray 
             raise ValueError(f"{needed} needs labels: fit(X, labels=...), one for each row.")
         return None, np.empty(0)
     if not needed:
-        raise ValueError(
-            "labels were given, but neither prior='class' nor conditional=True uses them."
-        )
+        raise ValueError(f"labels were given, but neither {users_of_labels(' nor ')} uses them.")
     refuse_masks(labels, "labels")
     values = check_known(labels, "labels")
     if values.shape != (n,):

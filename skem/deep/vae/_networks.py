@@ -1,4 +1,4 @@
-"""From the parameters of a VAETransformer to its modules."""
+"""From the parameters of a VAETransformer to its encoder and decoder."""
 
 from __future__ import annotations
 
@@ -6,20 +6,10 @@ import itertools
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from skem.deep.modules.draws import borrowed
-from skem.deep.modules.likelihoods import (
-    Bernoulli,
-    Categorical,
-    Gaussian,
-    Likelihood,
-    Mixed,
-    Multinomial,
-)
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -29,37 +19,6 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
     "silu": nn.SiLU,
     "softplus": nn.Softplus,
 }
-
-
-def make_likelihood(
-    X: NDArray,
-    scale: NDArray,
-    *,
-    likelihood: str | Sequence[str],
-    variance: str | float,
-    binarize: bool,
-) -> Likelihood:
-    """The likelihood of rows like X, standardised by the scale; a sequence has a kind a column."""
-    log_scale = torch.tensor(np.log(scale), dtype=torch.float32)
-    if isinstance(likelihood, str):
-        return _one_kind(likelihood, log_scale, variance, binarize)
-    kinds = np.asarray(list(likelihood))
-    parts: list[tuple[Likelihood, list[int]]] = []
-    for kind in ("gaussian", "bernoulli"):
-        columns = np.flatnonzero(kinds == kind).tolist()
-        if columns:
-            parts.append((_one_kind(kind, log_scale[columns], variance, binarize), columns))
-    for column in np.flatnonzero(kinds == "categorical").tolist():
-        parts.append((Categorical(int(X[:, column].max()) + 1), [column]))
-    return Mixed(parts)
-
-
-def _one_kind(kind: str, log_scale: Tensor, variance: str | float, binarize: bool) -> Likelihood:
-    if kind == "bernoulli":
-        return Bernoulli(len(log_scale), dynamic=binarize)
-    if kind == "multinomial":
-        return Multinomial(len(log_scale))
-    return Gaussian(log_scale, variance)
 
 
 def network(

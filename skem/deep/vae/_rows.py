@@ -15,12 +15,16 @@ from torch import Tensor
 from skem.deep.modules.draws import generator
 from skem.deep.training._data import TensorRows
 from skem.deep.training._distinct import arranged, repeated
-from skem.deep.vae._checks import kinds_of
+from skem.deep.vae._kinds import KINDS, kinds_of
 
-_BLOCK = 1 << 18  # numbers that are summed, or copied, at once
+_BLOCK = 1 << 18
+"""Numbers that are summed, or copied, at once."""
 
-# At most so many units of a column: squares of such numbers are still finite in float32.
 _FARTHEST = 1e15
+"""At most so many units of a column: squares of such numbers are still finite in float32."""
+
+_CONSTANT = 10
+"""Standard deviation, in units of eps times the mean, that is rounding of a constant column."""
 
 
 class UnitRows:
@@ -86,13 +90,13 @@ class Units:
         likelihood: str | Sequence[str],
         common: bool = False,
     ) -> Units:
-        """Means and standard deviations of 'gaussian' columns, float64; 0 and 1 for others.
+        """Means and standard deviations of columns that have units, float64; 0 and 1 for others.
 
         Those of the rows of X with these numbers, and with these weights. The deviation of a column
         that does not vary is 1. A common unit is the root of the mean variance.
         """
         center, scale = np.zeros(X.shape[1]), np.ones(X.shape[1])
-        real = np.flatnonzero(np.asarray(kinds_of(likelihood, X.shape[1])) == "gaussian")
+        real = np.flatnonzero([KINDS[name].has_units for name in kinds_of(likelihood, X.shape[1])])
         if not len(real):
             return cls(center, scale, X.dtype)
         n = len(rows)
@@ -101,7 +105,7 @@ class Units:
         first = X[rows[0], real].astype(np.float64)  # taken off: exact where a column is constant
         mean = first + sum(w[p] @ (X[rows[p]][:, real] - first) for p in parts)
         deviation = np.sqrt(sum(w[p] @ np.square(X[rows[p]][:, real] - mean) for p in parts))
-        varies = deviation > 10 * np.finfo(X.dtype).eps * np.abs(mean)
+        varies = deviation > _CONSTANT * np.finfo(X.dtype).eps * np.abs(mean)
         center[real], scale[real] = mean, np.where(varies, deviation, 1.0)
         if common and varies.any():
             scale[real] = np.sqrt(np.mean(np.where(varies, deviation, 0.0) ** 2))

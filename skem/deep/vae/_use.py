@@ -15,16 +15,21 @@ from torch import Tensor
 
 from skem._input import check_array, refuse_masks, validate_data
 from skem._validation import check_positive_integer, check_weights
-from skem.deep.modules import draws
 from skem.deep.modules.vae import VAE
 from skem.deep.training._base import DeepEstimatorMixin
 from skem.deep.training._distinct import row_uniforms
 from skem.deep.training._random import draw_seed, normal_at, spread_uniform
-from skem.deep.vae._checks import check_codes, check_range
+from skem.deep.vae._checks import check_codes, check_range, users_of_labels
 from skem.deep.vae._rows import UnitRows, Units
 
-# Numbers that a layer may hold for one batch of inference.
 _VALUES = 1 << 22
+"""Numbers that a layer may hold for one batch of inference."""
+
+_NARROWEST = 256
+"""Least width of a layer that is reckoned with: batches of narrow ones need not be huge."""
+
+_DRAWS = 256
+"""Draws for each row that go through the layers at once."""
 
 
 class VAEUseMixin(DeepEstimatorMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin):
@@ -80,8 +85,8 @@ class VAEUseMixin(DeepEstimatorMixin, ClassNamePrefixFeaturesOutMixin, Transform
             return None
         if not hasattr(self, "classes_"):
             raise ValueError(
-                "labels were given, but the fit had none: set prior='class' or conditional=True, "
-                "and give labels to fit."
+                f"labels were given, but the fit had none: set {users_of_labels(' or ')}, and give "
+                "labels to fit."
             )
         refuse_masks(labels, "labels")
         values = np.asarray(labels)
@@ -106,7 +111,7 @@ class VAEUseMixin(DeepEstimatorMixin, ClassNamePrefixFeaturesOutMixin, Transform
     ) -> tuple[NDArray, ...]:
         """Apply to batches of rows, small enough for so many copies of each; all the results."""
         n = len(rows)
-        size = max(1, _VALUES // (max(self._module.widest, 256) * copies))
+        size = max(1, _VALUES // (max(self._module.widest, _NARROWEST) * copies))
         found: tuple[NDArray, ...] = ()
         with self._inference() as device:
             for part in gen_batches(n, size):
@@ -289,7 +294,7 @@ class VAEUseMixin(DeepEstimatorMixin, ClassNamePrefixFeaturesOutMixin, Transform
             shift = row_uniforms(x.cpu().numpy(), module.n_components, self._seed)
             return (_log_density(module, x, c, points.to(x.device), torch.from_numpy(shift)),)
 
-        (values,) = self._batched(one, rows, codes, min(k, 256))
+        (values,) = self._batched(one, rows, codes, min(k, _DRAWS))
         return values
 
     def score(
@@ -345,19 +350,9 @@ class VAEUseMixin(DeepEstimatorMixin, ClassNamePrefixFeaturesOutMixin, Transform
         check_is_fitted(self)
         n = check_positive_integer(n_samples, "n_samples")
         codes = self._codes(labels, n, need=self._needs_labels)
-        module = self._module
         seed = draw_seed(self.random_state if random_state is None else random_state)
         with self._inference(seed) as device:
-            z = draws.normal((n, module.n_components), module.head.weight)
-            c = None if codes is None else codes.to(device)
-            if module.prior == "class":
-                own = draws.integers(module.n_classes, n, device) if c is None else c
-                z = z + module.class_means[own]
-            elif module.prior == "vamp":
-                mean, log_variance, _ = module._head(module.pseudo_inputs, None)
-                own = draws.integers(len(mean), n, device)
-                z = mean[own] + torch.exp(0.5 * log_variance[own]) * z
-            drawn = module.likelihood.sample(module.decode(z, c))
+            drawn = self._module.sample(n, None if codes is None else codes.to(device))
         return self._units.outside(drawn.cpu().numpy())
 
 
@@ -366,6 +361,6 @@ def _log_density(
 ) -> Tensor:
     """`VAE.log_density` in parts of the draws, so that memory does not grow with them."""
     shift = shift.to(x.device)
-    parts = (normal_at(part[:, None], shift) for part in points.split(256))
+    parts = (normal_at(part[:, None], shift) for part in points.split(_DRAWS))
     terms = [module.log_density(x, codes, noise) + np.log(len(noise)) for noise in parts]
     return torch.logsumexp(torch.stack(terms), dim=0) - np.log(len(points))

@@ -18,18 +18,22 @@ from skem._sklearn import Interval, StrOptions, fit_context
 from skem._validation import check_weights
 from skem._warnings import warn_user
 from skem.deep.modules.flows import FLOWS
+from skem.deep.modules.priors import PRIORS
 from skem.deep.modules.vae import VAE
 from skem.deep.training._base import GOES_ON, TRAINING, WAY_OUT, Plan
 from skem.deep.training._data import TensorRows
 from skem.deep.training._distinct import distinct
-from skem.deep.vae._checks import LIKELIHOODS, check_range, read_labels
-from skem.deep.vae._networks import ACTIVATIONS, make_likelihood, network
+from skem.deep.vae._checks import check_range, priors_that, read_labels
+from skem.deep.vae._kinds import KINDS, LIKELIHOODS, make_likelihood
+from skem.deep.vae._networks import ACTIVATIONS, network
 from skem.deep.vae._rows import TrainingRows, UnitRows, Units
 from skem.deep.vae._use import VAEUseMixin
 
-# A latent dimension is active where the posterior means vary by more than this (Burda et al. 2016).
 _ACTIVE = 0.01
-_SOME = 4000  # rows that tell that
+"""Variance of the posterior means above which a latent dimension is active (Burda et al. 2016)."""
+
+_SOME = 4000
+"""Rows that tell that."""
 
 
 class VAETransformer(VAEUseMixin, BaseEstimator):
@@ -176,7 +180,7 @@ class VAETransformer(VAEUseMixin, BaseEstimator):
         "binarize": ["boolean"],
         "posterior": [StrOptions({"diag", *FLOWS})],
         "n_flows": [Interval(Integral, 1, None, closed="left")],
-        "prior": [StrOptions({"normal", "class", "vamp"})],
+        "prior": [StrOptions(set(PRIORS))],
         "n_pseudo_inputs": [Interval(Integral, 1, None, closed="left")],
         "conditional": ["boolean"],
         "kl_weight": [Interval(Real, 0, None, closed="left")],
@@ -193,7 +197,7 @@ class VAETransformer(VAEUseMixin, BaseEstimator):
         *("standardize", "posterior", "n_flows", "prior", "n_pseudo_inputs", "conditional"),
         *("encoder", "decoder"),
     )
-    _stale = ("classes_", "class_means_")
+    _stale = ("classes_", *(f"{name}_" for kind in PRIORS.values() for name in kind.attributes))
 
     def __init__(
         self,
@@ -271,9 +275,9 @@ class VAETransformer(VAEUseMixin, BaseEstimator):
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float32"]
-        kind = self.likelihood
-        positive = isinstance(kind, str) and kind in ("bernoulli", "multinomial")
-        tags.input_tags.positive_only = positive
+        name = self.likelihood
+        known = isinstance(name, str) and name in LIKELIHOODS
+        tags.input_tags.positive_only = known and KINDS[name].positive_only
         return tags
 
     @property
@@ -372,7 +376,8 @@ class VAETransformer(VAEUseMixin, BaseEstimator):
         check_range(X, self.likelihood)
         weight = check_weights(sample_weight, X)
         needed = "conditional=True" if self.conditional else ""
-        needed = needed or ("prior='class'" if self.prior == "class" else "")
+        if not needed and PRIORS[self.prior].needs_labels:
+            needed = f"prior={self.prior!r}"
         codes, classes = read_labels(labels, len(X), needed)
         rows, weight = distinct(X, weight, codes)
         codes = None if codes is None else codes[rows]
@@ -391,14 +396,17 @@ class VAETransformer(VAEUseMixin, BaseEstimator):
                 "hidden_layer_sizes must hold integers of at least 1, such as (256,), or be (); "
                 f"got {self.hidden_layer_sizes!r}."
             )
-        if self.conditional and self.prior == "vamp":
-            raise ValueError("conditional=True has no prior='vamp': use 'normal' or 'class'.")
+        prior = PRIORS[self.prior]
+        if self.conditional and not prior.allows_conditional:
+            others = " or ".join(map(repr, priors_that("allows_conditional")))
+            raise ValueError(f"conditional=True has no prior={self.prior!r}: use {others}.")
         if self.free_bits > 0 and (
-            self.n_importance_samples > 1 or self.posterior != "diag" or self.prior == "vamp"
+            self.n_importance_samples > 1 or self.posterior != "diag" or not prior.has_kl
         ):
+            others = " or ".join(map(repr, priors_that("has_kl", False)))
             raise ValueError(
                 "free_bits needs the KL of each dimension, which n_importance_samples > 1, flows "
-                "and prior='vamp' do not have. Set free_bits=0."
+                f"and prior={others} do not have. Set free_bits=0."
             )
 
     def _check_goes_on(self, n_features: int, classes: NDArray) -> None:
@@ -460,8 +468,9 @@ class VAETransformer(VAEUseMixin, BaseEstimator):
         fitted = super()._attributes(net, data, plan) | {"_seed": plan.seed, "_units": data.units}
         if len(data.classes):
             fitted["classes_"] = data.classes
-        if self.prior == "class":
-            fitted["class_means_"] = net.module_.class_means.detach().cpu().numpy()
+        prior = net.module_.prior
+        for name in prior.attributes:
+            fitted[f"{name}_"] = getattr(prior, name).detach().cpu().numpy()
         return fitted
 
     def _after_training(self, data: TrainingRows) -> None:
