@@ -24,9 +24,10 @@ LEAST_ROOT = 0.1
 """Smallest ratio of the root of an extrapolated probability to that of its EM image. Measured on
 AP: 0.1 takes as few steps as 0.01, and a third fewer than 0.85."""
 
-CAP, CAP_FACTOR = 4.0, 4
-"""Largest length of a SQUAREM step at first, and the factor by which it grows after a step of that
-length and shrinks after a step that is undone: as in `skem.em`."""
+CAP = 4.0
+"""Largest length of a SQUAREM step, which multiplies rounding errors by up to its square. With a cap
+that grows, as in `skem.em`, topics that differed by 1e-15 gave mixtures that differed by 1e-7 for
+a fold-in to 1e-5 nats, and documents of BBC News took no less time."""
 
 SLACK = 4
 """Rounding error of a log-likelihood, in units of eps times its size."""
@@ -60,7 +61,7 @@ def _em_step(t, own, size):
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _extrapolate(x, cap, t):
+def _extrapolate(x, t):
     """SQUAREM (see `skem.em`) on roots x (3, k) of a point and of two EM steps; sets t.
 
     Returns the length of the step; 1 is no step, and leaves t.
@@ -71,7 +72,7 @@ def _extrapolate(x, cap, t):
         v = x[2, z] - x[1, z] - r
         r2 += r * r
         v2 += v * v
-    step = min(max(math.sqrt(r2 / v2), 1.0), cap) if v2 > 0 else 1.0
+    step = min(max(math.sqrt(r2 / v2), 1.0), CAP) if v2 > 0 else 1.0
     if step > 1:
         low, total = least(t), 0.0
         for z in range(len(t)):
@@ -87,7 +88,7 @@ def _extrapolate(x, cap, t):
 @njit(nogil=True, cache=True, error_model="numpy")
 def _maximum(counts, places, gathered, tol, max_iter, own, mixed, x, back, t):
     """T <- the likeliest, within ``tol`` nats per token, from t; at most ``max_iter`` EM maps."""
-    cap, step, before, stage = CAP, 1.0, 0.0, 0
+    before, stage = 0.0, 0
     slack = SLACK * np.finfo(t.dtype).eps
     for n in range(max_iter):
         mix(counts, places, gathered, t, own, mixed, 0)
@@ -99,9 +100,8 @@ def _maximum(counts, places, gathered, tol, max_iter, own, mixed, x, back, t):
         near = top - size <= tol * size
         if stage == 2:  # t was extrapolated: it must not be worse than where it came from
             if _known_log_likelihood(counts, mixed) < before - slack * abs(before):
-                t[:], cap, stage = back, max(CAP, step / CAP_FACTOR), 0
+                t[:], stage = back, 0
                 continue
-            cap = CAP_FACTOR * cap if step >= cap else cap
         elif stage == 1:
             before = _known_log_likelihood(counts, mixed)
         if stage == 0:
@@ -114,8 +114,8 @@ def _maximum(counts, places, gathered, tol, max_iter, own, mixed, x, back, t):
             x[stage] = np.sqrt(t)
         if stage == 2:
             back[:] = t
-            step = _extrapolate(x, cap, t) if n + 1 < max_iter else 1.0
-            stage = 2 if step > 1 else 0
+            longer = n + 1 < max_iter and _extrapolate(x, t) > 1
+            stage = 2 if longer else 0
 
 
 @njit(nogil=True, cache=True, error_model="numpy")

@@ -89,7 +89,7 @@ class VAE(nn.Module):
         n_flows = n_flows if posterior != "diag" else 0
         flows = nn.ModuleList(FLOWS[posterior](n_components, width) for _ in range(n_flows))
         sizes = Sizes(n_components, n_classes, likelihood.n_inputs, n_pseudo_inputs)
-        self.prior = PRIORS[prior](sizes)
+        self.prior = PRIORS[prior](sizes)  # drawn last, so that its layers change no others
         self.likelihood, self.encoder, self.decoder = likelihood, encoder, decoder
         self.head, self.flows = head, flows
         self.n_components, self.n_classes, self.conditional = n_components, n_classes, conditional

@@ -17,7 +17,7 @@ from skorch.helper import predefined_split
 from skem._callbacks import CallbackSupportMixin, IterationCallbacks
 from skem._interrupts import interrupts_later, plain_interrupts
 from skem._sklearn import Interval, StrOptions
-from skem._validation import unchanged_on_error
+from skem._validation import set_fitted, unchanged_on_error
 from skem._warnings import warn_user
 from skem.deep.modules.draws import OwnInitialisation, borrowed, own_generators
 from skem.deep.training._data import Batches
@@ -159,9 +159,7 @@ class DeepEstimatorMixin(FittedSettingsMixin, CallbackSupportMixin):
                     attributes=lambda net: self._attributes(net, data, plan),
                     seen={"X": X, "y": y, "metadata": _given(given)},
                 )
-            for name in self._stale:
-                self.__dict__.pop(name, None)
-            self.__dict__.update(fitted)
+            set_fitted(self, fitted, stale=self._stale)
             self._after_training(data)
 
     def _plan(self, *, goes_on: bool, partial: bool) -> Plan:
