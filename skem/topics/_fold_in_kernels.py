@@ -25,7 +25,7 @@ LEAST_ROOT = 0.1
 AP: 0.1 takes as few steps as 0.01, and a third fewer than 0.85."""
 
 CAP = 4.0
-"""Largest length of a SQUAREM step, which multiplies rounding errors by up to its square. With a cap
+"""Largest length of a SQUAREM step, which multiplies rounding errors by up to its square. With one
 that grows, as in `skem.em`, topics that differed by 1e-15 gave mixtures that differed by 1e-7 for
 a fold-in to 1e-5 nats, and documents of BBC News took no less time."""
 
