@@ -54,3 +54,12 @@ def test_batches_after_a_fit_bring_their_own_prior():
     plsa = PLSA(3, random_state=0).fit(X).set_params(doc_topic_prior=3.0).partial_fit(X)
     plain = PLSA(3, random_state=0).fit(X).partial_fit(X)
     assert np.ptp(plsa.transform(X), axis=1).mean() < np.ptp(plain.transform(X), axis=1).mean()
+
+
+@pytest.mark.parametrize("inference", ["cvb0", "vb"])
+def test_topics_of_another_library_can_be_set_by_hand(inference):
+    fitted = LatentDirichletAllocationVB(3, inference=inference, random_state=0).fit(X)
+    made = LatentDirichletAllocationVB(3, inference=inference)
+    for name in ("components_", "doc_topic_prior_", "topic_prior_", "n_features_in_"):
+        setattr(made, name, getattr(fitted, name))
+    np.testing.assert_array_equal(made.transform(X), fitted.transform(X))

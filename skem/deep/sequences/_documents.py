@@ -126,7 +126,7 @@ def check_tokens(estimator: Any, X: Any, *, reset: bool) -> Any:
     return X
 
 
-def whole_numbers(X: NDArray) -> NDArray:
+def whole_numbers(X: NDArray, name: str = "X") -> NDArray:
     """Token ids as integers: X itself if it has such, else int64.
 
     Raises
@@ -153,19 +153,19 @@ def whole_numbers(X: NDArray) -> NDArray:
             found[start : start + rows_at_once] = block
     if refused:
         values = np.concatenate(refused)
-        raise _no_id(min(values, key=np.isfinite))  # the first that is not finite, if any
+        raise _no_id(min(values, key=np.isfinite), name)  # the first that is not finite, if any
     return found
 
 
-def _no_id(value: Any) -> ValueError:
+def _no_id(value: Any, name: str) -> ValueError:
     shown = {"nan": "NaN", "inf": "infinity", "-inf": "-infinity"}.get(str(value), f"{value:g}")
     return ValueError(
-        f"tokenizer=None needs integer token ids, and X contains {shown}. Give ids of 0 or "
+        f"tokenizer=None needs integer token ids, and {name} contains {shown}. Give ids of 0 or "
         "more, and a negative number where a row is padded or a token is unknown."
     )
 
 
-def read(X: Any, tokenizer: Tokenizer = None) -> Documents:
+def read(X: Any, tokenizer: Tokenizer = None, *, name: str = "X") -> Documents:
     """Cut documents into tokens.
 
     Parameters
@@ -176,6 +176,8 @@ def read(X: Any, tokenizer: Tokenizer = None) -> Documents:
         end of a sequence are padding, and are dropped; elsewhere they are unknown tokens.
     tokenizer : {'char', 'word'} or callable or None, default=None
         How to cut strings; a callable takes a string and returns a list of strings.
+    name : str, default='X'
+        What errors call the documents.
 
     Returns
     -------
@@ -188,37 +190,37 @@ def read(X: Any, tokenizer: Tokenizer = None) -> Documents:
     TypeError
         If X is neither text nor sequences of strings or of integers.
     """
-    documents = _read(X, tokenizer)
+    documents = _read(X, tokenizer, name)
     documents.tokenizer = tokenizer
     return documents
 
 
-def _read(X: Any, tokenizer: Tokenizer) -> Documents:
+def _read(X: Any, tokenizer: Tokenizer, name: str) -> Documents:
     if is_table(X):
-        return _rows(X)
-    items = _items(X)
+        return _rows(X, name)
+    items = _items(X, name)
     if len(items) == 0:
-        raise ValueError("X has no documents; at least one is needed.")
+        raise ValueError(f"{name} has no documents; at least one is needed.")
     if isinstance(items[0], str):
-        return _text(items, tokenizer)
-    return _tokens(items)
+        return _text(items, tokenizer, name)
+    return _tokens(items, name)
 
 
-def _rows(X: Any) -> Documents:
+def _rows(X: Any, name: str) -> Documents:
     """Documents that are rows of equal length."""
     if sp.issparse(X):
-        raise TypeError("X is sparse. Token ids must be in a dense array, or in lists.")
+        raise TypeError(f"{name} is sparse. Token ids must be in a dense array, or in lists.")
     ids = np.asarray(X)
     if ids.ndim != 2:
         raise ValueError(
-            f"X is an array of shape {ids.shape}, expected (n_samples, n_tokens). One sequence is "
-            "given as [X]."
+            f"{name} is an array of shape {ids.shape}, expected (n_samples, n_tokens). One "
+            f"sequence is given as [{name}]."
         )
-    ids = whole_numbers(ids)
+    ids = whole_numbers(ids, name)
     return _integers(ids.ravel(), np.full(len(ids), ids.shape[1]))
 
 
-def _items(X: Any) -> list:
+def _items(X: Any, name: str) -> list:
     """The documents of X, one by one."""
     if isinstance(X, str):
         return [X]
@@ -230,22 +232,22 @@ def _items(X: Any) -> list:
             X = X[:, 0]
     if isinstance(X, (dict, set, frozenset, bytes)) or not isinstance(X, Iterable):
         raise TypeError(
-            "X must be a string, a list of strings, a list of token lists, or a 2-D array of "
-            f"integers; got {type(X).__name__}."
+            f"{name} must be a string, a list of strings, a list of token lists, or a 2-D array "
+            f"of integers; got {type(X).__name__}."
         )
     return list(X)
 
 
-def _text(texts: list, tokenizer: Tokenizer) -> Documents:
+def _text(texts: list, tokenizer: Tokenizer, name: str) -> Documents:
     if tokenizer is None:
         raise ValueError(
-            f"tokenizer=None needs integer token ids or lists of tokens, and X has text, "
+            f"tokenizer=None needs integer token ids or lists of tokens, and {name} has text, "
             f"{reprlib.repr(texts[0])}. Set tokenizer to 'char', 'word' or a callable."
         )
     for i, text in enumerate(texts):
         if not isinstance(text, str):
             raise TypeError(
-                f"X[0] is a string, and X[{i}] is of type {type(text).__name__}: "
+                f"{name}[0] is a string, and {name}[{i}] is of type {type(text).__name__}: "
                 f"{reprlib.repr(text)}. All documents must be strings."
             )
     n_characters = np.fromiter(map(len, texts), np.int64, len(texts))
@@ -313,32 +315,33 @@ def _cut(text: str, tokenizer: Callable[[str], list[str]]) -> list[str]:
     return tokens
 
 
-def _tokens(items: list) -> Documents:
+def _tokens(items: list, name: str) -> Documents:
     """Sequences of strings or of integers."""
     sequences: list[Any] = []
     for i, item in enumerate(items):
         if isinstance(item, (str, bytes, dict, set)) or not isinstance(item, Iterable):
             raise TypeError(
-                f"X[{i}] must be a list of tokens, as X[0] is; got {reprlib.repr(item)}."
+                f"{name}[{i}] must be a list of tokens, as {name}[0] is; got {reprlib.repr(item)}."
                 if i
-                else "X must hold strings, lists of strings, or lists of integers; "
-                f"X[0] is {reprlib.repr(item)}."
+                else f"{name} must hold strings, lists of strings, or lists of integers; "
+                f"{name}[0] is {reprlib.repr(item)}."
             )
         if hasattr(item, "__array__"):
             item = np.asarray(item)
         sequences.append(item if isinstance(item, (np.ndarray, list, tuple)) else list(item))
     lengths = [len(sequence) for sequence in sequences]
     if all(isinstance(s, np.ndarray) and s.ndim == 1 and s.dtype.kind in "biuf" for s in sequences):
-        return _integers(whole_numbers(np.concatenate(sequences)), lengths)
+        return _integers(whole_numbers(np.concatenate(sequences), name), lengths)
     types = set(map(type, itertools.chain.from_iterable(sequences)))
     if types and all(issubclass(kind, str) for kind in types):
         return _strings("str", sequences, None)
     if all(issubclass(kind, (numbers.Real, np.bool_)) for kind in types):
         flat = np.array(list(itertools.chain.from_iterable(sequences)))
-        return _integers(whole_numbers(flat), lengths)
+        return _integers(whole_numbers(flat, name), lengths)
     names = sorted(kind.__name__ for kind in types)
     raise TypeError(
-        f"Tokens must be all strings or all integers; those in X are of type {', '.join(names)}."
+        f"Tokens must be all strings or all integers; those in {name} are of type "
+        f"{', '.join(names)}."
     )
 
 

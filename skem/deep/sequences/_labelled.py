@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -93,6 +93,11 @@ class Labelled(Inputs, Dataset):
         self.targets = torch.from_numpy(targets)
         self.weight = None if weight is None else torch.from_numpy(weight).float()
 
+    @property
+    def total(self) -> float:
+        """Weight of all labels."""
+        return float(len(self.targets) if self.weight is None else self.weight.sum())
+
     def labels(
         self, rows: Tensor, device: torch.device, of_tokens: bool
     ) -> tuple[Tensor, Tensor | None]:
@@ -105,17 +110,60 @@ class Labelled(Inputs, Dataset):
         return self.targets[where].long().to(device), weight
 
 
-class LabelledBatches:
-    """The batches of `Labelled`, of about equally long sequences: little of them is padding.
+class BatchesByLength:
+    """Batches of about equally long sequences: little of them is padding.
 
     Parameters
     ----------
-    dataset : Labelled
+    dataset : Dataset
+        It has ``lengths``, a Tensor of shape (n_sequences,), and ``total``, the weight of all that
+        is predicted.
     batch_size : int
         Sequences, at most.
     shuffle : bool, default=False
         By torch's random state.
     device : torch.device or str, default='cpu'
+
+    Attributes
+    ----------
+    size : float
+        Mean weight of a batch.
+    """
+
+    def __init__(
+        self,
+        dataset: Any,
+        batch_size: int,
+        shuffle: bool = False,
+        device: torch.device | str = "cpu",
+    ):
+        self.dataset, self.shuffle = dataset, shuffle
+        self.device = torch.device(device)
+        self._n_batches = -(-len(dataset) // batch_size)
+        self.size = dataset.total / self._n_batches
+
+    def __len__(self) -> int:
+        return self._n_batches
+
+    def groups(self) -> list[Tensor]:
+        """Numbers of the sequences of each batch."""
+        lengths = self.dataset.lengths.float()
+        if not self.shuffle:
+            return list(lengths.argsort(descending=True, stable=True).tensor_split(len(self)))
+        draws = torch.rand(2, len(lengths), dtype=torch.float32, generator=generator())
+        blurred = lengths * (1 + _SPREAD * draws[0]) + draws[1]
+        groups = blurred.argsort(descending=True).tensor_split(len(self))
+        return [groups[i] for i in torch.randperm(len(groups), generator=generator()).tolist()]
+
+
+class LabelledBatches(BatchesByLength):
+    """The batches of `Labelled`.
+
+    Parameters
+    ----------
+    dataset : Labelled
+    batch_size, shuffle, device
+        See `BatchesByLength`.
     of_tokens : bool, default=False
         Whether tokens have labels, and not sequences.
     """
@@ -128,26 +176,11 @@ class LabelledBatches:
         device: torch.device | str = "cpu",
         of_tokens: bool = False,
     ):
-        self.dataset, self.shuffle, self.of_tokens = dataset, shuffle, of_tokens
-        self.device = torch.device(device)
-        self._n_batches = -(-len(dataset) // batch_size)
-        total = float(len(dataset.targets) if dataset.weight is None else dataset.weight.sum())
-        self.size = total / self._n_batches
-
-    def __len__(self) -> int:
-        return self._n_batches
-
-    def _groups(self) -> list[Tensor]:
-        lengths = self.dataset.lengths.float()
-        if not self.shuffle:
-            return list(lengths.argsort(descending=True, stable=True).tensor_split(len(self)))
-        draws = torch.rand(2, len(lengths), dtype=torch.float32, generator=generator())
-        blurred = lengths * (1 + _SPREAD * draws[0]) + draws[1]
-        groups = blurred.argsort(descending=True).tensor_split(len(self))
-        return [groups[i] for i in torch.randperm(len(groups), generator=generator()).tolist()]
+        super().__init__(dataset, batch_size, shuffle, device)
+        self.of_tokens = of_tokens
 
     def __iter__(self) -> Iterator[tuple]:
-        for rows in self._groups():
+        for rows in self.groups():
             tokens, letters = self.dataset.inputs(rows, self.device)
             labels = self.dataset.labels(rows, self.device, self.of_tokens)
             yield (tokens, letters, *labels, self.size)

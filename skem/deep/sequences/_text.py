@@ -154,7 +154,7 @@ class Vocabulary:
 
     def compact(self, X: Any, *, name: str = "X") -> Sequences:
         """The same as `encode`, with ids of the smallest type that holds them."""
-        documents = X if isinstance(X, Documents) else read(X, self.tokenizer)
+        documents = X if isinstance(X, Documents) else read(X, self.tokenizer, name=name)
         self._check_kind(documents, name)
         self._refuse_ends(documents.types, name)
         table = np.array([self._ids.get(token, -1) for token in documents.types], dtype=np.int64)

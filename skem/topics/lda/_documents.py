@@ -19,7 +19,7 @@ still change topic."""
 class LDADocuments(BaseTopicModel):
     """Mixtures and bounds of documents under fixed topics; for the estimator."""
 
-    _inference: str  # that of the fit
+    inference: str
     doc_topic_prior_: NDArray
 
     def _fitted_counts(self, X: Any) -> Counts:
@@ -35,9 +35,11 @@ class LDADocuments(BaseTopicModel):
         dtype, alpha = self.components_.dtype, self.doc_topic_prior_
         docs = np.outer(counts.sizes(), alpha / alpha.sum()).astype(dtype)
         topics = self._topics()
+        # that of the fit; topics that were set by hand know no other than the parameter
+        inference = getattr(self, "_inference", self.inference)
 
         def one(part: slice, some: Counts) -> None:
-            if self._inference == "cvb0":
+            if inference == "cvb0":
                 priors = alpha.astype(dtype)
                 cvb0_fold_in(*some.arrays, topics, priors, NEW_TOL, NEW_STEPS, docs[part])
             else:
