@@ -135,8 +135,8 @@ plt.show()
 # Constraints without a solution
 # ------------------------------
 # On the whole line, a mean alone does not determine a distribution of largest entropy: there are
-# arbitrarily flat densities with this mean. Other facts cannot be the moments of any distribution.
-# The error names the fact, and suggests a remedy.
+# arbitrarily flat densities with this mean. Other values cannot be the moments of any distribution.
+# The error names the constraint, and suggests a remedy.
 
 from textwrap import fill
 

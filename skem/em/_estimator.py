@@ -296,12 +296,12 @@ class EMEstimatorMixin(CallbackSupportMixin):
         if state.interrupted:
             warn_user(
                 f"Fit interrupted after {state.n_iter} EM iterations; the estimator holds the "
-                f"best parameters so far, {_distance(state.gap)} the limit. Set warm_start=True, "
-                "where there is one, to go on from here.",
+                f"best parameters so far, {_distance(state.gap, state.n_iter)} the limit. Set "
+                "warm_start=True, where there is one, to go on from here.",
                 ConvergenceWarning,
             )
         elif not state.converged and not state.stopped and self.max_iter > 0:
-            where = f"the bound is {_distance(state.gap)} its limit"
+            where = f"the bound is {_distance(state.gap, state.n_iter)} its limit"
             if state.gap <= self.tol:
                 where += ", an estimate that was not confirmed yet"
             elif np.isfinite(state.gap):
@@ -314,10 +314,16 @@ class EMEstimatorMixin(CallbackSupportMixin):
             )
 
 
-def _distance(gap: float) -> str:
+_FEW_MAPS = 10
+"""Maps with which there may be no estimate of the distance yet, whatever they have gained."""
+
+
+def _distance(gap: float, n_maps: int) -> str:
     """An estimated gap in words."""
     if not np.isfinite(gap):
-        return "an unknown distance (there were too few maps for an estimate) below"
+        few = "there were too few maps for an estimate"
+        why = few if n_maps < _FEW_MAPS else "its gains have not shrunk over the last maps"
+        return f"an unknown distance ({why}) below"
     return f"an estimated {gap:.3g} nats per unit of weight below"
 
 

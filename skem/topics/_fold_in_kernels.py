@@ -3,7 +3,7 @@
 Without a prior, and not tempered, that is to maximise sum_w x_w log sum_z theta_z phi_wz, which is
 concave in theta. With own_z = sum_w x_w / p(w|d) phi_wz, its gradient, the EM image is theta own /
 sum(x), and the maximum is at most max_z own_z - sum(x) away, in nats: any theta comes with a proof
-of how far it is. EM takes hundreds of steps where topics are alike, and SQUAREM a third of them.
+of how far it is. EM takes hundreds of steps where topics are alike, and SQUAREM far fewer.
 
 Conventions, beside those of `_kernels`:
     start.shape = (k,)    where every document begins

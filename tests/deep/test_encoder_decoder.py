@@ -253,3 +253,18 @@ def test_sampled_inputs_take_the_place_of_the_true_ones_by_and_by():
     made.eval()
     torch.testing.assert_close(forced, features(one), rtol=0, atol=0)
     assert (forced[1] != features(other)[1]).any()
+
+
+def test_drawn_tokens_share_the_mask_of_the_true_ones():
+    """Locked dropout: the same numbers of the vectors of y are zero at all steps."""
+    made = model(dropout_input=0.5, teacher_forcing=0.0).train()
+    torch.nn.init.normal_(made.target_embedding.vectors.weight)
+    seen = []
+    forward = made.decoder.step
+    made.decoder.step = lambda e, *rest: (seen.append(e), forward(e, *rest))[1]
+    with torch.no_grad():
+        made.features(tokens([3, 1], [2]), torch.full((6, 2), V))
+    zero = torch.stack(seen) == 0
+    assert (zero == zero[0]).all()
+    assert zero.any()
+    assert not zero.all()

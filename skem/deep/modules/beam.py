@@ -75,15 +75,17 @@ class Chances:
         """Log p of the V tokens after ``ids``, the last ones of the rows, (rows, V)."""
         found = []
         for i, (member, place) in enumerate(zip(self.members, self.places, strict=True)):
-            e, noise = member.target_embedding(ids), member.decoder.cells.draw_noise(ids)
+            e = member.target_embedding(ids)
+            noise = member.decoder.cells.draw_noise(e)
             step = member.decoder.step(e, place.feed, place.state, place.memory, noise)
             self.places[i] = Place(place.memory, step.feed, step.state)
-            found.append(member.logits(step.features).log_softmax(1))
+            found.append(member.log_chances(step.features))
         if len(found) == 1:
             return found[0]
         return torch.stack(found).logsumexp(0) - math.log(len(found))
 
 
+@torch.no_grad()
 def beam_search(
     members: Sequence[EncoderDecoder],
     x: Tokens,

@@ -114,28 +114,41 @@ class EncoderDecoder(nn.Module):
         weight = table if self.output is None else self.output.weight
         return functional.linear(features, weight, self.bias)
 
+    def log_chances(self, features: Tensor) -> Tensor:
+        """Log p of the V tokens, (..., V), in float32 at least."""
+        return _wide(self.logits(features)).log_softmax(-1)
+
     def features(self, x: Tokens, inputs: Tensor) -> Tensor:
         """What each next token is predicted from, (T, B, D)."""
         memory, state = self.encode(x)
         feed = self.decoder.first_feed(state, memory)
         noise = self.decoder.cells.draw_noise(memory.last)
-        vectors, truth = self._vectors(inputs), self._truth(inputs)
+        mask = self._mask_of_inputs(inputs)
+        vectors, truth = self._vectors(inputs, mask), self._truth(inputs)
         found: list[Tensor] = []
         for t, e in enumerate(vectors):
             if t and truth is not None:
-                e = torch.where(truth[t][:, None], e, self._own_vectors(found[-1]))
+                e = torch.where(truth[t][:, None], e, self._own_vectors(found[-1], mask))
             features, feed, state, _ = self.decoder.step(e, feed, state, memory, noise)
             found.append(features)
         return self._dropped(torch.stack(found), self.dropout)
 
-    def _vectors(self, inputs: Tensor) -> Tensor:
-        return self._dropped(self.target_embedding(inputs), self.dropout_input)
+    def _mask_of_inputs(self, inputs: Tensor) -> Tensor | None:
+        """Of the vectors of y: one for all steps, also of tokens that are drawn."""
+        table = self.target_embedding.vectors.weight
+        if not self.training:
+            return None
+        return locked_mask(self.dropout_input, inputs.shape[1], table.shape[1], table)
 
-    def _own_vectors(self, features: Tensor) -> Tensor:
+    def _vectors(self, inputs: Tensor, mask: Tensor | None) -> Tensor:
+        vectors = self.target_embedding(inputs)
+        return vectors if mask is None else vectors * mask
+
+    def _own_vectors(self, features: Tensor, mask: Tensor | None) -> Tensor:
         """Vectors of tokens that the model draws, (B, E)."""
         with torch.no_grad():
-            ids = draws.choice(self.logits(features).softmax(1))
-        return self._vectors(ids[None])[0]
+            ids = draws.choice(self.log_chances(features).exp())
+        return self._vectors(ids[None], mask)[0]
 
     def _truth(self, inputs: Tensor) -> Tensor | None:
         """Which inputs are those of the data, (T, B); None if all."""

@@ -20,7 +20,7 @@ class Pairs(Dataset):
     Parameters
     ----------
     source, target : Sequences
-        Ids of x and of y, without start and end.
+        Ids of x, at least one each, and of y, without start and end.
     start, end : int
         Ids of the start and the end of y.
     weight : ndarray of shape (n_sequences,), default=None
