@@ -51,8 +51,8 @@ class GapEstimator:
     ----------
     gap : float
         The last estimate, in the unit of the bounds; inf as long as there is none, and where the
-        gains do not shrink. After a burst of gains it stays too large for about a third of the
-        maps before: it errs on the safe side.
+        gains do not shrink. After a burst of gains it stays too large for up to four tenths as
+        many maps as led up to it: it errs on the safe side.
 
     References
     ----------

@@ -3,7 +3,7 @@
 Without a prior, and not tempered, that is to maximise sum_w x_w log sum_z theta_z phi_wz, which is
 concave in theta. With own_z = sum_w x_w / p(w|d) phi_wz, its gradient, the EM image is theta own /
 sum(x), and the maximum is at most max_z own_z - sum(x) away, in nats: any theta comes with a proof
-of how far it is. EM takes hundreds of steps where topics are alike, and SQUAREM far fewer.
+of how far it is. EM takes hundreds of steps where topics are alike. SQUAREM shortens that.
 
 Conventions, beside those of `_kernels`:
     start.shape = (k,)    where every document begins
@@ -26,8 +26,9 @@ AP: 0.1 takes as few steps as 0.01, and a third fewer than 0.85."""
 
 CAP = 4.0
 """Largest length of a SQUAREM step, which multiplies rounding errors by up to its square. With one
-that grows, as in `skem.em`, topics that differed by 1e-15 gave mixtures that differed by 1e-7 for
-a fold-in to 1e-5 nats, and documents of BBC News took no less time."""
+that grows, as in `skem.em`, topics that differed by 1e-15 gave mixtures that differed by 1e-7 and
+more, where this one gives 1e-12. It costs time: to 1e-4 nats with 20 topics, documents of AP and
+BBC News take 0.6 times as long as by plain EM, and 0.4 and 0.3 times with a cap that grows."""
 
 SLACK = 4
 """Rounding error of a log-likelihood, in units of eps times its size."""
