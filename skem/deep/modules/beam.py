@@ -41,9 +41,6 @@ class Place(NamedTuple):
     feed: Tensor
     state: State
 
-    def take(self, rows: Tensor) -> Place:
-        return Place(self.memory.take(rows), self.feed[rows], tuple(s[rows] for s in self.state))
-
 
 class Chances:
     """Log-probabilities of the next token, for all rows: those of members are averaged.
@@ -63,13 +60,17 @@ class Chances:
         self.places = []
         for member in members:
             memory, state = member.encode(x)
-            place = Place(memory, member.decoder.first_feed(state, memory), state)
-            rows = torch.arange(len(memory.last), device=memory.last.device)
-            self.places.append(place.take(rows.repeat_interleave(repeats)))
+            each = torch.arange(len(memory.last), device=memory.last.device)
+            rows = each.repeat_interleave(repeats)
+            memory, state = memory.take(rows), tuple(s[rows] for s in state)
+            self.places.append(Place(memory, member.decoder.first_feed(state, memory), state))
 
-    def take(self, rows: Tensor) -> None:
-        """Go on with those rows, in that order."""
-        self.places = [place.take(rows) for place in self.places]
+    def go_on_from(self, rows: Tensor) -> None:
+        """Each row goes on from another one of its sequence, whose memory is the same."""
+        self.places = [
+            Place(place.memory, place.feed[rows], tuple(s[rows] for s in place.state))
+            for place in self.places
+        ]
 
     def next(self, ids: Tensor) -> Tensor:
         """Log p of the V tokens after ``ids``, the last ones of the rows, (rows, V)."""
@@ -145,6 +146,6 @@ def beam_search(
         if (ended | (log_p == -torch.inf)).all():
             break
         first = torch.arange(n, device=device)[:, None] * width
-        chances.take((first + before).flatten())
+        chances.go_on_from((first + before).flatten())
         last = token.flatten()
     return Outputs(ids, lengths - 1, log_p)

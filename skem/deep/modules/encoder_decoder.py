@@ -24,7 +24,7 @@ from torch.nn import functional
 
 from skem.deep.modules import draws
 from skem.deep.modules.decoder import FixedContext, Memory
-from skem.deep.modules.recurrent import Recurrent, State, locked_mask
+from skem.deep.modules.recurrent import Recurrent, State, locked_mask, teacher_forcing_at
 from skem.deep.modules.sequence import Embedding, Tokens
 
 
@@ -76,10 +76,8 @@ class EncoderDecoder(nn.Module):
         super().__init__()
         self.embedding, self.encoder = embedding, encoder
         self.target_embedding, self.decoder = target_embedding, decoder
-        table = target_embedding.vectors.weight
-        self.start, size = len(table) - 1, decoder.cells.size
-        n_states = decoder.cells.n_states * decoder.cells.n_layers
-        self.bridge = nn.Linear(encoder.output_size, n_states * size)
+        self.start, size = target_embedding.vectors.num_embeddings - 1, decoder.cells.size
+        self.bridge = nn.Linear(encoder.output_size, self._n_states * size)
         self.output = None if tied else nn.Linear(size, self.start, bias=False)
         self.bias = nn.Parameter(torch.zeros(self.start))
         self.dropout, self.dropout_input = dropout, dropout_input
@@ -110,8 +108,10 @@ class EncoderDecoder(nn.Module):
     # ------------------------------------------------------------------ y
     def logits(self, features: Tensor) -> Tensor:
         """Of the V tokens, (..., V), from features (..., D)."""
-        table = self.target_embedding.vectors.weight[: self.start]
-        weight = table if self.output is None else self.output.weight
+        if self.output is None:
+            weight = self.target_embedding.vectors.weight[: self.start]
+        else:
+            weight = self.output.weight
         return functional.linear(features, weight, self.bias)
 
     def log_chances(self, features: Tensor) -> Tensor:
@@ -154,10 +154,7 @@ class EncoderDecoder(nn.Module):
         """Which inputs are those of the data, (T, B); None if all."""
         if not self.training or self.teacher_forcing == 1:
             return None
-        done = 1.0
-        if self.teacher_forcing_steps:
-            done = float(torch.clamp(self.step / self.teacher_forcing_steps, max=1.0))
-        chance = 1 + done * (self.teacher_forcing - 1)
+        chance = teacher_forcing_at(self.step, self.teacher_forcing, self.teacher_forcing_steps)
         return draws.uniform(tuple(inputs.shape), inputs.device) < chance
 
     def log_prob(self, x: Tokens, inputs: Tensor, targets: Tensor) -> Tensor:
@@ -190,17 +187,17 @@ class EncoderDecoder(nn.Module):
         there = y.valid()
         logits = _wide(self.logits(self.features(x, y.ids)[there]))
         wanted = targets[there]
-        nll = functional.cross_entropy(logits, wanted, reduction="none")
-        loss = nll
-        if self.label_smoothing and self.training:
-            spread = -logits.log_softmax(1).mean(1)
-            loss = nll + self.label_smoothing * (spread - nll)
+        share = self.label_smoothing if self.training else 0.0
+        loss = functional.cross_entropy(logits, wanted, reduction="none", label_smoothing=share)
+        nll = loss.detach()
+        if share:
+            nll = functional.cross_entropy(logits.detach(), wanted, reduction="none")
         hits = (logits.detach().argmax(1) == wanted).float()
         total: Tensor | int = len(wanted)
         if weight is not None:
             each = weight.expand_as(there)[there]
             loss, nll, hits, total = loss * each, nll * each, hits * each, each.sum()
-        return loss.sum() / size, (nll.detach().sum(), hits.sum(), total)
+        return loss.sum() / size, (nll.sum(), hits.sum(), total)
 
 
 def _wide(logits: Tensor) -> Tensor:

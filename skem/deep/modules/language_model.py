@@ -19,7 +19,14 @@ import torch
 from torch import Tensor, nn
 
 from skem.deep.modules import draws
-from skem.deep.modules.recurrent import Joins, Noise, Recurrent, State, locked_mask
+from skem.deep.modules.recurrent import (
+    Joins,
+    Noise,
+    Recurrent,
+    State,
+    locked_mask,
+    teacher_forcing_at,
+)
 from skem.deep.modules.softmax import AdaptiveSoftmax, FullSoftmax
 
 _LARGEST = 1 << 24  # numbers, of logits that are computed at once where no gradient is wanted
@@ -227,10 +234,7 @@ class LanguageModel(nn.Module):
     @property
     def current_teacher_forcing(self) -> float | Tensor:
         """Chance of a token of the data now."""
-        if not self.teacher_forcing_steps:
-            return self.teacher_forcing
-        done = torch.clamp(self.step / self.teacher_forcing_steps, max=1.0)
-        return 1 - done * (1 - self.teacher_forcing)
+        return teacher_forcing_at(self.step, self.teacher_forcing, self.teacher_forcing_steps)
 
     @torch.no_grad()
     def draw_inputs(self, tokens: Tensor, state: State, drawn: _Drawn) -> Tensor:

@@ -289,6 +289,16 @@ def locked_mask(rate: float, batch: int, size: int, like: Tensor) -> Tensor | No
     return draws.dropout_mask((1, batch, size), rate, like)
 
 
+def teacher_forcing_at(step: Tensor, chance: float, n_steps: int) -> float | Tensor:
+    """Chance of an input that is a token of the data: it falls from 1 to ``chance``.
+
+    Scheduled sampling (Bengio et al. 2015) over ``n_steps`` batches, of which ``step`` are done.
+    """
+    if not n_steps:
+        return chance
+    return 1 - torch.clamp(step / n_steps, max=1.0) * (1 - chance)
+
+
 class _ScaledGradient(torch.autograd.Function):
     """The same numbers, whose gradient is multiplied by a factor."""
 
