@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from skem._show_versions import show_versions as show_versions
     from skem.deep import RNNClassifier as RNNClassifier
     from skem.deep import RNNLanguageModel as RNNLanguageModel
+    from skem.deep import RNNSeq2Seq as RNNSeq2Seq
     from skem.deep import RNNTagger as RNNTagger
     from skem.deep import VAETransformer as VAETransformer
     from skem.maxent import MaxEntClassifier as MaxEntClassifier
@@ -40,6 +41,7 @@ _MODULE_OF = {
     "PLSA": "skem.topics",
     "RNNClassifier": "skem.deep",
     "RNNLanguageModel": "skem.deep",
+    "RNNSeq2Seq": "skem.deep",
     "RNNTagger": "skem.deep",
     "ThreeCoinMixture": "skem.mixture",
     "VAETransformer": "skem.deep",

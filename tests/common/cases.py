@@ -9,7 +9,7 @@ from sklearn.decomposition import NMF, PCA
 from sklearn.decomposition import LatentDirichletAllocation as TheirLDA
 from sklearn.linear_model import LogisticRegression
 from sklearn.mixture import GaussianMixture
-from sklearn.neighbors import KernelDensity
+from sklearn.neighbors import KernelDensity, NeighborhoodComponentsAnalysis
 from sklearn.neural_network import BernoulliRBM
 from sklearn.preprocessing import FunctionTransformer
 
@@ -22,12 +22,13 @@ from skem import (
     MaxEntDistribution,
     RNNClassifier,
     RNNLanguageModel,
+    RNNSeq2Seq,
     RNNTagger,
     ThreeCoinMixture,
     VAETransformer,
 )
 from tests.common.case import Case, parameter
-from tests.common.rows import CLASSES, COUNTS, IDS, IRIS, TAGGED, TOKENS, binary_rows
+from tests.common.rows import CLASSES, COUNTS, IDS, IRIS, OUTPUTS, TAGGED, TOKENS, binary_rows
 
 # Checks that `check_estimator` does not run.
 MORE_CHECKS = ("check_param_validation", "check_dataframe_column_names_consistency")
@@ -348,6 +349,46 @@ CASES += [
     for kind in (TAGGED if name == "tagger" else ("words",))
 ]  # fmt: skip
 
+ENCODER_DECODERS = {
+    "encoder-decoder": {},
+    "encoder-decoder, early stopping": {"early_stopping": True, "patience": 20},
+    "encoder-decoder of the texts": {"input_feeding": None, "attention": "dot", "cell": "gru"},
+    "encoder-decoder, no attention": {
+        "attention": None, "n_layers": 2, "dropout_hidden": 0.2, "bidirectional": False},
+    "encoder-decoder, two members": {
+        "n_members": 2, "tie_weights": True, "teacher_forcing": 0.5, "input_feeding": "state"},
+    "encoder-decoder, one vocabulary": {"share_vocabulary": True, "dropout_weights": 0.1},
+}  # fmt: skip
+DRAWN_FOR = {"char": "a cat", "int": [1, 2, 0, 3, 1, 1]}
+OF_SCIKIT_LEARN = "encoder-decoder", "encoder-decoder, no attention", "encoder-decoder, two members"
+CASES += [
+    Case(
+        name=f"{name}, {kind}",
+        estimator=RNNSeq2Seq(hidden_size=8, embedding_dim=6, **RECURRENT, **options),
+        X=TOKENS[kind],
+        y=OUTPUTS[kind],
+        kind=kind,
+        outputs=("transform",),
+        learned=("history_",),
+        draw=lambda model: model.sample([DRAWN_FOR[model.vocabulary_.kind]] * 3),
+        variant=bool(options),
+        goes_on=("warm_start",),
+        weights=True,
+        seeded=True,
+        rounding=0.0,
+        n_out={"encoder-decoder, two members": 32}.get(name, 8 if "attention" in options else 16),
+        first_step=FunctionTransformer(same),
+        grid={"hidden_size": [2, 4]} if kind in ("texts", "words") else None,
+        checked=RNNSeq2Seq(hidden_size=6, embedding_dim=4, max_epochs=2, **options)
+        if kind == "texts" and name in OF_SCIKIT_LEARN
+        else None,
+        peer=NeighborhoodComponentsAnalysis(),
+        more_checks=() if options else MORE_CHECKS_OF_TRANSFORMERS,
+    )
+    for name, options in ENCODER_DECODERS.items()
+    for kind in (("texts",) if options else TOKENS)
+]  # fmt: skip
+
 # ---------------------------------------------------------------------- the lists of the tests
 CHECKED = [case for case in CASES if case.checked is not None]
 # From random starts weighted and repeated rows agree but for the numbers of the components.
@@ -366,13 +407,14 @@ CHECKED += [
     for case in CASES
     if case.name in ("PLSA", "LDA, CVB0")
 ]
+TARGETS_OF_IDS = {RNNTagger: TAGGED["ids"][1], RNNSeq2Seq: OUTPUTS["ids"]}
 # Copies of variants, fitted to tokens that are numbers and not strings.
 COPIED = CASES + [
     replace(
         case,
         name=f"{case.name.rpartition(',')[0]}, ids",
         X=IDS,
-        y=TAGGED["ids"][1] if case.kind == "words" else case.y,
+        y=TARGETS_OF_IDS.get(type(case.estimator), case.y),
         kind="ids",
     )
     for case in CASES

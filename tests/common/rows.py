@@ -23,6 +23,11 @@ LINES = ["the cat sat", "on the mat", "a dog", "the dog sat on the log", "a"] * 
 IDS = [[3, 1, 4], [1, 5, 9, 2], [6, 5, 3, 5, 8], [9, 7], [9, 3, 2, 3, 8, 4]] * 4
 TABLE = np.random.default_rng(0).integers(0, 4, (20, 6))
 TOKENS = {"texts": LINES, "ids": IDS, "numbers": TABLE}
+OUTPUTS = {
+    "texts": [line[::-1] for line in LINES],
+    "ids": [row[1:] for row in IDS],
+    "numbers": TABLE[:, 0] + 1,
+}
 CLASSES = np.array(["animals", "animals", "money", "money", "animals"] * 4)
 
 # Sequences with a tag for each token.

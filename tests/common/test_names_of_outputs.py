@@ -27,7 +27,7 @@ def test_set_output_gives_frames(case):
         X = pd.DataFrame(X, columns=[f"column {j}" for j in range(X.shape[1])])
         X.index = np.arange(len(X))[::-1]
     model = case.new().set_output(transform="pandas")
-    frames = [model.fit_transform(X), model.fit(X).transform(X)]
+    frames = [model.fit_transform(X, case.y), model.fit(X, case.y).transform(X)]
     for frame in frames:
         assert isinstance(frame, pd.DataFrame)
         assert frame.columns.tolist() == names_of(case)

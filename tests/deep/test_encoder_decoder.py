@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from skem.deep.modules.decoder import Attention, FixedContext, InputFeeding, PreviousState
+from skem.deep.modules.decoder import (
+    Attention,
+    ContextFeeding,
+    FixedContext,
+    InputFeeding,
+    PreviousState,
+)
 from skem.deep.modules.draws import own_generators
 from skem.deep.modules.encoder_decoder import EncoderDecoder
 from skem.deep.modules.recurrent import CELLS, Recurrent
@@ -19,10 +25,13 @@ FORMS = {
     "bilinear": (PreviousState, True),
     "feeding, dot": (InputFeeding, False),
     "feeding, bilinear": (InputFeeding, True),
+    "context, dot": (ContextFeeding, False),
+    "context, bilinear": (ContextFeeding, True),
 }
 
 
 def model(form="feeding, bilinear", *, cell="lstm", n_layers=1, bidirectional=True, **options):
+    """Those of Jurafsky and Martin start at the encoder's last state."""
     torch.manual_seed(0)
     kind, bilinear = FORMS[form]
     encoder = Recurrent(E, [D // (1 + bidirectional)], cell=cell, bidirectional=bidirectional)
@@ -32,7 +41,7 @@ def model(form="feeding, bilinear", *, cell="lstm", n_layers=1, bidirectional=Tr
         encoder,
         Embedding(torch.ones(V + 1), E if "tied" not in options else D, 0, std=1.0),
         kind(E if "tied" not in options else D, D, D, n_layers, cell, attention),
-        **options,
+        **{"bridge": kind not in (FixedContext, PreviousState), **options},
     )
     torch.nn.init.normal_(made.bias)
     return made.double().eval()
@@ -95,8 +104,12 @@ def encoded_by_hand(made, x, kind):
 def log_p_by_hand(made, form, x, y, kind):
     """Log p(y_t | y_<t, x), and where the decoder looked."""
     states, last = encoded_by_hand(made, x, kind)
-    first = np.tanh(made.bridge.weight.detach().numpy() @ last + made.bridge.bias.detach().numpy())
-    g, c = first[:D], first[D:] if kind == "lstm" else None
+    g, c = last, np.zeros(D)
+    if made.bridge is not None:
+        first = np.tanh(
+            made.bridge.weight.detach().numpy() @ last + made.bridge.bias.detach().numpy()
+        )
+        g, c = first[:D], first[D:] if kind == "lstm" else None
     vectors = made.target_embedding.vectors.weight.detach().numpy()
     attention, found, looked = made.decoder.attention, [], []
     w = np.eye(D)
@@ -109,16 +122,16 @@ def log_p_by_hand(made, form, x, y, kind):
         looked.append(a)
         return a @ states
 
-    s = np.zeros(D)
+    s, again = np.zeros(D), "feeding" in form or "context" in form
     for before, token in zip([V, *y], [*y, V - 1], strict=True):
         feed = last if form == "fixed" else s if "feeding" in form else look(g)
         g, c = cell_by_hand(kind, arrays(made.decoder.cells), np.r_[vectors[before], feed], g, c)
         s = g
-        if "feeding" in form:
+        if again:
             s = np.tanh(made.decoder.combine.weight.detach().numpy() @ np.r_[look(g), g])
         logits = made.output.weight.detach().numpy() @ s + made.bias.detach().numpy()
         found.append(logits[token] - np.log(np.exp(logits).sum()))
-    return np.array(found), looked
+    return np.array(found), looked[1::2] if "context" in form else looked
 
 
 @pytest.mark.parametrize("kind", CELLS)

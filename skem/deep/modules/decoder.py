@@ -9,15 +9,19 @@ A decoder goes through the tokens of y with states g_t of its own:
     PreviousState       g_t = cell([e_t, look(g_{t-1})], g_{t-1})               s_t = g_t
     InputFeeding        g_t = cell([e_t, s_{t-1}], g_{t-1})                     s_0 = 0
                         s_t = tanh(U [look(g_t), g_t])
+    ContextFeeding      g_t = cell([e_t, look(g_{t-1})], g_{t-1})
+                        s_t = tanh(U [look(g_t), g_t])
 
 where e_t is the vector of y_{t-1}, and y_0 the start. The features s_t are what y_t is predicted
 from. The first two are those of Jurafsky and Martin (Speech and Language Processing, chapter on
-RNNs and LSTMs), the third that of Luong, Pham and Manning (2015). Where the encoder has two
-directions, h_S is the last state of the one beside that of the other.
+RNNs and LSTMs), the third that of Luong, Pham and Manning (2015); the last has the states of the
+second and the features of the third. Where the encoder has two directions, h_S is the last state of
+the one beside that of the other.
 
 Conventions:
     ids.shape = (T, B)              steps first, then sequences; after its end a sequence has any id
-    memory.states.shape = (B, S, H) states of the encoder, sequences first
+    memory.states.shape = (N, S, H) states of the encoder, sequences first; B rows of the decoder
+                                    are K of the first of N sequences, K of the second, ...
     state                           a tuple of tensors (B, D): h of each layer, from the first on,
                                     each followed by its c for an LSTM
     feed.shape = (B, F)             what the next step gets beside e_t
@@ -45,10 +49,10 @@ _CELLS: dict[str, Callable[..., nn.RNNCellBase]] = {
 class Memory(NamedTuple):
     """What the decoder knows of x."""
 
-    last: Tensor  # (B, H): the state after the whole of x
-    states: Tensor  # (B, S, H)
-    keys: Tensor | None  # (B, S, D): of the states, as scores take them
-    hidden: Tensor | None  # (B, 1, S): which of the states are padding
+    last: Tensor  # (N, H): the state after the whole of x
+    states: Tensor  # (N, S, H)
+    keys: Tensor | None  # (N, S, D): of the states, as scores take them
+    hidden: Tensor | None  # (N, 1, S): which of the states are padding
 
     def take(self, rows: Tensor) -> Memory:
         """Of those sequences."""
@@ -89,11 +93,12 @@ class Attention(nn.Module):
         """Context (B, H) and weights (B, S), which sum to one over the tokens of x."""
         if memory.keys is None:
             raise ValueError("There are no keys of the memory to compare with.")
-        scores = query[:, None] @ memory.keys.transpose(1, 2)
+        queries = query.unflatten(0, (len(memory.keys), -1))  # (N, K, D)
+        scores = queries @ memory.keys.transpose(1, 2)
         if memory.hidden is not None:
             scores = scores.masked_fill(memory.hidden, -torch.inf)
         weights = scores.softmax(2)
-        return (weights @ memory.states)[:, 0], weights[:, 0]
+        return (weights @ memory.states).flatten(0, 1), weights.flatten(0, 1)
 
 
 class Cells(nn.Module):
@@ -225,4 +230,21 @@ class InputFeeding(FixedContext):
         top = self.cells.top(state)
         context, weights = self.attention(top, memory)
         features = self.combine(torch.cat([context, top], 1)).tanh()
-        return Step(features, features, state, weights)
+        return Step(features, self.fed(features, context), state, weights)
+
+    def fed(self, features: Tensor, context: Tensor) -> Tensor:
+        """What the next step gets."""
+        return features
+
+
+class ContextFeeding(InputFeeding):
+    """The same, but that what goes into the next step is only what the state has looked at."""
+
+    def feed_size(self, memory_size: int, size: int) -> int:
+        return memory_size
+
+    def first_feed(self, state: State, memory: Memory) -> Tensor:
+        return self.attention(self.cells.top(state), memory)[0]
+
+    def fed(self, features: Tensor, context: Tensor) -> Tensor:
+        return context

@@ -2,8 +2,8 @@ r"""Encoder and decoder: p(y | x) is the product over t of p(y_t | y_<t, x).
 
 Recurrent layers of one direction or of both make states of the tokens of x, and a decoder (see
 `decoder`) goes through y, its end included, and gives each next token its chance. Its first state
-is a learned function of the encoder's last one, tanh(A h_S + a), for each layer (and each c of an
-LSTM).
+is the encoder's last one, h_S, in each layer (and zero for each c of an LSTM), as in Jurafsky and
+Martin; or a learned function of it, tanh(A h_S + a), for each layer and each c.
 
 Trained is the (weighted) mean of -log p(y_t | y_<t, x) over tokens, by teacher forcing: y_<t are
 those of the data. With scheduled sampling (Bengio et al. 2015) some of them are drawn from the
@@ -40,9 +40,12 @@ class EncoderDecoder(nn.Module):
         Of the V tokens of y and the start.
     decoder : FixedContext
         Or one of its kind.
+    bridge : bool, default=True
+        Whether the first state of the decoder is the learned function; without it, sizes of states
+        of encoder and decoder are equal.
     tied : bool, default=False
-        Whether V of the softmax is the table of ``target_embedding``, whose vectors then have the
-        size of the decoder's features.
+        Whether the matrix of the softmax is the table of ``target_embedding``, after a projection
+        where its vectors do not have the size of the decoder's features.
     dropout : float, default=0.0
         Of the states of the encoder and of what the next token is predicted from, locked.
     dropout_input : float, default=0.0
@@ -66,6 +69,7 @@ class EncoderDecoder(nn.Module):
         target_embedding: Embedding,
         decoder: FixedContext,
         *,
+        bridge: bool = True,
         tied: bool = False,
         dropout: float = 0.0,
         dropout_input: float = 0.0,
@@ -77,8 +81,11 @@ class EncoderDecoder(nn.Module):
         self.embedding, self.encoder = embedding, encoder
         self.target_embedding, self.decoder = target_embedding, decoder
         self.start, size = target_embedding.vectors.num_embeddings - 1, decoder.cells.size
-        self.bridge = nn.Linear(encoder.output_size, self._n_states * size)
+        self.bridge = nn.Linear(encoder.output_size, self._n_states * size) if bridge else None
         self.output = None if tied else nn.Linear(size, self.start, bias=False)
+        width = target_embedding.vectors.embedding_dim
+        projected = tied and width != size
+        self.projection = nn.Linear(size, width, bias=False) if projected else nn.Identity()
         self.bias = nn.Parameter(torch.zeros(self.start))
         self.dropout, self.dropout_input = dropout, dropout_input
         self.label_smoothing = label_smoothing
@@ -90,11 +97,17 @@ class EncoderDecoder(nn.Module):
         """What the decoder knows of x, and its first state."""
         outputs, _ = self.encoder(self.embedding(x.ids), lengths=x.lengths)
         last = self.encoder.last_outputs(outputs, x.lengths)
-        first = self.bridge(last).tanh().chunk(self._n_states, dim=1)
+        first = self._first_state(last)
         outputs = self._dropped(outputs, self.dropout)
         states = outputs.transpose(0, 1)
         hidden = ~x.valid().T[:, None]
         return Memory(last, states, self.decoder.keys(states), hidden), first
+
+    def _first_state(self, last: Tensor) -> State:
+        if self.bridge is not None:
+            return self.bridge(last).tanh().chunk(self._n_states, dim=1)
+        own = (last, torch.zeros_like(last))[: self.decoder.cells.n_states]
+        return own * self.decoder.cells.n_layers
 
     @property
     def _n_states(self) -> int:
@@ -112,7 +125,7 @@ class EncoderDecoder(nn.Module):
             weight = self.target_embedding.vectors.weight[: self.start]
         else:
             weight = self.output.weight
-        return functional.linear(features, weight, self.bias)
+        return functional.linear(self.projection(features), weight, self.bias)
 
     def log_chances(self, features: Tensor) -> Tensor:
         """Log p of the V tokens, (..., V), in float32 at least."""

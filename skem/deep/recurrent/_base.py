@@ -11,8 +11,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from skem._input import validate_data
 from skem._sklearn import Interval, StrOptions
+from skem._warnings import warn_user
 from skem.deep.modules.recurrent import CELLS
+from skem.deep.sequences._documents import is_table
 from skem.deep.sequences._segments import NextTokens, Segments, buckets
 from skem.deep.sequences._sequences import in_content_order, unlike_the_one_before
 from skem.deep.sequences._text import (
@@ -183,6 +186,42 @@ class SequenceEstimatorMixin(DeepEstimatorMixin):
             part = Part(documents[:n], first, segment.tokens, segment.targets, lengths, own)
             state = function(part)
             first += len(segment.tokens)
+
+
+class NumbersAsTokensMixin(SequenceEstimatorMixin):
+    """Sequences whose tokens may also be numbers that are no integers."""
+
+    def _read_documents(self, X: Any, *, reset: bool) -> Texts:
+        """Cut documents into tokens.
+
+        Numbers that are no integers are tokens too, each different one, if they were in ``fit``. A
+        list of equally long lists of integers tells how wide arrays must be later.
+        """
+        known = not reset and hasattr(self, "vocabulary_")
+        values = known and any(isinstance(t, float) for t in self.vocabulary_.tokens_)
+        if is_table(X) and (values or not known):
+            table = validate_data(self, X, reset=reset, dtype="numeric")
+            if values or (table.dtype.kind == "f" and (table != np.floor(table)).any()):
+                return self._values(table, warn=not values)
+        checked = check_tokens(self, X, reset=reset)
+        texts = read(checked, self._as_fitted("tokenizer"))
+        if reset and texts.kind == "int" and isinstance(X, (list, tuple)):
+            widths = {len(row) for row in X}
+            if len(widths) == 1:
+                self.n_features_in_ = widths.pop()
+        return texts
+
+    def _values(self, table: NDArray, warn: bool) -> Texts:
+        if warn:
+            warn_user(
+                "X has numbers that are no integers, and each different one is a token of its own, "
+                "near ones as different as others. Bin them first (KBinsDiscretizer), if they are "
+                "measured.",
+                UserWarning,
+            )
+        types, ids = np.unique(table.astype(np.float64), return_inverse=True)
+        sequences = Sequences.of_lengths(ids.ravel(), np.full(len(table), table.shape[1]))
+        return Texts("int", types.tolist(), sequences)
 
 
 def in_own_order(sequences: Sequences) -> tuple[Sequences, NDArray, NDArray]:

@@ -13,15 +13,12 @@ from sklearn.utils import gen_batches
 from sklearn.utils.class_weight import compute_class_weight
 from torch import Tensor
 
-from skem._input import validate_data
 from skem._sklearn import Interval, StrOptions
-from skem._warnings import warn_user
 from skem.deep.modules.recurrent import Recurrent
 from skem.deep.modules.sequence import Embedding
-from skem.deep.recurrent._base import GATES, RECURRENT, SequenceEstimatorMixin
-from skem.deep.sequences._documents import is_table
+from skem.deep.recurrent._base import GATES, RECURRENT, NumbersAsTokensMixin
 from skem.deep.sequences._labelled import Inputs, LabelledBatches, inference_groups
-from skem.deep.sequences._text import Documents, Sequences, Vocabulary, check_tokens, read
+from skem.deep.sequences._text import Documents, Sequences, Vocabulary
 from skem.deep.training._base import TRAINING, size_of_batches
 
 _RARE = 1e-3
@@ -46,7 +43,7 @@ CONSTRAINTS: dict[str, list] = {
 }
 
 
-class LabelledSequencesMixin(SequenceEstimatorMixin):
+class LabelledSequencesMixin(NumbersAsTokensMixin):
     """Fits of `RNNClassifier` and `RNNTagger`, which have the parameters above."""
 
     cell: str
@@ -63,42 +60,10 @@ class LabelledSequencesMixin(SequenceEstimatorMixin):
     class_weight: Any
     classes_: NDArray
 
-    _defining: tuple[str, ...] = (*SequenceEstimatorMixin._defining, "bidirectional")
+    _defining: tuple[str, ...] = (*NumbersAsTokensMixin._defining, "bidirectional")
     _of_tokens = False  # whether labels are those of tokens
 
     # ------------------------------------------------------------------ input
-    def _read_documents(self, X: Any, *, reset: bool) -> Documents:
-        """Cut documents into tokens.
-
-        Numbers that are no integers are tokens too, each different one, if they were in ``fit``. A
-        list of equally long lists of integers tells how wide arrays must be later.
-        """
-        known = not reset and hasattr(self, "vocabulary_")
-        values = known and any(isinstance(t, float) for t in self.vocabulary_.tokens_)
-        if is_table(X) and (values or not known):
-            table = validate_data(self, X, reset=reset, dtype="numeric")
-            if values or (table.dtype.kind == "f" and (table != np.floor(table)).any()):
-                return self._values(table, warn=not values)
-        checked = check_tokens(self, X, reset=reset)
-        texts = read(checked, self._as_fitted("tokenizer"))
-        if reset and texts.kind == "int" and isinstance(X, (list, tuple)):
-            widths = {len(row) for row in X}
-            if len(widths) == 1:
-                self.n_features_in_ = widths.pop()
-        return texts
-
-    def _values(self, table: NDArray, warn: bool) -> Documents:
-        if warn:
-            warn_user(
-                "X has numbers that are no integers, and each different one is a token of its own, "
-                "near ones as different as others. Bin them first (KBinsDiscretizer), if they are "
-                "measured.",
-                UserWarning,
-            )
-        types, ids = np.unique(table.astype(np.float64), return_inverse=True)
-        sequences = Sequences.of_lengths(ids.ravel(), np.full(len(table), table.shape[1]))
-        return Documents("int", types.tolist(), sequences)
-
     def _learn_vocabulary(self, texts: Documents, **special: Any) -> Vocabulary:
         return super()._learn_vocabulary(texts, start=False, end=False, unknown=True, **special)
 

@@ -15,7 +15,7 @@ from skem.deep.recurrent._labels import LabelledSequencesMixin
 from skem.deep.sequences._labelled import Inputs, Words
 from skem.deep.sequences._letters import lowered, spelled
 from skem.deep.sequences._sequences import id_type
-from skem.deep.sequences._tags import TagLists, Tags, may_be_padded, read_tags
+from skem.deep.sequences._tags import Tags, TokenLists, may_be_padded, read_tags
 from skem.deep.sequences._text import Documents, Sequences, Vocabulary
 
 _BLOCK = 1 << 12
@@ -79,7 +79,7 @@ class TaggerUseMixin(LabelledSequencesMixin):
         bounds = itertools.pairwise(sequences.offsets.tolist())
         found = [[tags[i] for i in codes[start:stop].tolist()] for start, stop in bounds]
         whole = may_be_padded(X) and (sequences.lengths == X.shape[1]).all()
-        return found if whole else TagLists(found)
+        return found if whole else TokenLists(found)
 
     def score(self, X: Any, y: Any) -> float:
         """Share of tokens whose tag is predicted correctly.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -21,8 +22,10 @@ class Pairs(Dataset):
     ----------
     source, target : Sequences
         Ids of x, at least one each, and of y, without start and end.
-    start, end : int
-        Ids of the start and the end of y.
+    start : int
+        Id of the start of y.
+    end : int or None
+        Id of the end; None if all y are of one length, so that the end says nothing.
     weight : ndarray of shape (n_sequences,), default=None
     """
 
@@ -32,12 +35,11 @@ class Pairs(Dataset):
         target: Sequences,
         *,
         start: int,
-        end: int,
+        end: int | None,
         weight: NDArray | None = None,
     ):
         self.source = Inputs(source)
-        self.inputs = Inputs(target.framed(start=start))
-        self.targets = Inputs(target.framed(end=end))
+        self.inputs, self.targets = map(Inputs, next_tokens(target, start, end))
         self.weight = None if weight is None else torch.from_numpy(weight).float()
 
     def __len__(self) -> int:
@@ -66,6 +68,18 @@ class Pairs(Dataset):
         return x, y, targets.ids, weight
 
 
+def next_tokens(y: Sequences, start: int, end: int | None) -> tuple[Sequences, Sequences]:
+    """What the decoder gets at each step, and what it is to predict there.
+
+    Without an end the last token is predicted, and nothing after it; y are then of equal length.
+    """
+    if end is not None:
+        return y.framed(start=start), y.framed(end=end)
+    n_tokens = len(y.tokens) // len(y)
+    before = y.framed(start=start).tokens.reshape(len(y), n_tokens + 1)[:, :-1]
+    return Sequences(before.ravel(), y.offsets), y
+
+
 class PairBatches(BatchesByLength):
     """The batches of `Pairs`.
 
@@ -79,3 +93,12 @@ class PairBatches(BatchesByLength):
     def __iter__(self) -> Iterator[tuple]:
         for rows in self.groups():
             yield (*self.dataset.batch(rows, self.device), self.size)
+
+
+def beside(x: Sequences, y: Sequences) -> Sequences:
+    """Each x with its y after it, as one sequence: what makes two pairs equal."""
+    tokens = np.empty(len(x.tokens) + len(y.tokens), np.promote_types(x.tokens.dtype, np.int32))
+    tokens[np.arange(len(x.tokens)) + np.repeat(y.offsets[:-1], x.lengths)] = x.tokens
+    after = np.arange(len(y.tokens)) + np.repeat(x.offsets[1:], y.lengths)
+    tokens[after] = -1 - y.tokens.astype(tokens.dtype)
+    return Sequences(tokens, x.offsets + y.offsets)

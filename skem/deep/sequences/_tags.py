@@ -15,8 +15,8 @@ from skem._input import refuse_masks
 from skem.deep.sequences._sequences import id_type
 
 
-class TagLists(list):
-    """Lists of tags, one for each document.
+class TokenLists(list):
+    """Lists of tags or tokens, one for each document.
 
     As an array of NumPy, which `cross_val_predict` puts together, it has one object for each list,
     also where all of them happen to be of the same length.

@@ -160,9 +160,9 @@ class Vocabulary:
         table = np.array([self._ids.get(token, -1) for token in documents.types], dtype=np.int64)
         absent = table < 0
         if absent.any():
-            if self.unknown is None:
+            if self.unknown is None and (absent := absent & _used(documents)).any():
                 self._refuse(documents, absent, name)
-            table[absent] = self.unknown
+            table[table < 0] = 0 if self.unknown is None else self.unknown
         return documents.sequences.mapped(table.astype(id_type(self.size)))
 
     def _refuse_ends(self, types: list, name: str) -> None:
@@ -238,6 +238,11 @@ class Vocabulary:
         return tokens
 
 
+def _used(documents: Documents) -> NDArray:
+    """Which types there are in the documents, of which some may have been taken away."""
+    return documents.sequences.counts(len(documents.types)) > 0
+
+
 def refuse_ends(types: list, ends: list, name: str) -> None:
     """Refuse documents with the tokens that stand for the start and the end of each.
 
@@ -264,6 +269,7 @@ def learn_vocabulary(
     end: bool = True,
     unknown: bool = True,
     sample_weight: NDArray | None = None,
+    name: str = "X",
 ) -> Vocabulary:
     """Learn which tokens there are.
 
@@ -279,6 +285,8 @@ def learn_vocabulary(
         Which special tokens there are.
     sample_weight : ndarray of shape (n_documents,), default=None
         Weights of documents: counts are of ``sample_weight`` copies.
+    name : str, default='X'
+        What errors call the documents.
 
     Returns
     -------
@@ -291,16 +299,18 @@ def learn_vocabulary(
     """
     tokens, counts, n_documents = _counts(documents, sample_weight)
     special = [token for token, used in ((START, start), (END, end), (UNKNOWN, unknown)) if used]
-    refuse_ends(tokens, [token for token in special if token != UNKNOWN], "X")
+    refuse_ends(tokens, [token for token in special if token != UNKNOWN], name)
     # An unknown token in the documents is no other token; nor is a negative integer.
     own = np.array([t not in special and t != NEGATIVE for t in tokens], dtype=bool)
     order = [i for i in _by_frequency(tokens, counts) if own[i]]
     often = order if min_frequency == 1 else [i for i in order if counts[i] >= min_frequency]
     kept = often[:max_vocabulary]
-    _check_left(tokens, counts, order, kept, min_frequency, max_vocabulary)
+    if len(order) < 2:
+        raise ValueError(_too_few(tokens, order, len(documents), name))
+    _check_left(counts, order, kept, min_frequency, max_vocabulary)
     dropped = order[len(kept) :] + [i for i in range(len(tokens)) if tokens[i] == NEGATIVE]
     if dropped and not unknown:
-        raise ValueError(_no_unknown([tokens[i] for i in dropped]))
+        raise ValueError(_no_unknown([tokens[i] for i in dropped], name))
     of_special = {START: 0 * n_documents, END: n_documents, UNKNOWN: counts[dropped].sum()}
     for i in np.flatnonzero(~own).tolist():
         if tokens[i] in special:
@@ -332,8 +342,17 @@ def _by_frequency(tokens: list, counts: NDArray) -> list[int]:
     return sorted(by_token, key=(-counts).tolist().__getitem__)
 
 
+def _too_few(tokens: list, order: list[int], n_documents: int, name: str) -> str:
+    if not order:
+        return f"{name} has no tokens: every document is empty. Give documents that have some."
+    samples = f"{n_documents} sample{'s' * (n_documents > 1)}"
+    return (
+        f"{name} has a vocabulary of one token, {tokens[order[0]]!r}, in {samples}, so there is "
+        "nothing to tell apart. Give documents with at least two different tokens."
+    )
+
+
 def _check_left(
-    tokens: list,
     counts: NDArray,
     order: list[int],
     kept: list[int],
@@ -341,13 +360,6 @@ def _check_left(
     max_vocabulary: int | None,
 ) -> None:
     """Refuse a vocabulary with which there is nothing to model."""
-    if not order:
-        raise ValueError("X has no tokens: every document is empty. Give documents that have some.")
-    if len(order) == 1:
-        raise ValueError(
-            f"X has a vocabulary of one token, {tokens[order[0]]!r}, so there is nothing to tell "
-            "apart. Give documents with at least two different tokens."
-        )
     if len(kept) < 2:
         raise ValueError(
             f"Of {len(order)} tokens min_frequency={min_frequency} and max_vocabulary="
@@ -357,11 +369,11 @@ def _check_left(
         )
 
 
-def _no_unknown(dropped: list) -> str:
+def _no_unknown(dropped: list, name: str) -> str:
     if dropped == [NEGATIVE]:
         return (
-            "X has negative token ids before the end of a sequence, and there is no unknown token "
-            "they could be. Give ids of 0 or more; -1 may only pad a row at its end."
+            f"{name} has negative token ids before the end of a sequence, and there is no unknown "
+            "token they could be. Give ids of 0 or more; -1 may only pad a row at its end."
         )
     return (
         f"min_frequency and max_vocabulary drop {len(dropped)} tokens, {reprlib.repr(dropped)}, "

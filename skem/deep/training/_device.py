@@ -51,7 +51,7 @@ _LARGE = 1 << 23
 
 @contextlib.contextmanager
 def threads_for(module: torch.nn.Module, n_rows: int) -> Iterator[None]:
-    """Hold torch to one thread on the CPU where layers are small.
+    """Hold torch to one thread on the CPU where layers are small, or the module starts threads.
 
     On cores that others use too, threads wait for each other at every small layer: fits were 40
     times slower than with one.
@@ -60,7 +60,7 @@ def threads_for(module: torch.nn.Module, n_rows: int) -> Iterator[None]:
     while another holds the number down brings back what there was before both.
     """
     largest = max((p.numel() for p in module.parameters() if p.ndim > 1), default=0)
-    if n_rows * largest >= _LARGE:
+    if n_rows * largest >= _LARGE and getattr(module, "n_threads", 1) == 1:
         yield
         return
     with _one_thread.lock:

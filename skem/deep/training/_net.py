@@ -7,8 +7,9 @@ rows. Nothing is read back from the device before the epoch is over.
 
 A module with a true ``foreign`` has layers that draw from torch's global generators.
 
-The module may have a tensor ``step``, which is given the number of batches so far, for schedules
-of its own (a tensor, since a compiled module is compiled anew for another number).
+The module may have ``separate``, modules inside it whose gradients are clipped apart, and a tensor
+``step``, which is given the number of batches so far, for schedules of its own (a tensor, since a
+compiled module is compiled anew for another number).
 """
 
 from __future__ import annotations
@@ -268,7 +269,8 @@ class Net(NeuralNet):
             named = list(module.named_parameters())
             self.notify("on_grad_computed", named_parameters=named, batch=batch, training=True)
         if self.clip is not None:
-            torch.nn.utils.clip_grad_norm_(module.parameters(), self.clip)
+            for part in getattr(module, "separate", [module]):
+                torch.nn.utils.clip_grad_norm_(part.parameters(), self.clip)
         self._scaler.step(optimizer)
         self._scaler.update()
         steps.done += 1
