@@ -374,13 +374,13 @@ def test_it_works_in_pipelines_and_searches():
 
 def test_the_global_state_of_torch_and_numpy_is_untouched():
     torch.manual_seed(3)
-    np.random.seed(3)
-    before = torch.get_rng_state(), np.random.get_state()[1].copy()
+    np.random.seed(3)  # noqa: NPY002
+    before = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
     model = small(n_members=2, teacher_forcing=0.5).fit(X, Y)
     model.predict(NEW)
     model.sample(NEW)
     assert torch.equal(torch.get_rng_state(), before[0])
-    np.testing.assert_array_equal(np.random.get_state()[1], before[1])
+    np.testing.assert_array_equal(np.random.get_state()[1], before[1])  # noqa: NPY002
 
 
 def test_copies_and_pickles_give_the_same(fits):
