@@ -161,6 +161,12 @@ class RNNTagger(TaggerUseMixin, BaseEstimator):
     scikit-learn has no target type for sequences of tags, so `is_classifier` is false, and searches
     do not stratify their splits. `cross_val_predict` gives an array with a list for each document.
 
+    For the same reason, scikit-learn's `check_estimator` cannot be run on a tagger as it is. Its
+    checks give one number for each row as y, while a tagger needs a tag for each token. To read
+    that number as the tag of every token would be another task, the classification of rows. The
+    tests therefore run the checks with a subclass that makes a row of tags from the number
+    (``TableTagger`` in ``tests/common/cases.py``).
+
     References
     ----------
     .. [1] Ling et al. (2015). Finding Function in Form: Compositional Character Models for Open

@@ -76,7 +76,7 @@ class Seq2SeqScoreMixin(Seq2SeqUseMixin):
         return [part.copy() for part in np.split(log_p, targets.offsets[1:-1])]
 
     def predict_next_proba(self, X: Any, y: Any) -> NDArray:
-        """Probabilities of the token that follows each beginning y of an output.
+        """Give the probabilities of the token that follows each beginning y of an output.
 
         Parameters
         ----------

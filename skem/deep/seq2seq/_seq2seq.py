@@ -335,8 +335,7 @@ class RNNSeq2Seq(Seq2SeqScoreMixin, BaseEstimator):
             Strings; lists of tokens, which are strings or integers; or integers, where rows are
             sequences: negative ones at the end of a row are padding, elsewhere unknown tokens.
             Each has at least one token.
-        y : sequence of documents, or array-like of int of shape (n_samples, n_tokens) or
-                (n_samples,)
+        y : sequence of documents, or array-like of int in one or two dimensions
             A target for each, in any of these kinds; one-dimensional numbers are sequences of one
             token. An array of numbers without padding has outputs of its number of columns.
         sample_weight : array-like of shape (n_samples,), default=None

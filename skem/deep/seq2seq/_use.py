@@ -293,9 +293,10 @@ class Seq2SeqUseMixin(NumbersAsTokensMixin, ClassNamePrefixFeaturesOutMixin, Tra
 
         Returns
         -------
-        context : ndarray of shape (n_samples, n_members * hidden_size), float32
+        context : ndarray of shape (n_samples, n_features_out), float32
             The last state of the encoder: after the last token forwards, beside that after the
-            first token backwards.
+            first token backwards. It has ``hidden_size`` numbers, or twice as many with two
+            directions of ``hidden_size`` units each; those of the members follow each other.
         """
         sequences, first, back = in_own_order(self._read_sources(X))
         found = np.empty((len(back), self._n_features_out), dtype=np.float32)
