@@ -285,6 +285,8 @@ def test_an_error_rate_of_nothing_is_refused():
         token_error_rate([[], []], [[1], []])
     with pytest.raises(ValueError, match="y_true has 1 sequences, and y_pred has 2"):
         token_error_rate([[1]], [[1], []])
+    with pytest.raises(TypeError, match="of one kind"):
+        token_error_rate(["ab"], [["a", "b"]])
 
 
 # ---------------------------------------------------------------------- attention and states

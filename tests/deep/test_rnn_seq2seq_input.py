@@ -50,6 +50,11 @@ def test_an_array_of_targets_has_outputs_of_its_shape_whose_probabilities_sum_to
     assert two.attention_weights(TABLE[:1])[0].shape == (2, 5)
     with pytest.raises(ValueError, match="y must have 2 tokens in each row"):
         two.score_samples(TABLE, TABLE[:, :3])
+    for method in (two.score, two.error_rate):
+        with pytest.raises(ValueError, match="y must have 2 tokens in each row"):
+            method(TABLE, TABLE[:, :3])
+    with pytest.raises(ValueError, match="fewer tokens than the 2 of a whole output"):
+        two.predict_next_proba(TABLE, TABLE[:, :2])
     with pytest.raises(ValueError, match="n=17 is more than the 16 outputs"):
         two.predict_n_best(TABLE, 17)
     column = small().fit(TABLE, TABLE[:, :1])

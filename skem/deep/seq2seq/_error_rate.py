@@ -95,6 +95,8 @@ def token_error_rate(
     ------
     ValueError
         If there are not as many of one as of the other, or all true sequences are empty.
+    TypeError
+        If they are of different kinds.
 
     Examples
     --------
@@ -104,8 +106,16 @@ def token_error_rate(
     """
     wanted, _ = read_targets(y_true, tokenizer, name="y_true")
     found, _ = read_targets(y_pred, tokenizer, len(wanted), name="y_pred", of="y_true")
+    if found.types and wanted.types and found.kind != wanted.kind:
+        raise TypeError(
+            "y_true and y_pred must be of one kind: strings, lists of strings, or integers; got "
+            f"{wanted.kind!r} and {found.kind!r} tokens."
+        )
     return rate_of(edit_distances(found, wanted), wanted.sequences.lengths, sample_weight)
 
 
 token_error_rate_scorer = make_scorer(token_error_rate, greater_is_better=False)
-"""Minus the error rate, for searches; strings are cut into characters."""
+"""Minus the error rate, for searches; strings are cut into characters.
+
+For words ``make_scorer(token_error_rate, greater_is_better=False, tokenizer="word")``.
+"""

@@ -92,6 +92,11 @@ class Seq2SeqScoreMixin(Seq2SeqUseMixin):
             Columns are those of ``target_vocabulary_.tokens_``.
         """
         source, target = self._pairs(X, y, whole=False)
+        wanted = self._form.n_tokens
+        if wanted is not None and (target.lengths >= wanted).any():
+            raise ValueError(
+                f"y must have fewer tokens than the {wanted} of a whole output: nothing follows."
+            )
         found = np.empty((len(source), self.target_vocabulary_.size))
         inputs, at = Inputs(target.framed(start=self.target_vocabulary_.size)), target.lengths
 
@@ -137,12 +142,16 @@ class Seq2SeqScoreMixin(Seq2SeqUseMixin):
             outputs = self._search(source, self._beam_width(), 1)
             return source, Sequences.from_list([ids for ((ids, _),) in outputs])
         target = self.target_vocabulary_.compact(self._read_outputs(y, len(source)), name="y")
+        if whole:
+            self._check_width(target)
+        return source, target
+
+    def _check_width(self, targets: Sequences) -> None:
         wanted = self._form.n_tokens
-        if whole and wanted is not None and (target.lengths != wanted).any():
+        if wanted is not None and (targets.lengths != wanted).any():
             raise ValueError(
                 f"y must have {wanted} token{'s' * (wanted > 1)} in each row, as in fit."
             )
-        return source, target
 
     def _read_outputs(self, y: Any, n: int) -> Documents:
         return read_targets(y, self._as_fitted("target_tokenizer"), n)[0]
@@ -207,6 +216,7 @@ class Seq2SeqScoreMixin(Seq2SeqUseMixin):
         """Edit distances, and tokens of y, (n_samples,)."""
         sequences = self._read_sources(X)
         wanted = self._read_outputs(y, len(sequences))
+        self._check_width(wanted.sequences)
         outputs = self._search(sequences, self._beam_width(), 1)
         found = Sequences.from_list([ids for ((ids, _),) in outputs])
         vocabulary = self.target_vocabulary_

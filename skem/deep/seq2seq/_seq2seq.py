@@ -102,7 +102,8 @@ class RNNSeq2Seq(Seq2SeqScoreMixin, BaseEstimator):
     dropout_weights : float, default=0.0
         Of the recurrent weights of the encoder (DropConnect).
     label_smoothing : float, default=0.1
-        Share of each target that is spread over all tokens in training [5]_.
+        Share of each target that is spread over all tokens in training [5]_. Outputs are better for
+        it, and their probabilities flatter; set it to 0 where these are wanted themselves.
     teacher_forcing : float, default=1.0
         Probability that an input of the decoder is the token of the data; otherwise it is drawn
         from the model [4]_.
@@ -115,8 +116,8 @@ class RNNSeq2Seq(Seq2SeqScoreMixin, BaseEstimator):
         Outputs are compared by log p / length ** length_penalty: above 0, longer ones win more
         often.
     max_length : int or 'auto', default='auto'
-        Tokens of an output, at most. 'auto': twice as many as the longest target has, and for an x
-        longer than those of the fit more in proportion.
+        Tokens of an output, at most, its end not counted. 'auto': twice as many as the longest
+        target has, and for an x longer than those of the fit more in proportion.
     n_members : int, default=1
         Models of different first weights, whose probabilities of each token are averaged. They are
         trained beside each other, on as many threads as torch may use.
@@ -350,9 +351,9 @@ class RNNSeq2Seq(Seq2SeqScoreMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If sequences are empty, not as many in X as in y, or longer than ``max_length``; if y
-            has one token only; if parameters do not fit each other or the data. The estimator is
-            left unchanged.
+            If sequences of X or y are empty, not as many in one as in the other, or longer than
+            ``max_length``; if y has one token only; if parameters do not fit each other or the
+            data. The estimator is left unchanged.
         FloatingPointError
             If the loss is not finite in the first epoch.
 
