@@ -156,13 +156,12 @@ class AttentionDisplay:
         if isinstance(y, Number):  # a sequence of one token
             y = [y]
         weights, x_tokens, y_tokens = _weights_and_tokens(model, rows, y)
-        n_ends = len(weights) - len(y_tokens)
         if x_names is not None:
             x_tokens = _one_for_each(x_names, len(x_tokens), "x_names", "tokens of x")
         if y_names is not None:
             y_tokens = _one_for_each(y_names, len(y_tokens), "y_names", "tokens of y")
         vocabulary = model.target_vocabulary_
-        ends = [vocabulary.tokens_[vocabulary.end]] * n_ends
+        ends = [] if vocabulary.end is None else [vocabulary.tokens_[vocabulary.end]]
         display = cls(weights=weights, x_tokens=x_tokens, y_tokens=[*y_tokens, *ends])
         return display.plot(ax, **kwargs)
 
