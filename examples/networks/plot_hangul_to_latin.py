@@ -27,7 +27,7 @@ from skem import RNNSeq2Seq
 from skem.inspection import AttentionDisplay
 
 rng = np.random.default_rng(0)
-syllables = [chr(code) for code in rng.permutation(np.arange(0xAC00, 0xD7A4))]
+syllables = np.array([chr(code) for code in rng.permutation(np.arange(0xAC00, 0xD7A4))])
 latin = {syllable: unicodedata.name(syllable).split()[-1].lower() for syllable in syllables}
 
 
@@ -79,13 +79,12 @@ for name, model in models.items():
     print(f"{name}: {100 * right:.0f} % of words right, {100 * rate:.1f} % errors per letter")
 
 # %%
-# Without attention, the model succeeds with single syllables only: two or three do not fit in its
-# vector after so little training. With attention, it transcribes almost all words with up to three
-# syllables, although it has never seen these syllables, but both fail with words that are longer
-# than those of training.
+# After this short training, the model without attention transcribes single syllables only. With
+# attention, almost all words with up to three syllables are right, although none of their syllables
+# occurred in training. Both models fail with words that are longer than those of training.
 
 lengths = np.arange(1, 6)
-tests = [words(syllables[2000:], 200, (length,)) for length in lengths]
+tests = [words(syllables[2000:], 100, (length,)) for length in lengths]
 figure, ax = plt.subplots(figsize=(7.2, 3.6), layout="constrained")
 for shift, color, (name, model) in zip((-0.2, 0.2), ("C0", "0.6"), models.items(), strict=True):
     right = [100 * model.score(*test) for test in tests]
@@ -101,27 +100,25 @@ plt.show()
 # %%
 # Which letter is transcribed?
 # ----------------------------
-# The figure shows a word of the test. Each row is a step of the decoder, and shows the weights by
-# which it averages the states of the encoder. (``x_names`` gives the names of the letters, because
-# not every computer has a font with the letters themselves.) A letter of the transcription looks at
-# the letter that it stands for, and two at the same one where this has two Latin letters. Nobody
-# has told the model which letters correspond.
+# The figure shows a word of the test. Each row is a step of the decoder, with the weights by which
+# it averages the states of the encoder. Each Latin letter looks at the letter that it belongs to,
+# and where this has several Latin letters, all of them look at it. The training words do not say
+# which letters correspond. (``x_names`` provides the names of the letters because not every
+# computer has a font for the letters themselves.)
 
-longest = max(range(len(X_test)), key=lambda i: len(y_test[i]) * (len(X_test[i]) == 9))
-AttentionDisplay.from_estimator(
-    models["with attention"], X_test[longest], x_names=list(names(X_test[longest]))
-)
+word = max(X_test, key=len)
+AttentionDisplay.from_estimator(models["with attention"], word, x_names=list(names(word)))
 plt.title("Attention of each letter of the transcription")
 plt.show()
 
 # %%
 # Several readings
 # ----------------
-# In the other direction there may be more than one solution: in *hangug*, *ng* is a final consonant
-# (항욱, *hang-ug*), or *n* is the final consonant of the first syllable and *g* the initial of the
-# second (한국, *han-gug*, which is the name of Korea). ``predict_n_best`` gives the outputs that are
-# most probable, and their log p in nats. Probabilities are those of the model only without label
-# smoothing, which is therefore 0 in this example.
+# In the other direction, there may be more than one solution. In *hangug*, *ng* may be the final
+# consonant of the first syllable (항욱, *hang-ug*), or *n* its final consonant and *g* the initial
+# of the second syllable (한국, *han-gug*, Korea). ``predict_n_best`` returns the most probable
+# outputs with their log p in nats. With label smoothing, probabilities would be too uniform; here
+# it is 0. Outputs that are readings of the word have most of the probability.
 
 back = RNNSeq2Seq(**common).fit(y, X)
 print(f"{100 * back.score(y_test, X_test):.0f} % of words right")
@@ -130,14 +127,15 @@ for transcription in ("hangug", "gangib", "gaggag"):
     for letters, log_p in outputs:
         word = unicodedata.normalize("NFC", letters)
         cut = "-".join(latin.get(syllable, "?") for syllable in word)
-        right = "right" if cut.replace("-", "") == transcription else "wrong"
+        mark = "" if cut.replace("-", "") == transcription else " (wrong)"
         print(
-            f"{transcription}: {word}  {cut:12} log p = {log_p:5.2f}, p = {np.exp(log_p):.2f}  {right}"
+            f"{transcription}: {word} {cut:9} log p = {log_p:5.2f}, p = {np.exp(log_p):.2f}{mark}"
         )
 
 # %%
-# If y is given, the display shows the attention for this output. The same letters of *hangug* are
-# read in two ways.
+# If y is given, the display shows the attention for this output. In both readings of *hangug* the
+# third letter looks at *n*, and the fourth at *g*. In the second reading they are the final *ng*,
+# whose Korean name is *ieung*, and the same letter as an initial, where it is silent.
 
 figure, axes = plt.subplots(1, 2, figsize=(9, 4.4), layout="constrained")
 for ax, word in zip(axes, ("한국", "항욱"), strict=True):
@@ -151,6 +149,6 @@ figure.suptitle("Two readings of “hangug”")
 plt.show()
 
 # %%
-# In summary, an encoder–decoder with attention learns which parts of two sequences correspond from
-# pairs alone, and needs less training than without. ``predict_n_best`` and ``score_samples`` compare
-# several solutions by their probabilities.
+# In summary, an encoder–decoder learns from pairs of sequences alone which of their parts
+# correspond. Attention makes this visible, and needs less training than one vector for the whole
+# input. ``predict_n_best`` and ``score_samples`` give the probabilities of several solutions.
