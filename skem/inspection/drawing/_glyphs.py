@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import unicodedata
 from collections.abc import Iterable
 from functools import cache, lru_cache
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from skem.inspection.drawing._axes import verbatim
 
 if TYPE_CHECKING:
+    from matplotlib.font_manager import FontProperties
     from matplotlib.text import Text
 
 BLANK, CIRCLE = "␣", "◌"
@@ -74,9 +76,21 @@ def write(texts: Iterable[Text], files: Iterable[str | None], **style: Any) -> N
         text.update(style)
         verbatim(text)
         if file is not None:
-            font = text.get_fontproperties().copy()
-            font.set_file(file)
-            text.set_fontproperties(font)
+            text.set_fontproperties(_with_font(text.get_fontproperties(), file))
+
+
+def _with_font(properties: FontProperties, file: str) -> FontProperties:
+    """Properties with a font before those that they have.
+
+    These stay, for matplotlib before 3.11 measures lines by Latin letters, which the font may lack.
+    """
+    from matplotlib import font_manager
+
+    found = properties.copy()
+    found.set_family([font_manager.get_font(file).family_name, *properties.get_family()])
+    if os.path.realpath(font_manager.findfont(found)) != os.path.realpath(file):
+        found.set_file(file)  # its family has another font of this style
+    return found
 
 
 def _pieces(token: str) -> list[Piece]:
