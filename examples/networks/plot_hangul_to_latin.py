@@ -107,8 +107,9 @@ plt.show()
 # computer has a font for the letters themselves.)
 
 word = max(X_test, key=len)
-AttentionDisplay.from_estimator(models["with attention"], word, x_names=list(names(word)))
-plt.title("Attention of each letter of the transcription")
+attentive = models["with attention"]
+display = AttentionDisplay.from_estimator(attentive, word, x_names=list(names(word)))
+display.ax_.set_title("Attention of each letter of the transcription")
 plt.show()
 
 # %%
@@ -150,5 +151,5 @@ plt.show()
 
 # %%
 # In summary, an encoder–decoder learns from pairs of sequences alone which of their parts
-# correspond. Attention makes this visible, and needs less training than one vector for the whole
-# input. ``predict_n_best`` and ``score_samples`` give the probabilities of several solutions.
+# correspond. Attention makes this visible, and here it needs less training than one vector for the
+# whole input. ``predict_n_best`` and ``score_samples`` give the probabilities of several solutions.
