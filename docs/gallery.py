@@ -29,6 +29,7 @@ ORDER = {
         "vae_and_pca",
         "language_model_writes",
         "tagger",
+        "hangul_to_latin",
     ),
     "pipelines": ("grid_search", "language_model_features"),
 }

@@ -1,5 +1,6 @@
 """Displays: pictures of fitted models, in the manner of scikit-learn's Display classes."""
 
+from skem.inspection._attention import AttentionDisplay
 from skem.inspection._bound import BoundDisplay
 from skem.inspection._document_topics import DocumentTopicsDisplay
 from skem.inspection._expectations import ExpectationsDisplay
@@ -12,6 +13,7 @@ from skem.inspection._topics import TopicsDisplay
 from skem.inspection._weights import WeightsDisplay
 
 __all__ = [
+    "AttentionDisplay",
     "BoundDisplay",
     "DocumentTopicsDisplay",
     "ExpectationsDisplay",

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from skem.inspection import (
+    AttentionDisplay,
     BoundDisplay,
     DocumentTopicsDisplay,
     ExpectationsDisplay,
@@ -27,6 +28,7 @@ def test_importing_the_displays_imports_no_matplotlib():
 @pytest.mark.parametrize(
     "display",
     [
+        AttentionDisplay(weights=[[0.4, 0.6]], x_tokens="ab", y_tokens="a"),
         BoundDisplay(bounds={"a": [-3.0, -2.0]}),
         ExpectationsDisplay(empirical=[1.0, 2.0], model=[1.0, 2.0]),
         MixtureDisplay(weights=[1.0], means=[[0.0, 0.0]], covariances=[[[1.0, 0.0], [0.0, 1.0]]]),

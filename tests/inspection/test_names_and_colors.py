@@ -12,6 +12,7 @@ from sklearn.preprocessing import StandardScaler
 
 from skem import PLSA, GaussianMixtureEM, MaxEntClassifier
 from skem.inspection import (
+    AttentionDisplay,
     BoundDisplay,
     DocumentTopicsDisplay,
     ExpectationsDisplay,
@@ -39,6 +40,8 @@ def texts_of(figure):
 def display_of(kind, names):
     n = len(names)
     weights, shares = np.arange(1.0, n * n + 1).reshape(n, n), np.eye(n) + 0.1
+    if kind == "attention":
+        return AttentionDisplay(weights=shares, x_tokens=names, y_tokens=names).plot()
     if kind == "weights":
         return WeightsDisplay(
             weights=weights, titles=names, labels=names, feature_names=names
@@ -73,6 +76,7 @@ def display_of(kind, names):
 
 
 KINDS = {
+    "attention": 5,
     "weights": 5,
     "expectations": 5,
     "topics": 5,

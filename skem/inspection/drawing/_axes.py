@@ -23,10 +23,10 @@ GOLDEN = (5**0.5 - 1) / 2
 """Distance of successive hues of many components, as a share of the circle: the golden section."""
 
 
-def axes_for(display: Any, ax: Any, height: float | None = None) -> Axes:
+def axes_for(display: Any, ax: Any, height: float | None = None, width: float = 7.2) -> Axes:
     """The axes to draw on, new ones if None; sets ``display.ax_`` and ``display.figure_``.
 
-    With a height in inches, a new figure makes room for what is outside the axes.
+    With a height in inches (and a width), a new figure makes room for what is outside the axes.
 
     Raises
     ------
@@ -35,7 +35,7 @@ def axes_for(display: Any, ax: Any, height: float | None = None) -> Axes:
     """
     plt = _pyplot(display)
     if ax is None:
-        own = {} if height is None else {"figsize": (7.2, height), "layout": "constrained"}
+        own = {} if height is None else {"figsize": (width, height), "layout": "constrained"}
         _, ax = plt.subplots(**own)
     display.ax_, display.figure_ = ax, ax.figure
     return ax
