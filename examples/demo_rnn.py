@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 from functools import cache
@@ -14,7 +15,7 @@ from demo_table import Row, timed
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.pipeline import make_pipeline
 
-from skem import MaxEntClassifier, RNNClassifier, RNNLanguageModel, RNNTagger
+from skem import MaxEntClassifier, RNNClassifier, RNNLanguageModel, RNNSeq2Seq, RNNTagger
 from skem.datasets import load_python_reference
 
 
@@ -118,4 +119,22 @@ def capitals() -> Iterator[Row]:
     yield Row("RNNTagger", f"{sum(map(len, X))} words", result, reference, seconds)
 
 
-SECTIONS = (language_model, names, capitals)
+def romanised() -> Iterator[Row]:
+    """Latin letters of Korean words? Share that are right, of syllables that are new"""
+    rng = np.random.default_rng(0)
+    syllables = rng.permutation([chr(i) for i in range(0xAC00, 0xD7A4)])
+    words = rng.choice(syllables[:3000], (1500, 2)).tolist()
+    new = rng.choice(syllables[3000:], (300, 2)).tolist()
+    X, X_new = ([unicodedata.normalize("NFD", "".join(w)) for w in some] for some in (words, new))
+    y, y_new = (
+        ["".join(unicodedata.name(s).split()[-1].lower() for s in w) for w in some]
+        for some in (words, new)
+    )
+    sizes = {"hidden_size": 64, "embedding_dim": 32, "learning_rate": 0.01, "max_epochs": 12}
+    model, seconds = timed(RNNSeq2Seq(**sizes, random_state=0).fit, X, y)
+    none = RNNSeq2Seq(attention=None, **sizes, random_state=0).fit(X, y)
+    result, reference = (f"{one.score(X_new, y_new):.3f}" for one in (model, none))
+    yield Row("RNNSeq2Seq", f"{len(X)} words", result, f"{reference} (no attention)", seconds)
+
+
+SECTIONS = (language_model, names, capitals, romanised)

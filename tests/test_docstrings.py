@@ -12,6 +12,7 @@ from numpydoc.validate import validate
 PUBLIC_MODULES = (
     "skem",
     "skem.datasets",
+    "skem.deep",
     "skem.em",
     "skem.inspection",
     "skem.maxent",

@@ -11,8 +11,8 @@ from pathlib import Path
 
 LIST = Path(__file__).with_name("public_api.txt")
 
-MODULES = ("skem", "skem.datasets", "skem.em", "skem.inspection", "skem.maxent", "skem.mixture",
-           "skem.topics")  # fmt: skip
+MODULES = ("skem", "skem.datasets", "skem.deep", "skem.em", "skem.inspection", "skem.maxent",
+           "skem.mixture", "skem.topics")  # fmt: skip
 
 # Methods that scikit-learn makes.
 GENERATED = re.compile(r"set_\w+_request")

@@ -376,7 +376,7 @@ CASES += [
         weights=True,
         seeded=True,
         rounding=0.0,
-        n_out={"encoder-decoder, two members": 32}.get(name, 8 if "attention" in options else 16),
+        n_out=8 * options.get("n_members", 1),
         first_step=FunctionTransformer(same),
         grid={"hidden_size": [2, 4]} if kind in ("texts", "words") else None,
         checked=RNNSeq2Seq(hidden_size=6, embedding_dim=4, max_epochs=2, **options)

@@ -316,9 +316,9 @@ def test_states_feed_a_classifier():
     model = small(max_epochs=20)
     kind = np.array(["b" in x for x in X])
     states = model.fit(X, Y).transform(X)
-    assert states.shape == (len(X), 2 * 12)
+    assert states.shape == (len(X), 12)
     assert LogisticRegression(C=100).fit(states, kind).score(states, kind) > 0.9
-    assert model.get_feature_names_out().tolist() == [f"rnnseq2seq{i}" for i in range(24)]
+    assert model.get_feature_names_out().tolist() == [f"rnnseq2seq{i}" for i in range(12)]
 
 
 # ---------------------------------------------------------------------- training

@@ -90,6 +90,7 @@ def token_error_rate(
     Returns
     -------
     rate : float
+        0 where all are right; more than 1 where outputs are far too long.
 
     Raises
     ------

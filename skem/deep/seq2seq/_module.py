@@ -28,19 +28,13 @@ FEEDING: dict[str | None, type[FixedContext]] = {
 }
 
 
-def of_one_size(model: Any) -> bool:
-    """Whether states of encoder and decoder are: they are multiplied, or the last is the first."""
-    return model.attention in ("dot", None) or model.input_feeding is None
-
-
 def make_member(model: Any, source: Vocabulary, target: Vocabulary) -> EncoderDecoder:
     """One encoder–decoder by the parameters of an `RNNSeq2Seq`, with new weights."""
     size, width = model.hidden_size, model.embedding_dim
-    halved = model.bidirectional and of_one_size(model)
     tables = _tables(model, source, target)
     encoder = Recurrent(
         width,
-        [size // (1 + halved)] * model.n_layers,
+        [size // (1 + model.bidirectional)] * model.n_layers,
         cell=model.cell,
         bidirectional=model.bidirectional,
         dropout_input=model.dropout_input,

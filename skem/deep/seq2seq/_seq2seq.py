@@ -24,7 +24,7 @@ from skem.deep.seq2seq._data import (
     known_pairs,
     range_of,
 )
-from skem.deep.seq2seq._module import ATTENTIONS, FEEDING, make_member, of_one_size
+from skem.deep.seq2seq._module import ATTENTIONS, FEEDING, make_member
 from skem.deep.seq2seq._score import Seq2SeqScoreMixin
 from skem.deep.seq2seq._use import Lengths
 from skem.deep.sequences._documents import Documents
@@ -56,9 +56,8 @@ class RNNSeq2Seq(Seq2SeqScoreMixin, BaseEstimator):
     cell : {'lstm', 'gru', 'rnn_tanh', 'rnn_relu'}, default='lstm'
         Recurrent layers of encoder and decoder.
     hidden_size : int, default=256
-        Units of each layer, a direction. Where states of encoder and decoder are of one size, for
-        attention='dot' or None and for input_feeding=None, each of the two directions of the
-        encoder has half of them.
+        Units of each layer, of the decoder and of the encoder, whose two directions have half of
+        them each: states that are compared are of one size.
     n_layers : int, default=1
         How many layers encoder and decoder have.
     embedding_dim : int, default=128
@@ -178,6 +177,7 @@ class RNNSeq2Seq(Seq2SeqScoreMixin, BaseEstimator):
     See Also
     --------
     RNNTagger : One tag for each token.
+    skem.inspection.AttentionDisplay : The alignment of x and y as a picture.
     RNNClassifier : One class for each sequence.
 
     References
@@ -323,8 +323,8 @@ class RNNSeq2Seq(Seq2SeqScoreMixin, BaseEstimator):
         self,
         X: Any,
         y: Any,
-        *,
         sample_weight: ArrayLike | None = None,
+        *,
         X_val: Any = None,
         y_val: Any = None,
     ) -> RNNSeq2Seq:
@@ -405,7 +405,7 @@ class RNNSeq2Seq(Seq2SeqScoreMixin, BaseEstimator):
 
     def _check_parameters(self) -> None:
         """Refuse parameters that do not fit each other."""
-        if self.bidirectional and self.hidden_size % 2 and of_one_size(self):
+        if self.bidirectional and self.hidden_size % 2:
             raise ValueError(
                 f"hidden_size={self.hidden_size} is odd, and half of the units read x forwards, "
                 "the other half backwards. Make it even, or set bidirectional=False."

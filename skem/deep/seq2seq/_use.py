@@ -293,10 +293,9 @@ class Seq2SeqUseMixin(NumbersAsTokensMixin, ClassNamePrefixFeaturesOutMixin, Tra
 
         Returns
         -------
-        context : ndarray of shape (n_samples, n_features_out), float32
+        context : ndarray of shape (n_samples, n_members * hidden_size), float32
             The last state of the encoder: after the last token forwards, beside that after the
-            first token backwards. It has ``hidden_size`` numbers, or twice as many with two
-            directions of ``hidden_size`` units each; those of the members follow each other.
+            first token backwards. Those of the members are beside each other.
         """
         sequences, first, back = in_own_order(self._read_sources(X))
         found = np.empty((len(back), self._n_features_out), dtype=np.float32)
