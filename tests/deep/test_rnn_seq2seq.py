@@ -257,6 +257,11 @@ def test_it_learns_to_reverse_and_scores_say_how_well():
     assert model.score(["cab", "bab", "abc"], ["BAX", "B", "CBA"], weight) == pytest.approx(1 / 3)
     scorer = token_error_rate_scorer(model, ["cab", "bab", "abc"], ["BAX", "B", "CBA"])
     assert scorer == pytest.approx(-3 / 7)
+    words = make_pipeline(small(target_tokenizer="word", max_epochs=1)).fit(
+        X, [" ".join(y) for y in Y]
+    )
+    wanted = -words[-1].error_rate(["cab"], ["A B"])  # of words, as the model has them
+    assert token_error_rate_scorer(words, ["cab"], ["A B"]) == wanted
 
 
 @pytest.mark.parametrize("seed", range(3))

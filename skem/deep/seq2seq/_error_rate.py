@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.metrics import make_scorer
 
 from skem._kernel_cache import njit
 from skem._validation import check_weights
@@ -115,8 +114,29 @@ def token_error_rate(
     return rate_of(edit_distances(found, wanted), wanted.sequences.lengths, sample_weight)
 
 
-token_error_rate_scorer = make_scorer(token_error_rate, greater_is_better=False)
-"""Minus the error rate, for searches; strings are cut into characters.
+def token_error_rate_scorer(
+    estimator: Any, X: Any, y: Any, sample_weight: ArrayLike | None = None
+) -> float:
+    """Minus the error rate of what an estimator predicts: a ``scoring`` for searches.
 
-For words ``make_scorer(token_error_rate, greater_is_better=False, tokenizer="word")``.
-"""
+    Parameters
+    ----------
+    estimator : estimator
+        With ``predict``; an `RNNSeq2Seq`, a pipeline that ends with one, or another one. Strings
+        are cut by its ``target_tokenizer``, and into characters if it has none.
+    X : array-like
+        What it predicts from.
+    y : sequence of str, sequence of sequences, or array-like of int
+        The true sequences.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weights of the sequences.
+
+    Returns
+    -------
+    score : float
+        `token_error_rate` times -1: larger is better.
+    """
+    last = estimator[-1] if hasattr(estimator, "steps") else estimator
+    tokenizer = getattr(last, "target_tokenizer", "char")
+    found = estimator.predict(X)
+    return -token_error_rate(y, found, tokenizer=tokenizer, sample_weight=sample_weight)
