@@ -117,7 +117,7 @@ def token_error_rate(
 def token_error_rate_scorer(
     estimator: Any, X: Any, y: Any, sample_weight: ArrayLike | None = None
 ) -> float:
-    """Minus the error rate of what an estimator predicts: a ``scoring`` for searches.
+    """Score what an estimator predicts by minus its error rate, as a ``scoring`` for searches.
 
     Parameters
     ----------
@@ -135,6 +135,14 @@ def token_error_rate_scorer(
     -------
     score : float
         `token_error_rate` times -1: larger is better.
+
+    Examples
+    --------
+    >>> from sklearn.model_selection import GridSearchCV
+    >>> from skem import RNNSeq2Seq
+    >>> from skem.deep import token_error_rate_scorer
+    >>> grid = {"hidden_size": [64, 128]}
+    >>> search = GridSearchCV(RNNSeq2Seq(), grid, scoring=token_error_rate_scorer)
     """
     last = estimator[-1] if hasattr(estimator, "steps") else estimator
     tokenizer = getattr(last, "target_tokenizer", "char")
