@@ -8,7 +8,7 @@ import pytest
 import torch
 from sklearn.base import clone
 
-from skem import RNNClassifier, RNNLanguageModel, RNNTagger, VAETransformer
+from skem import RNNClassifier, RNNLanguageModel, RNNSeq2Seq, RNNTagger, VAETransformer
 from skem.deep.training._device import same_device
 
 DEVICE = os.environ.get("SKEM_TEST_DEVICE", "cuda")
@@ -37,6 +37,9 @@ FITS = {
     ).fit(TEXTS),
     "classifier": lambda **o: RNNClassifier(max_epochs=2, **SMALL | o).fit(TEXTS, CLASSES),
     "tagger": lambda **o: RNNTagger(max_epochs=2, **SMALL | o).fit(WORDS, TAGS),
+    "encoder-decoder": lambda **o: RNNSeq2Seq(
+        max_epochs=2, n_members=2, teacher_forcing=0.5, **SMALL | o
+    ).fit(TEXTS, TEXTS),
 }
 
 
@@ -44,6 +47,9 @@ def used(model):
     """What a fitted model says of its data."""
     if isinstance(model, RNNClassifier):
         return model.predict_log_proba(TEXTS)
+    if isinstance(model, RNNSeq2Seq):
+        found = [model.score_samples(TEXTS, TEXTS), model.transform(TEXTS).ravel()]
+        return np.concatenate([*found, *map(np.ravel, model.attention_weights(TEXTS, TEXTS))])
     if isinstance(model, RNNTagger):
         return np.concatenate(model.predict_log_proba(WORDS))
     if isinstance(model, VAETransformer):

@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pytest
 
-from skem import RNNClassifier, RNNLanguageModel, RNNTagger, VAETransformer
+from skem import RNNClassifier, RNNLanguageModel, RNNSeq2Seq, RNNTagger, VAETransformer
 
 ROWS = np.random.default_rng(0).normal(size=(60, 30))
 NUMBERS = np.random.default_rng(0).integers(0, 50, (40, 6))
@@ -19,6 +19,9 @@ FITS = {
     ),
     "classifier": lambda: RNNClassifier(hidden_size=100, max_epochs=2).fit(
         NUMBERS, NUMBERS[:, 0] > 20
+    ),
+    "encoder-decoder": lambda: RNNSeq2Seq(hidden_size=100, max_epochs=2, n_members=2).fit(
+        NUMBERS, NUMBERS
     ),
     "tagger": lambda: RNNTagger(hidden_size=100, max_epochs=2).fit(
         TEXTS, [["ab"[len(w) % 2] for w in row] for row in TEXTS]

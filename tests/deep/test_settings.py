@@ -11,7 +11,7 @@ from sklearn.frozen import FrozenEstimator
 from skorch.callbacks import EpochTimer
 from torch import nn
 
-from skem import RNNClassifier, RNNLanguageModel, RNNTagger, VAETransformer
+from skem import RNNClassifier, RNNLanguageModel, RNNSeq2Seq, RNNTagger, VAETransformer
 from skem.deep.training._settings import same_setting
 
 TEXTS = ["the cat sat", "a dog ran off", "the dog sat down", "cats and dogs ran"] * 4
@@ -84,6 +84,29 @@ PARAMETERS = {
         },
         TRAINING | DROPOUT | {"word_dropout": 0.1, "class_weight": "balanced"},
     ),
+    RNNSeq2Seq: (
+        RECURRENT
+        | LABELLED
+        | {
+            "attention": "dot",
+            "input_feeding": "state",
+            "tie_weights": True,
+            "share_vocabulary": True,
+            "target_tokenizer": "char",
+            "n_members": 2,
+        },
+        TRAINING
+        | DROPOUT
+        | {
+            "word_dropout": 0.1,
+            "label_smoothing": 0.2,
+            "teacher_forcing": 0.9,
+            "teacher_forcing_steps": 0,
+            "beam_size": 2,
+            "length_penalty": 0.5,
+            "max_length": 30,
+        },
+    ),
     VAETransformer: (
         {
             "n_components": 3,
@@ -121,12 +144,20 @@ OPTIONS = {
         "character_features": 4,
         "tokenizer": "word",
     },
+    RNNSeq2Seq: {
+        "cell": "rnn_tanh",
+        "hidden_size": 4,
+        "embedding_dim": 4,
+        "tokenizer": "word",
+        "target_tokenizer": "word",
+    },
     VAETransformer: {"hidden_layer_sizes": (4,)},
 }
 DATA = {
     RNNLanguageModel: (TEXTS,),
     RNNClassifier: (TEXTS, CLASSES),
     RNNTagger: (TEXTS, TAGS),
+    RNNSeq2Seq: (TEXTS, TEXTS),
     VAETransformer: (ROWS,),
 }
 OF_MODEL = [(kind, name) for kind, (model, _) in PARAMETERS.items() for name in model]
@@ -155,6 +186,9 @@ def outputs(model):
         X = ROWS - 1  # outside of the range of other likelihoods
         Z = model.transform(X)
         return [Z, model.inverse_transform(Z), model.score_samples(X), model.sample(5)]
+    if isinstance(model, RNNSeq2Seq):
+        scores = model.score_samples(TEXTS, TEXTS)  # without a beam
+        return [scores, model.transform(TEXTS), model.predict_next_proba(TEXTS, TEXTS)]
     if isinstance(model, RNNTagger):
         return model.predict_proba([text.upper() for text in TEXTS])
     return [model.predict_proba(TEXTS)]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from skem import RNNClassifier, RNNLanguageModel, RNNTagger, VAETransformer
+from skem import RNNClassifier, RNNLanguageModel, RNNSeq2Seq, RNNTagger, VAETransformer
 
 X = np.random.default_rng(0).normal(size=(60, 4))
 NUMBERS = np.random.default_rng(1).integers(0, 5, (24, 6))
@@ -43,13 +43,20 @@ MODELS = {
         lambda: RNNTagger(hidden_size=4, max_epochs=2, random_state=0).fit(WORDS, TAGS),
         WORDS,
     ),
+    "encoder-decoder": (
+        lambda: RNNSeq2Seq(
+            hidden_size=4, max_epochs=2, n_members=2, teacher_forcing=0.5, random_state=0
+        ).fit(NUMBERS, NUMBERS[:, :2]),
+        NUMBERS,
+    ),
 }
 
 
 def results(model, rows):
     names = ("score_samples", "transform", "reconstruct", "predict_proba")
     found = [getattr(model, name)(rows) for name in names if hasattr(model, name)]
-    found += [model.sample(3)] if hasattr(model, "sample") else []
+    if hasattr(model, "sample"):
+        found.append(model.sample(rows if isinstance(model, RNNSeq2Seq) else 3))
     return np.concatenate([np.ravel(np.concatenate(list(map(np.atleast_1d, f)))) for f in found])
 
 
