@@ -16,6 +16,7 @@ from skem import (
     MaxEntDistribution,
     RNNClassifier,
     RNNLanguageModel,
+    RNNSeq2Seq,
     RNNTagger,
     ThreeCoinMixture,
     VAETransformer,
@@ -47,6 +48,7 @@ CASES = {
     "lm": (RNNLanguageModel(hidden_size=4, max_epochs=1), tokens, ()),
     "rnn": (RNNClassifier(hidden_size=4, max_epochs=1), tokens, ("y", "sample_weight")),
     "tagger": (RNNTagger(hidden_size=4, max_epochs=1), tokens, ("y",)),
+    "seq2seq": (RNNSeq2Seq(hidden_size=4, max_epochs=1), tokens, ("y", "sample_weight")),
 }
 GOOD = {"sample_weight": weight, "labels": y, "y": y}
 
@@ -118,7 +120,7 @@ DATES = {
 @pytest.mark.parametrize("kind", DATES)
 def test_dates_are_no_weights_and_no_labels(kind):
     dates = DATES[kind]
-    for name in ("gaussian", "plsa", "classifier", "distribution", "vae", "rnn"):
+    for name in ("gaussian", "plsa", "classifier", "distribution", "vae", "rnn", "seq2seq"):
         with pytest.raises(ValueError, match=r"^sample_weight holds dates or times"):
             fit(name, sample_weight=dates)
     with pytest.raises(ValueError, match=r"^labels holds dates or times"):

@@ -10,7 +10,7 @@ from sklearn.callback import ProgressBar
 from sklearn.metrics import accuracy_score, make_scorer
 from skorch.callbacks import BatchScoring, EpochScoring, LRScheduler, PassthroughScoring
 
-from skem import RNNClassifier, RNNLanguageModel, RNNTagger, VAETransformer
+from skem import RNNClassifier, RNNLanguageModel, RNNSeq2Seq, RNNTagger, VAETransformer
 from skem.deep.training._tasks import EpochTasks
 
 TEXTS = [["a", "b", "c"], ["b", "a"]] * 4
@@ -84,6 +84,7 @@ def test_a_callback_ends_the_fit(factors):
         lambda model: model(RNNLanguageModel, hidden_size=4).fit(TEXTS),
         lambda model: model(RNNClassifier, hidden_size=4).fit(TEXTS, [0, 1] * 4),
         lambda model: model(RNNTagger, hidden_size=4).fit(TEXTS, TEXTS),
+        lambda model: model(RNNSeq2Seq, hidden_size=4, n_members=2).fit(TEXTS, TEXTS),
     ],
 )
 @pytest.mark.filterwarnings("ignore:The posterior has collapsed")
