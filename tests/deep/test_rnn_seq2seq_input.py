@@ -161,6 +161,10 @@ REFUSED = {
         "beam_size=41 is more than the 40 outputs that there are, of at most 3 of 3 different",
     ),
     "fractions": ([[1, 2], [3, 4]], np.array([[1.5, 2], [1, 2]]), {}, "y contains 1.5"),
+    "dates": (
+        [[1, 2], [3, 4]], np.array(["2024-01-01", "2024-01-02"], "M8[D]"), {}, "y holds dates",
+    ),
+    "complex": ([[1, 2], [3, 4]], np.array([1j, 2]), {}, "y has complex numbers"),
     "missing": ([[1, 2], [3, 4]], np.array([1.0, np.nan]), {}, "Input y contains NaN"),
     "odd size": (X, Y, {"hidden_size": 5, "attention": "dot"}, "hidden_size=5 is odd"),
     "no fall": (X, Y, {"teacher_forcing_steps": 5}, "teacher_forcing_steps is the fall"),

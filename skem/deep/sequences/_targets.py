@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from skem._input import refuse_masks
+from skem._input import refuse_dates, refuse_masks
 from skem._validation import check_known
 from skem.deep.sequences._documents import Documents, Tokenizer, is_table, read
 from skem.deep.sequences._tags import TokenLists
@@ -60,7 +60,10 @@ def read_targets(
     refuse_masks(y, name)
     form = Form()
     if is_table(y):
+        refuse_dates(y, name)
         table = check_known(y, name)
+        if table.dtype.kind == "c":
+            raise ValueError(f"{name} has complex numbers. Tokens are strings or integers.")
         form, y = Form(table.ndim), np.atleast_2d(table.T).T
     targets = read(y, tokenizer, name=name)
     if n is not None and len(targets) != n:
