@@ -98,6 +98,55 @@ def test_outputs_have_the_log_probability_that_is_said(width):
     assert [p for p, _ in found] == sorted((p for p, _ in found), reverse=True)
 
 
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("penalty", [0.0, 0.7])
+def test_each_kept_beginning_may_be_the_whole_output(seed, penalty):
+    """An end that is unlikely beside the other tokens, and yet better than what follows."""
+    made = bold(seed=seed)
+    with torch.no_grad():
+        made.bias[END] -= 3
+
+    def rank(output):
+        return output[0] / (len(output[1]) + 1) ** penalty
+
+    for width in (2, 3):
+        (found,) = searched(
+            [made], X[0], width=width, max_length=8, length_penalty=penalty, n_best=2
+        )
+        whole = {y: (log_p_of([made], X[0], y), y) for y in [(), *((i,) for i in range(END))]}
+        kept = sorted((log_p_of_beginning(made, X[0], y), y) for y in range(END))[-width:]
+        offered = sorted(map(rank, [whole[()], *(whole[(y,)] for _, y in kept)]))
+        assert rank(found[1]) >= offered[-2] - 1e-9
+
+
+def log_p_of_beginning(made, x, token):
+    with torch.no_grad():
+        return made.log_prob(tokens(x), *steps((token,)))[0, 0].item()
+
+
+@pytest.mark.parametrize("penalty", [1, 20, 50.0, 400.0])
+def test_penalties_of_any_size_rank_outputs(penalty):
+    made = bold(seed=1)
+    wanted = all_outputs([made], X[0], 3)
+
+    def key(output):
+        return np.log(-output[0]) - penalty * np.log(len(output[1]) + 1)
+
+    (found,) = searched([made], X[0], width=60, length_penalty=penalty)
+    assert [y for _, y in found] == [y for _, y in sorted(wanted, key=key)]
+    assert np.isfinite([p for p, _ in found]).all()
+
+
+@pytest.mark.parametrize("penalty", [0.0, 2.0])
+@pytest.mark.parametrize("width", [1, 2])
+def test_what_is_found_stays_while_other_sequences_go_on(width, penalty):
+    made, options = bold(seed=4), {"width": width, "length_penalty": penalty, "max_length": 9}
+    xs = [list(x) for x in itertools.product(range(1, 7), repeat=2)]
+    together = searched([made], *xs, n_best=1, **options)
+    for x, some in zip(xs, together, strict=True):
+        assert searched([made], x, n_best=1, **options)[0][0][1] == some[0][1]
+
+
 def test_a_wider_beam_than_there_are_outputs_gives_those_there_are():
     (found,) = searched([bold()], X[0], width=50, max_length=1)
     assert {y for _, y in found} == {(), *((i,) for i in range(END))}

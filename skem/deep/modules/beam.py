@@ -1,14 +1,17 @@
 r"""Beam search: likely outputs of an encoder–decoder, or of several whose chances are averaged.
 
-Of each sequence the ``width`` likeliest beginnings are kept, step by step; those that have ended
-keep their place until likelier ones come. With a width of one that is the likeliest token at each
-step; with one as large as the number of all beginnings it finds the likeliest output.
+Of each sequence the ``width`` likeliest beginnings are kept open, step by step. Each of them could
+also end there, and the best of these outputs are kept apart, so that they take no place of a
+beginning. The search is over when no open beginning can become better than they are. With a width
+as large as the number of all beginnings it finds the best outputs.
 
-Beginnings are compared by log p / length ** length_penalty, where the length counts the end.
+A width of one is greedy: the likeliest token at each step, and the end where that is likeliest.
+
+Outputs are compared by log p / length ** length_penalty, where the length counts the end.
 
 Conventions:
-    N sequences, K of the width, V tokens, M members; rows (N K) are the beginnings of one sequence
-    after those of the other
+    N sequences, K of the width, V tokens, n outputs that are wanted; rows (N K) are the beginnings
+    of one sequence after those of the other
 """
 
 from __future__ import annotations
@@ -34,9 +37,9 @@ _ENOUGH = 4
 class Outputs(NamedTuple):
     """Outputs of each sequence, the best first."""
 
-    ids: Tensor  # (N, K, T): the tokens, the end among them; what is after it does not matter
-    lengths: Tensor  # (N, K): of the tokens, without the end
-    log_p: Tensor  # (N, K), in nats; -inf where there are fewer than K outputs
+    ids: Tensor  # (N, n, T): the tokens; what is after them does not matter
+    lengths: Tensor  # (N, n): of the tokens, without the end
+    log_p: Tensor  # (N, n), in nats; -inf where there are fewer than n outputs
 
 
 class Place(NamedTuple):
@@ -101,63 +104,81 @@ def mean_of_members(log_p: Sequence[Tensor]) -> Tensor:
     return torch.stack(list(log_p)).logsumexp(0) - math.log(len(log_p))
 
 
+def _rank(log_p: Tensor, length: int | Tensor, penalty: float) -> Tensor:
+    """Grows with log p / length ** penalty, whose numbers may be too large or too small."""
+    if not penalty:
+        return log_p.double()
+    sizes = torch.as_tensor(length, dtype=torch.float64, device=log_p.device)
+    return penalty * sizes.log() - (-log_p.double()).clamp(min=0).log()
+
+
 @dataclasses.dataclass
 class _Beams:
-    """Beginnings of outputs of some sequences, the best first."""
+    """Of some sequences, beginnings that are open and outputs that are found, the best first."""
 
     sequences: Tensor  # (N,): their numbers
     limit: Tensor  # (N,): tokens, at most
     log_p: Tensor  # (N, K)
     ids: Tensor  # (N, K, T)
-    ended: Tensor  # (N, K)
-    lengths: Tensor  # (N, K): the end counts
+    found_log_p: Tensor  # (N, n)
+    found_rank: Tensor  # (N, n)
+    found_ids: Tensor  # (N, n, T)
+    found_lengths: Tensor  # (N, n)
 
     @classmethod
-    def at_start(cls, limit: Tensor, width: int) -> _Beams:
+    def at_start(cls, limit: Tensor, width: int, n_best: int) -> _Beams:
         n, device = len(limit), limit.device
         log_p = torch.full((n, width), -torch.inf, device=device)
         log_p[:, 0] = 0.0  # at first all beginnings are the same
-        none = torch.zeros((n, width), dtype=torch.int64, device=device)
-        ids = none[..., None][..., :0]
-        return cls(torch.arange(n, device=device), limit, log_p, ids, none > 0, none)
+        none = torch.full((n, n_best), -torch.inf, device=device)
+        lengths = torch.zeros((n, n_best), dtype=torch.int64, device=device)
+        ids = torch.empty((n, width, 0), dtype=torch.int64, device=device)
+        found = ids.new_empty((n, n_best, 0))
+        numbers = torch.arange(n, device=device)
+        return cls(numbers, limit, log_p, ids, none, none.double(), found, lengths)
 
     def take(self, rows: Tensor) -> _Beams:
         """Of those sequences."""
         return _Beams(*(getattr(self, f.name)[rows] for f in dataclasses.fields(self)))
 
+    def end(self, log_p: Tensor, penalty: float, with_end: int) -> None:
+        """Open beginnings are outputs, which are kept if they are good enough.
 
-def _extended(
-    beams: _Beams, following: Tensor, end: int | None, penalty: float
-) -> tuple[_Beams, Tensor]:
-    """The best beginnings of one token more, and which one each goes on from, (N, K).
+        Parameters
+        ----------
+        log_p : Tensor of shape (N, K)
+            Of these outputs.
+        penalty : float
+        with_end : int
+            Tokens that their ends count for.
+        """
+        length, n_best = self.ids.shape[2], self.found_log_p.shape[1]
+        rank = torch.cat([self.found_rank, _rank(log_p, length + with_end, penalty)], dim=1)
+        best = rank.sort(dim=1, descending=True, stable=True).indices[:, :n_best]
+        rows = torch.arange(len(best), device=best.device)[:, None]
+        found_ids = functional.pad(self.found_ids, (0, length - self.found_ids.shape[2]))
+        lengths = torch.full(log_p.shape, length, device=log_p.device)
+        self.found_rank = rank[rows, best]
+        self.found_log_p = torch.cat([self.found_log_p, log_p], dim=1)[rows, best]
+        self.found_ids = torch.cat([found_ids, self.ids], dim=1)[rows, best]
+        self.found_lengths = torch.cat([self.found_lengths, lengths], dim=1)[rows, best]
 
-    Parameters
-    ----------
-    beams : _Beams
-    following : Tensor of shape (N, K, V)
-        Log p of what comes next, which is changed.
-    end : int or None
-    penalty : float
-    """
-    width, step = beams.log_p.shape[1], beams.ids.shape[2]
-    if end is not None:
-        following[beams.ended] = -torch.inf
-        following[..., end][beams.ended] = 0.0  # stays as it is
-    following, token = following.topk(min(width, following.shape[2]), dim=2)
-    total = beams.log_p[..., None] + following
-    sizes = torch.where(beams.ended, beams.lengths, step + 1)
-    rank = total / sizes[..., None] ** penalty if penalty else total
-    best = rank.flatten(1).sort(dim=1, descending=True, stable=True).indices[:, :width]
-    before, token = best // token.shape[2], token.flatten(1).gather(1, best)
-    ids = beams.ids.gather(1, before[..., None].expand_as(beams.ids))
-    new = dataclasses.replace(
-        beams,
-        log_p=total.flatten(1).gather(1, best),
-        ids=torch.cat([ids, token[..., None]], dim=2),
-        ended=beams.ended.gather(1, before) | (token == (-1 if end is None else end)),
-        lengths=sizes.gather(1, before),
-    )
-    return new, before
+    def go_on(self, following: Tensor) -> Tensor:
+        """Beginnings grow by a token, whose log p is (N, K, V); which one each comes of, (N, K)."""
+        width = self.log_p.shape[1]
+        following, token = following.topk(min(width, following.shape[2]), dim=2)
+        total = (self.log_p[..., None] + following).flatten(1)
+        best = total.sort(dim=1, descending=True, stable=True).indices[:, :width]
+        before, token = best // following.shape[2], token.flatten(1).gather(1, best)
+        ids = self.ids.gather(1, before[..., None].expand_as(self.ids))
+        self.log_p = total.gather(1, best)
+        self.ids = torch.cat([ids, token[..., None]], dim=2)
+        return before
+
+    def hopeless(self, penalty: float) -> Tensor:
+        """Whether no open beginning can become better than what is found, (N,)."""
+        hope = _rank(self.log_p[:, 0], self.limit + 1, penalty)  # log p never rises
+        return (self.found_rank[:, -1] >= hope) | (self.limit < self.ids.shape[2])
 
 
 @torch.no_grad()
@@ -189,49 +210,56 @@ def beam_search(
     never : sequence of int, default=()
         Ids that outputs do not have.
     n_best : int, default=None
-        How many outputs are wanted; others may not be complete. K if None.
+        n; K if None.
 
     Returns
     -------
     outputs : Outputs
     """
-    wanted = width if n_best is None or length_penalty else n_best
     chances, n, device = Chances(members, x, width), x.ids.shape[1], x.ids.device
     limit = torch.as_tensor(max_length, device=device).expand(n)
-    beams, done = _Beams.at_start(limit, width), []
+    beams, done = _Beams.at_start(limit, width, n_best or width), []
     last = torch.full((n * width,), members[0].start, device=device)
-    for step in range(int(limit.max()) + (end is not None)):
+    while len(beams.sequences):
         following = chances.next(last).unflatten(0, (-1, width))
         following[..., list(never)] = -torch.inf
-        if end is not None and (beams.limit <= step).any():
-            other = torch.arange(following.shape[2], device=device) != end
-            following.masked_fill_((beams.limit <= step)[:, None, None] & other, -torch.inf)
-        beams, before = _extended(beams, following, end, length_penalty)
-        rows = torch.arange(len(before), device=device)[:, None] * width + before
-        left, complete = None, _complete(beams, end, wanted)
+        if end is not None:
+            beams.end(beams.log_p + _ends(beams, following, end), length_penalty, 1)
+            following[..., end] = -torch.inf
+        before = beams.go_on(following)
+        if end is not None:
+            complete = beams.hopeless(length_penalty)
+            if width == 1:
+                complete |= beams.found_log_p[:, 0] > -torch.inf
+        else:
+            complete = beams.limit == beams.ids.shape[2]
+            if complete.all():
+                beams.end(beams.log_p, length_penalty, 0)
+        rows, left = torch.arange(len(before), device=device)[:, None] * width + before, None
         if _ENOUGH * int(complete.sum()) >= len(complete):
             done.append(beams.take(complete))
             left = torch.nonzero(~complete)[:, 0]
-            if not len(left):
-                break
             beams, rows = beams.take(left), rows[left]
         chances.go_on_from(rows.flatten(), left)
         last = beams.ids[..., -1].flatten()
-    return _gathered(done, end)
+    return _gathered(done)
 
 
-def _complete(beams: _Beams, end: int | None, wanted: int) -> Tensor:
-    """Whether that many of the best outputs cannot change any more, (N,)."""
-    if end is None:
-        return beams.limit == beams.ids.shape[2]
-    return (beams.ended | (beams.log_p == -torch.inf))[:, :wanted].all(1)
+def _ends(beams: _Beams, following: Tensor, end: int) -> Tensor:
+    """Log p of the ends of beginnings, (N, K); a greedy search ends where nothing is likelier."""
+    ends = following[..., end].clone()
+    if ends.shape[1] > 1:
+        return ends
+    must = beams.limit[:, None] <= beams.ids.shape[2]
+    over = beams.found_log_p > -torch.inf
+    return ends.masked_fill(~(must | (following.argmax(2) == end)) | over, -torch.inf)
 
 
-def _gathered(done: list[_Beams], end: int | None) -> Outputs:
+def _gathered(done: list[_Beams]) -> Outputs:
     """In the order of the sequences."""
-    longest = max(beams.ids.shape[2] for beams in done)
-    ids = [functional.pad(beams.ids, (0, longest - beams.ids.shape[2])) for beams in done]
+    longest = max(beams.found_ids.shape[2] for beams in done)
+    ids = [functional.pad(b.found_ids, (0, longest - b.found_ids.shape[2])) for b in done]
     order = torch.cat([beams.sequences for beams in done]).argsort()
-    log_p = torch.cat([beams.log_p for beams in done])
-    lengths = torch.cat([beams.lengths for beams in done]) - int(end is not None)
+    lengths = torch.cat([beams.found_lengths for beams in done])
+    log_p = torch.cat([beams.found_log_p for beams in done])
     return Outputs(torch.cat(ids)[order], lengths[order], log_p[order])

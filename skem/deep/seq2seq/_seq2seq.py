@@ -109,11 +109,11 @@ class RNNSeq2Seq(Seq2SeqScoreMixin, BaseEstimator):
     teacher_forcing_steps : int, default=0
         Batches over which that probability falls from 1.
     beam_size : int or 'auto', default='auto'
-        Beginnings of outputs that are kept at each step; 1 takes the likeliest token at each step.
-        'auto' is 5, or as many as there are outputs.
+        Beginnings of outputs that are kept at each step, each of which may also be the whole; 1
+        takes the likeliest token at each step. 'auto' is 5, or as many as there are outputs.
     length_penalty : float, default=0.0
-        Outputs are compared by log p / length ** length_penalty: above 0, longer ones win more
-        often.
+        Outputs are compared by log p / length ** length_penalty, where the length counts the end:
+        above 0, longer ones win more often.
     max_length : int or 'auto', default='auto'
         Tokens of an output, at most, its end not counted. 'auto': twice as many as the longest
         target has, and for an x longer than those of the fit more in proportion.
