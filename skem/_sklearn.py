@@ -19,6 +19,7 @@ from sklearn.utils._param_validation import InvalidParameterError, StrOptions
 __all__ = [
     "Interval",
     "StrOptions",
+    "check_parameters",
     "fit_context",
     "n_jobs_was_set",
     "openmp_threads",
@@ -48,6 +49,21 @@ def n_jobs_was_set() -> bool:
     """
     config = getattr(joblib.parallel._backend, "config", {})
     return isinstance(config.get("n_jobs"), int)
+
+
+def check_parameters(estimator: Any, *names: str) -> None:
+    """Check those that are used after the fit, and may have been set since.
+
+    Raises
+    ------
+    ValueError
+        If one is not what its constraints allow; the message names it.
+    """
+    constraints = {name: estimator._parameter_constraints[name] for name in names}
+    values = {name: getattr(estimator, name) for name in names}
+    _param_validation.validate_parameter_constraints(
+        constraints, values, caller_name=type(estimator).__name__
+    )
 
 
 def fit_context(*, prefer_skip_nested_validation: bool) -> Callable[[Callable], Callable]:

@@ -113,7 +113,7 @@ def test_tokens_may_come_in_any_sequence(models, kind):
         ("words", b"the", "got bytes"),
         ("words", 5, "got int"),
         ("words", [1, 2], "prompt has integers, and tokens were strings in fit"),
-        ("tokens", "the cat", "prompt has text, and X had lists of tokens in fit"),
+        ("tokens", "the cat", "prompt has text, and tokens were in lists in fit"),
         ("ids", "the cat", "prompt has text, and tokens were integers in fit"),
         ("ids", ["the"], "prompt has text, and tokens were integers in fit"),
         ("ids", [[1, 2], [3]], "prompt must be one document"),

@@ -162,5 +162,7 @@ def test_numbers_that_are_no_integers_are_tokens_and_that_is_said():
         model = small().fit(X, Y)
     np.testing.assert_array_equal(model.predict_proba(X[:3]), model.predict_proba(X)[:3])
     model.predict(TABLE)
-    with pytest.raises(ValueError, match=r"needs integer token ids, and X contains .\.5"):
+    with pytest.raises(
+        ValueError, match=r"X contains .\.5, and tokens that are numbers must be integers"
+    ):
         small().fit(TABLE, Y).predict(TABLE + 0.5)

@@ -170,7 +170,8 @@ REFUSED = {
     "no fall": (X, Y, {"teacher_forcing_steps": 5}, "teacher_forcing_steps is the fall"),
     "negative y": (X, [[-1, *y] for y in OUT], {}, "y has negative token ids"),
     "rare": (X, Y, {"min_frequency": 1000}, "min_frequency=1000"),
-    "no tokenizer": (X, Y, {"target_tokenizer": None}, "y has text"),
+    "no tokenizer": (X, Y, {"target_tokenizer": None}, "target_tokenizer=None needs.*y has text"),
+    "one token of y, shared": (["abc", "b"], ["A", "AA"], {"share_vocabulary": True}, "'A'"),
 }  # fmt: skip
 
 
@@ -201,6 +202,16 @@ def test_validation_pairs_belong_together_and_have_known_targets():
     with pytest.warns(UserWarning, match="1 of 2 sequences of y_val have tokens that are not in y"):
         model = small().fit(X, Y, X_val=["ab", "ba"], y_val=["BA", "?"])
     assert model.history_[-1]["valid_loss"] > 0
+    with pytest.raises(ValueError, match="X_val has no documents"):
+        small().fit(X, Y, X_val=[], y_val=[])
+    with pytest.raises(
+        TypeError, match=r"X_val\[0\] is a string, and X_val\[1\] is of type NoneType"
+    ):
+        small().fit(X, Y, X_val=["a", None], y_val=["A", "B"])
+    with pytest.raises(TypeError, match="y_val has integers, and tokens were strings in fit"):
+        small().fit(X, Y, X_val=["a", "b"], y_val=[1, 2])
+    with pytest.raises(TypeError, match="y has text, and tokens were integers in fit"):
+        small(max_epochs=1).fit(X, OUT).score(["a"], ["A"])
     with pytest.raises(ValueError, match="y_val has tokens in each sequence that are not in y"):
         small().fit(X, Y, X_val=["ab"], y_val=["?"])
 
@@ -211,6 +222,22 @@ def test_a_beam_of_auto_has_no_more_places_than_there_are_outputs():
     assert set(model.predict(TABLE)) <= {0, 1}
     with pytest.raises(ValueError, match="n=3 is more than the 2 outputs"):
         model.predict_n_best(TABLE, 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("beam_size", v) for v in (0, -1, 2.0, "x", None, True)),
+        *(("max_length", v) for v in (0, -1, 1.5, "x", None, True)),
+        *(("length_penalty", v) for v in (-1, "a", None, np.nan, np.inf)),
+    ],
+)
+def test_parameters_that_are_set_after_the_fit_are_checked(name, value):
+    model = small(max_epochs=1).fit(X, Y).set_params(**{name: value})
+    with pytest.raises(ValueError, match=f"The '{name}' parameter of RNNSeq2Seq must be"):
+        model.predict(NEW)
+    with pytest.raises(ValueError, match=f"The '{name}' parameter of RNNSeq2Seq must be"):
+        model.fit(X, Y)
 
 
 @pytest.mark.parametrize("n", [0, -1, 1.5])

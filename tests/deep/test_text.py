@@ -233,7 +233,7 @@ def test_ids_and_kinds_that_do_not_fit_are_named():
     with pytest.raises(TypeError, match="X has integers, and tokens were strings"):
         text.encode([[1, 2]])
     assert as_lists(text.encode([["a", "b"]])) == as_lists(text.encode("ab"))
-    with pytest.raises(TypeError, match="prompt has text, and X had lists of tokens in fit"):
+    with pytest.raises(TypeError, match="prompt has text, and tokens were in lists in fit"):
         learned([["a", "b"]], "char").encode("ab", name="prompt")
     for bad in ([0, 6], [-1]):
         with pytest.raises(ValueError, match="ids must be from 0 to 5"):

@@ -100,7 +100,7 @@ class SequenceEstimatorMixin(DeepEstimatorMixin):
         return tags
 
     # ------------------------------------------------------------------ input
-    def _read_documents(self, X: Any, *, reset: bool) -> Texts:
+    def _read_documents(self, X: Any, *, reset: bool, name: str = "X") -> Texts:
         """Cut documents into tokens; a 2-D array is checked by scikit-learn's habits."""
         X = check_tokens(self, X, reset=reset)
         if reset and getattr(X, "ndim", 0) == 2 and X.shape[1] < 2:
@@ -108,7 +108,7 @@ class SequenceEstimatorMixin(DeepEstimatorMixin):
                 f"X has {X.shape[1]} feature(s), and a sequence needs at least two tokens. Give "
                 "texts in a column of a frame as that column, X['name']."
             )
-        return read(X, self._as_fitted("tokenizer"))
+        return read(X, self._as_fitted("tokenizer"), name=name)
 
     def _learn_vocabulary(self, texts: Texts, **special: Any) -> Vocabulary:
         return learn_vocabulary(
@@ -191,7 +191,7 @@ class SequenceEstimatorMixin(DeepEstimatorMixin):
 class NumbersAsTokensMixin(SequenceEstimatorMixin):
     """Sequences whose tokens may also be numbers that are no integers."""
 
-    def _read_documents(self, X: Any, *, reset: bool) -> Texts:
+    def _read_documents(self, X: Any, *, reset: bool, name: str = "X") -> Texts:
         """Cut documents into tokens.
 
         Numbers that are no integers are tokens too, each different one, if they were in ``fit``. A
@@ -204,7 +204,7 @@ class NumbersAsTokensMixin(SequenceEstimatorMixin):
             if values or (table.dtype.kind == "f" and (table != np.floor(table)).any()):
                 return self._values(table, warn=not values)
         checked = check_tokens(self, X, reset=reset)
-        texts = read(checked, self._as_fitted("tokenizer"))
+        texts = read(checked, self._as_fitted("tokenizer"), name=name)
         if reset and texts.kind == "int" and isinstance(X, (list, tuple)):
             widths = {len(row) for row in X}
             if len(widths) == 1:

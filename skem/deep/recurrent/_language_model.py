@@ -373,7 +373,8 @@ class RNNLanguageModel(LanguageModelGenerateMixin, BaseEstimator):
         sequences, valid = vocabulary.compact(texts), None
         check_lengths(sequences, 2 if vocabulary.end is None else 0)
         if X_val is not None:
-            valid = vocabulary.compact(self._read_documents(X_val, reset=False), name="X_val")
+            documents = self._read_documents(X_val, reset=False, name="X_val")
+            valid = vocabulary.compact(documents, name="X_val")
             check_lengths(valid, 1 if vocabulary.end is None else 0, "X_val")
         return TrainingTexts(sequences, valid, vocabulary, spelling)
 

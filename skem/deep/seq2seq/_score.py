@@ -216,6 +216,7 @@ class Seq2SeqScoreMixin(Seq2SeqUseMixin):
         """Edit distances, and tokens of y, (n_samples,)."""
         sequences = self._read_sources(X)
         wanted = self._read_outputs(y, len(sequences))
+        self.target_vocabulary_.check_kind(wanted, "y")
         self._check_width(wanted.sequences)
         outputs = self._search(sequences, self._beam_width(), 1)
         found = Sequences.from_list([ids for ((ids, _),) in outputs])

@@ -31,7 +31,7 @@ from skem.deep.sequences._documents import Documents
 from skem.deep.sequences._pairs import PairBatches, Pairs
 from skem.deep.sequences._split import held_out
 from skem.deep.sequences._targets import read_targets
-from skem.deep.sequences._text import Sequences, Vocabulary, check_lengths
+from skem.deep.sequences._text import Sequences, Vocabulary, check_lengths, learn_vocabulary
 from skem.deep.training._base import TRAINING, Plan, size_of_batches
 
 _SIZES = 8, 64
@@ -438,6 +438,7 @@ class RNNSeq2Seq(Seq2SeqScoreMixin, BaseEstimator):
         """Of x and of y, which are one if ``share_vocabulary``."""
         drops = self.min_frequency > 1 or self.max_vocabulary is not None
         if self.share_vocabulary:
+            learn_vocabulary(target, start=False, end=end, name="y")  # refuses one of one token
             twice = None if weight is None else np.concatenate([weight, weight])
             both = self._learn_vocabulary(
                 joined(source, target), start=False, end=end, unknown=True, sample_weight=twice
@@ -458,12 +459,13 @@ class RNNSeq2Seq(Seq2SeqScoreMixin, BaseEstimator):
             return None
         if X_val is None or y_val is None:
             raise ValueError("X_val and y_val belong together: give both, or none of them.")
-        source = self._read_documents(X_val, reset=False)
+        source = self._read_documents(X_val, reset=False, name="X_val")
         target, _ = read_targets(
             y_val, self.target_tokenizer, len(source), name="y_val", of="X_val"
         )
         check_lengths(source.sequences, 1, "X_val")
         check_lengths(target.sequences, 1, "y_val")
+        target_vocabulary.check_kind(target, "y_val")
         source, target = known_pairs(source, target, target_vocabulary)
         return vocabulary.compact(source, name="X_val"), target_vocabulary.compact(
             target, name="y_val"

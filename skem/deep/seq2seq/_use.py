@@ -13,6 +13,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
+from skem._sklearn import check_parameters
 from skem._validation import check_positive_integer
 from skem.deep.modules.beam import Chances, beam_search
 from skem.deep.modules.encoder_decoder import EncoderDecoder
@@ -105,6 +106,7 @@ class Seq2SeqUseMixin(NumbersAsTokensMixin, ClassNamePrefixFeaturesOutMixin, Tra
 
     def _beam_width(self) -> int:
         check_is_fitted(self)
+        check_parameters(self, "beam_size", "length_penalty", "max_length")
         return self._width_within(self._range)
 
     def _width_within(self, outputs: Range) -> int:
@@ -117,7 +119,6 @@ class Seq2SeqUseMixin(NumbersAsTokensMixin, ClassNamePrefixFeaturesOutMixin, Tra
         """
         if isinstance(self.beam_size, str):
             return min(_BEAM, outputs.count(_BEAM))
-        check_positive_integer(self.beam_size, "beam_size")
         outputs.check(self.beam_size, "beam_size")
         return self.beam_size
 
@@ -145,7 +146,8 @@ class Seq2SeqUseMixin(NumbersAsTokensMixin, ClassNamePrefixFeaturesOutMixin, Tra
         Parameters
         ----------
         X : sequence of documents, or array-like of shape (n_samples, n_tokens)
-            Sequences, as in `fit`, of at least one token.
+            Sequences, as in `fit`, of at least one token. Arrays are as wide as in `fit`; lists may
+            be of any length.
 
         Returns
         -------
@@ -176,7 +178,8 @@ class Seq2SeqUseMixin(NumbersAsTokensMixin, ClassNamePrefixFeaturesOutMixin, Tra
         -------
         outputs : list of list of (output, log_p)
             For each sequence n outputs as targets were given in `fit`, the best first, and
-            log p(y | x) in nats, as in `score_samples`. With ``length_penalty`` the best are those
+            log p(y | x) in nats, as in `score_samples`; other outputs have what exp(log p) of these
+            leaves of one. With ``length_penalty`` the best are those
             with the largest log p / length ** length_penalty.
 
         Raises
@@ -248,8 +251,10 @@ class Seq2SeqUseMixin(NumbersAsTokensMixin, ClassNamePrefixFeaturesOutMixin, Tra
         -------
         y : ndarray of str, list of lists of tokens, or ndarray of int
             As `predict` gives them. One that has not ended after ``max_length_`` tokens is cut.
+            The draws are those of the whole call: of fewer sequences they are others.
         """
         check_is_fitted(self)
+        check_parameters(self, "max_length")
         choice = Choice(temperature, top_k, top_p).check()
         sequences = self._read_sources(X)
         seed = draw_seed(self.random_state if random_state is None else random_state)

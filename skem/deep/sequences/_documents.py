@@ -160,7 +160,7 @@ def whole_numbers(X: NDArray, name: str = "X") -> NDArray:
 def _no_id(value: Any, name: str) -> ValueError:
     shown = {"nan": "NaN", "inf": "infinity", "-inf": "-infinity"}.get(str(value), f"{value:g}")
     return ValueError(
-        f"tokenizer=None needs integer token ids, and {name} contains {shown}. Give ids of 0 or "
+        f"{name} contains {shown}, and tokens that are numbers must be integers. Give ids of 0 or "
         "more, and a negative number where a row is padded or a token is unknown."
     )
 
@@ -240,9 +240,10 @@ def _items(X: Any, name: str) -> list:
 
 def _text(texts: list, tokenizer: Tokenizer, name: str) -> Documents:
     if tokenizer is None:
+        parameter = "target_tokenizer" if name in ("y", "y_val") else "tokenizer"
         raise ValueError(
-            f"tokenizer=None needs integer token ids or lists of tokens, and {name} has text, "
-            f"{reprlib.repr(texts[0])}. Set tokenizer to 'char', 'word' or a callable."
+            f"{parameter}=None needs integer token ids or lists of tokens, and {name} has text, "
+            f"{reprlib.repr(texts[0])}. Set {parameter} to 'char', 'word' or a callable."
         )
     for i, text in enumerate(texts):
         if not isinstance(text, str):

@@ -155,7 +155,7 @@ class Vocabulary:
     def compact(self, X: Any, *, name: str = "X") -> Sequences:
         """The same as `encode`, with ids of the smallest type that holds them."""
         documents = X if isinstance(X, Documents) else read(X, self.tokenizer, name=name)
-        self._check_kind(documents, name)
+        self.check_kind(documents, name)
         self._refuse_ends(documents.types, name)
         table = np.array([self._ids.get(token, -1) for token in documents.types], dtype=np.int64)
         absent = table < 0
@@ -170,12 +170,19 @@ class Vocabulary:
         ends = [self.tokens_[i] for i in (self.start, self.end) if i is not None]
         refuse_ends(types, ends, name)
 
-    def _check_kind(self, documents: Documents, name: str) -> None:
+    def check_kind(self, documents: Documents, name: str) -> None:
+        """Refuse documents of other tokens than in training: integers, strings, or lists of these.
+
+        Raises
+        ------
+        TypeError
+            It names the documents.
+        """
         if documents.types and (documents.kind == "int") != (self.kind == "int"):
             has, had = ("integers", "strings") if documents.kind == "int" else ("text", "integers")
             raise TypeError(f"{name} has {has}, and tokens were {had} in fit. Give {had}.")
         if self.kind == "str" and documents.kind not in ("str", "int"):
-            raise TypeError(f"{name} has text, and X had lists of tokens in fit. Give such lists.")
+            raise TypeError(f"{name} has text, and tokens were in lists in fit. Give such lists.")
 
     def _refuse(self, documents: Documents, absent: NDArray, name: str) -> NoReturn:
         """Name the tokens that are not in the vocabulary."""
