@@ -180,6 +180,14 @@ class RNNSeq2Seq(Seq2SeqScoreMixin, BaseEstimator):
     skem.inspection.AttentionDisplay : The alignment of x and y as a picture.
     RNNClassifier : One class for each sequence.
 
+    Notes
+    -----
+    Small data need many epochs: with too few, outputs are empty or all the same. A warm start
+    begins ``history_`` and the schedule of the learning rate again. Callbacks that watch
+    'valid_loss' need ``X_val`` and ``y_val``, or ``early_stopping=True``. After Ctrl-C the model is
+    that of the last whole epoch, and a ConvergenceWarning says so. y may not have the token
+    '</s>', which stands for its end.
+
     References
     ----------
     .. [1] Jurafsky and Martin. Speech and Language Processing, chapter RNNs and LSTMs.
@@ -340,7 +348,8 @@ class RNNSeq2Seq(Seq2SeqScoreMixin, BaseEstimator):
             A target for each, in any of these kinds; one-dimensional numbers are sequences of one
             token. An array of numbers without padding has outputs of its number of columns.
         sample_weight : array-like of shape (n_samples,), default=None
-            A weight of 2 is equivalent to repeating the pair, 0 to leaving it out.
+            A weight of 2 is equivalent to repeating the pair, 0 to leaving it out: weights are
+            counts, also of tokens for ``min_frequency`` and ``word_dropout``.
         X_val, y_val : of the kinds of X and y, default=None
             Pairs for 'valid_loss', and for early stopping, which then holds none out.
 
