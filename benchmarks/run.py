@@ -24,10 +24,11 @@ BENCHMARKS = (
     "vae.py",
     "language_model.py",
     "tagging.py",
+    "seq2seq.py",
     "memory.py",
     "summary.py",
 )
-LONG = ("memory.py",)  # hundreds of processes: for --full only
+LONG = ("memory.py", "seq2seq.py")  # hundreds of processes, or hours: for --full only
 
 
 def main() -> None:
