@@ -133,7 +133,7 @@ BAD_FITS = [
     ({}, np.ones((5, 1), int), "at least two tokens"),
     ({"tokenizer": None}, LINES, "tokenizer=None"),
     ({"min_frequency": 100}, LINES[:3], "min_frequency=100"),
-    ({}, np.array([[0.5, 1.0], [1.0, 2.0]]), "integer token ids"),
+    ({}, np.array([[0.5, 1.0], [1.0, 2.0]]), "must be integers"),
     ({"hidden_size": (3, 4)}, LINES, "hidden_size"),
     ({"hidden_size": (3, -4), "n_layers": 2}, LINES, "hidden_size"),
     ({"cutoffs": [5, 3]}, LINES, "cutoffs must be rising"),
