@@ -44,13 +44,18 @@ def cutoffs_of(cutoffs: str | Sequence[int] | None, n_tokens: int) -> tuple[int,
     return tuple(n * n_tokens // 15 for n in _FIFTEENTHS) if n_tokens > _LARGE else ()
 
 
+def logits_of_frequencies(vocabulary: Vocabulary) -> Tensor:
+    """How often tokens are, as logits; those that were never met have some."""
+    counts = torch.as_tensor(vocabulary.counts_, dtype=torch.float32) + 0.5
+    return counts.log() - counts.log().mean()
+
+
 def start_at_frequencies(module: LanguageModel, vocabulary: Vocabulary) -> None:
     """Chances start at how often tokens are; that of the start of a document stays zero."""
     softmax = module.softmax
     if isinstance(softmax, FullSoftmax):
-        counts = torch.as_tensor(vocabulary.counts_, dtype=torch.float32) + 0.5
         bias: Tensor = softmax.bias
-        bias.data.copy_(counts.log() - counts.log().mean())
+        bias.data.copy_(logits_of_frequencies(vocabulary))
     else:
         bias = softmax.tree.head.bias
     bias.data[vocabulary.start] = _NEVER

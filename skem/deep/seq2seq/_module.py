@@ -17,6 +17,7 @@ from skem.deep.modules.decoder import (
 from skem.deep.modules.encoder_decoder import EncoderDecoder
 from skem.deep.modules.recurrent import Recurrent
 from skem.deep.modules.sequence import Embedding
+from skem.deep.recurrent._lm_module import logits_of_frequencies
 from skem.deep.sequences._text import Vocabulary
 
 ATTENTIONS = ("dot", "bilinear")
@@ -66,8 +67,7 @@ def make_member(model: Any, source: Vocabulary, target: Vocabulary) -> EncoderDe
         teacher_forcing=model.teacher_forcing,
         teacher_forcing_steps=model.teacher_forcing_steps,
     )
-    counts = torch.as_tensor(target.counts_, dtype=torch.float32) + 0.5
-    member.bias.data.copy_(counts.log() - counts.log().mean())
+    member.bias.data.copy_(logits_of_frequencies(target))
     return member
 
 

@@ -179,8 +179,8 @@ class Seq2SeqUseMixin(NumbersAsTokensMixin, ClassNamePrefixFeaturesOutMixin, Tra
         outputs : list of list of (output, log_p)
             For each sequence n outputs as targets were given in `fit`, the best first, and
             log p(y | x) in nats, as in `score_samples`; other outputs have what exp(log p) of these
-            leaves of one. With ``length_penalty`` the best are those
-            with the largest log p / length ** length_penalty.
+            leaves of one. With ``length_penalty`` the best are those with the largest
+            log p / length ** length_penalty.
 
         Raises
         ------
@@ -215,7 +215,7 @@ class Seq2SeqUseMixin(NumbersAsTokensMixin, ClassNamePrefixFeaturesOutMixin, Tra
                     never=[i for i in vocabulary.special if i != vocabulary.end],
                     n_best=n,
                 )
-                ids, lengths, log_p = (o[:, :n].cpu().numpy() for o in outputs)
+                ids, lengths, log_p = (o.cpu().numpy() for o in outputs)
                 for i, row in enumerate(rows.tolist()):
                     found[row] = [
                         (ids[i, k, : lengths[i, k]].copy(), float(log_p[i, k])) for k in range(n)
